@@ -1,0 +1,39 @@
+"""How Celery reaches Redis: its address, its queues, and time-outs that suit a wake-up.
+
+Kept apart from `flowlog.celery` so that the settings can import it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from kombu import Queue
+
+# Publishing straight to the queue's list, by the anonymous exchange, needs no binding table in Redis;
+# after a FLUSHALL a bound exchange would silently discard messages until its workers restart.
+QUEUES = tuple(Queue(name, exchange="", routing_key=name) for name in ("default", "whatsapp"))
+
+BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
+    # Longer than any task may run and shorter than anyone wants to wait for a lost one.
+    "visibility_timeout": 300,
+    "unacked_restore_throttle": 1,
+    # Above the one-second BRPOP of a worker; publishers use `PUBLISH_TRANSPORT_OPTIONS`.
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    "global_keyprefix": "flowlog:",
+}
+
+# A status change must not wait for Redis: the row is safe, and the sweep wakes what was not published.
+PUBLISH_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_timeout": 1, "socket_connect_timeout": 1}
+
+
+def broker_url(redis_url: str) -> str:
+    """The broker address that Celery understands for a Redis address (unix sockets are spelt otherwise)."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return f"redis+socket://{parts.path}?virtual_host={database}"

@@ -1,0 +1,85 @@
+"""Reading settings from the environment or `.env`, with errors that name the setting.
+
+Every reader raises `ImproperlyConfigured` that says which setting is wrong and what was
+expected, so that a process with a bad setting refuses to start instead of failing later.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from decouple import Config, RepositoryEmpty, RepositoryEnv
+from django.core.exceptions import ImproperlyConfigured
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class Env:
+    """Typed access to the process's environment; `.env` fills what the environment leaves out."""
+
+    def __init__(self, dotenv: Path) -> None:
+        self._config = Config(RepositoryEnv(str(dotenv)) if dotenv.is_file() else RepositoryEmpty())
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """The setting without surrounding space. Missing or empty: `default`, or an error if None."""
+        value = str(self._config(name, default="")).strip()
+        if value:
+            return value
+        if default is None:
+            raise ImproperlyConfigured(f"{name} is required: set it in the environment or in .env.")
+        return default
+
+    def flag(self, name: str, default: bool) -> bool:
+        """A yes/no setting (true/false, yes/no, on/off, 1/0)."""
+        value = self.text(name, "true" if default else "false").lower()
+        if value in _TRUE:
+            return True
+        if value in _FALSE:
+            return False
+        raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+
+    def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
+        """A whole number of at least `minimum`."""
+        value = self.text(name, str(default))
+        try:
+            number = int(value)
+        except ValueError:
+            raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+        if number < minimum:
+            raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {number}.")
+        return number
+
+    def seconds(self, name: str, default: float) -> float:
+        """A duration in seconds, above zero; fractions are allowed."""
+        value = self.text(name, str(default))
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < float("inf"):
+            raise ImproperlyConfigured(f"{name} must be a number of seconds above 0, not {value!r}.")
+        return number
+
+    def names(self, name: str, default: str | None = None) -> list[str]:
+        """A comma-separated list; blanks are dropped."""
+        return [item.strip() for item in self.text(name, default).split(",") if item.strip()]
+
+    def web_url(self, name: str, default: str | None = None, *, https_only: bool = False) -> str:
+        """An http(s) address without a trailing slash. `https_only` still accepts http for loopback."""
+        value = self.text(name, default).rstrip("/")
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ImproperlyConfigured(f"{name} must be an address like https://example.com, not {value!r}.")
+        if https_only and parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+            raise ImproperlyConfigured(f"{name} must start with https:// in production, not {value!r}.")
+        return value
+
+    def server_url(self, name: str, default: str | None, schemes: frozenset[str]) -> str:
+        """The address of a server whose scheme is one of `schemes`. Never echoed: it may hold a password."""
+        value = self.text(name, default)
+        if urlsplit(value).scheme not in schemes:
+            raise ImproperlyConfigured(f"{name} must start with one of: {', '.join(sorted(schemes))}.")
+        return value

@@ -1,0 +1,237 @@
+"""Django settings. Every value that differs between machines comes from the environment or `.env`;
+`.env.example` lists them all with their meaning."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
+from flowlog.dev.servers import EmbeddedServers
+from flowlog.env import Env
+from flowlog.timings import Timings
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = Env(BASE_DIR / ".env")
+
+DEBUG = env.flag("DEBUG", default=False)
+
+
+def _development_only(default: str) -> str | None:
+    """A default that holds in development; in production the setting is required."""
+    return default if DEBUG else None
+
+
+# -- Security ------------------------------------------------------------------------------------
+
+SECRET_KEY = env.text("SECRET_KEY", _development_only("development-only-key-never-used-in-production"))
+if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
+    raise ImproperlyConfigured("SECRET_KEY must have at least 50 random characters in production.")
+SITE_URL = env.web_url("SITE_URL", _development_only("http://127.0.0.1:8000"), https_only=not DEBUG)
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", _development_only("localhost,127.0.0.1,[::1]"))
+CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", SITE_URL)
+
+_https = SITE_URL.startswith("https://")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = _https
+SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+SECURE_HSTS_PRELOAD = _https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_AGE = int(timedelta(days=7).total_seconds())
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+
+# -- Applications --------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_celery_results",
+    "flowlog",
+    "orders",
+    "integrations",
+    "notifications",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "flowlog.urls"
+WSGI_APPLICATION = "flowlog.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# -- PostgreSQL and Redis ------------------------------------------------------------------------
+# In development both default to the embedded servers, whose addresses follow from the checkout's
+# path. In production a missing address is an error, never a fallback.
+
+_embedded = EmbeddedServers(BASE_DIR / "var" / "dev")
+_database_url = env.server_url(
+    "DATABASE_URL", _embedded.database_url if DEBUG else None, frozenset({"postgres", "postgresql"})
+)
+DATABASES = {"default": dj_database_url.parse(_database_url, conn_health_checks=True)}
+DATABASES["default"]["OPTIONS"] = {
+    **DATABASES["default"].get("OPTIONS", {}),
+    "connect_timeout": 5,
+    # Opened lazily and per process; health checks replace connections that a restart killed.
+    "pool": {"min_size": 0, "max_size": 8, "timeout": 10, "max_idle": 60},
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = env.server_url(
+    "REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"})
+)
+
+# -- The gateway ---------------------------------------------------------------------------------
+
+EVOLUTION_API_URL = env.web_url(
+    "EVOLUTION_API_URL",
+    _development_only("http://127.0.0.1:8085"),
+    https_only=not DEBUG,
+)
+EVOLUTION_API_KEY = env.text("EVOLUTION_API_KEY", _development_only("sandbox-key"))
+EVOLUTION_INSTANCE = env.text("EVOLUTION_INSTANCE", "flowlog" if DEBUG else "")
+
+# -- Notifications -------------------------------------------------------------------------------
+
+NOTIFICATIONS_OVERRIDE_RECIPIENT = env.text("NOTIFICATIONS_OVERRIDE_RECIPIENT", "")
+NOTIFICATIONS = Timings.from_env(env)
+
+# -- Orders --------------------------------------------------------------------------------------
+
+PICKUP_EXPIRY_INTERVAL = env.integer("PICKUP_EXPIRY_INTERVAL", 60, minimum=1)
+
+# -- Static files, language, time ----------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage",
+    },
+}
+LANGUAGE_CODE = "pt-br"
+LANGUAGES = [("pt-br", _("Brazilian Portuguese")), ("en", _("English"))]
+# Compiled from locale/ when a process starts.
+COMPILED_LOCALE_DIR = BASE_DIR / "var" / "locale"
+LOCALE_PATHS = [COMPILED_LOCALE_DIR]
+TIME_ZONE = env.text("TIME_ZONE", "America/Sao_Paulo")
+USE_TZ = True
+
+# -- Logging -------------------------------------------------------------------------------------
+
+LOG_DIR = Path(env.text("LOG_DIR", str(BASE_DIR / "logs")))
+LOG_DIR.mkdir(parents=True, exist_ok=True)
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{process}] {message}", "style": "{"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        # Reopened when rotated from outside; every line is one append, so that processes may share it.
+        "file": {
+            "class": "logging.handlers.WatchedFileHandler",
+            "filename": LOG_DIR / "django.log",
+            "formatter": "line",
+            "encoding": "utf-8",
+        },
+    },
+    "root": {"handlers": ["console", "file"], "level": env.text("LOG_LEVEL", "INFO")},
+}
+
+# -- Celery --------------------------------------------------------------------------------------
+# Redis only wakes workers up: a message is a row, so every queue may be lost without losing one.
+
+CELERY_BROKER_URL = broker_url(REDIS_URL)
+CELERY_BROKER_TRANSPORT_OPTIONS = BROKER_TRANSPORT_OPTIONS
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_VISIBILITY_TIMEOUT = BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+CELERY_TASK_QUEUES = QUEUES
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ROUTES = {
+    "notifications.tasks.send_whatsapp": {"queue": "whatsapp"},
+    "notifications.tasks.sweep": {"queue": "default"},
+    "orders.tasks.expire_pickups": {"queue": "default"},
+    "celery.backend_cleanup": {"queue": "default"},
+}
+CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 1000
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_SOFT_TIME_LIMIT = NOTIFICATIONS.soft_time_limit
+CELERY_TASK_TIME_LIMIT = NOTIFICATIONS.hard_time_limit
+CELERY_TASK_PUBLISH_RETRY_POLICY = {
+    "max_retries": 1,
+    "interval_start": 0.1,
+    "interval_step": 0,
+    "interval_max": 0.1,
+}
+CELERY_TASK_TRACK_STARTED = False
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+CELERY_RESULT_EXPIRES = timedelta(days=7)
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE_FILENAME = str(BASE_DIR / "var" / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {
+        "task": "notifications.tasks.sweep",
+        "schedule": NOTIFICATIONS.sweep_interval,
+        "options": {"expires": NOTIFICATIONS.sweep_interval},
+    },
+    "expire-pickups": {
+        "task": "orders.tasks.expire_pickups",
+        "schedule": PICKUP_EXPIRY_INTERVAL,
+        "options": {"expires": PICKUP_EXPIRY_INTERVAL},
+    },
+}

@@ -1,0 +1,66 @@
+"""The times of the delivery protocol, as settings that are checked against each other.
+
+All are seconds. The defaults are production's; tests shrink them. A combination that would let two
+workers hold one message, or let a wake-up outlive its lease, refuses to start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from django.core.exceptions import ImproperlyConfigured
+
+from flowlog.env import Env
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Durations in seconds. Each is the setting `NOTIFICATIONS_<NAME>`."""
+
+    connect_timeout: float = 5
+    read_timeout: float = 30
+    soft_time_limit: float = 45
+    hard_time_limit: float = 60
+    lease: float = 90
+    sweep_interval: float = 5
+    wake_repeat: float = 60
+    wake_repeat_max: float = 600
+    expires_after: float = 24 * 3600
+
+    def __post_init__(self) -> None:
+        for smaller, larger in _INCREASING:
+            if not getattr(self, smaller) < getattr(self, larger):
+                raise ImproperlyConfigured(
+                    f"NOTIFICATIONS_{smaller.upper()} ({getattr(self, smaller):g} s) must be less than "
+                    f"NOTIFICATIONS_{larger.upper()} ({getattr(self, larger):g} s)."
+                )
+        if not self.call_timeout < self.soft_time_limit:
+            raise ImproperlyConfigured(
+                f"NOTIFICATIONS_CONNECT_TIMEOUT + NOTIFICATIONS_READ_TIMEOUT ({self.call_timeout:g} s) must "
+                f"be less than NOTIFICATIONS_SOFT_TIME_LIMIT ({self.soft_time_limit:g} s)."
+            )
+
+    @property
+    def call_timeout(self) -> float:
+        """The longest that one call to the gateway may take."""
+        return self.connect_timeout + self.read_timeout
+
+    @classmethod
+    def from_env(cls, env: Env) -> Timings:
+        """Read every duration; raises `ImproperlyConfigured` for a bad value or combination."""
+        return cls(
+            **{
+                field.name: env.seconds(f"NOTIFICATIONS_{field.name.upper()}", float(field.default))  # type: ignore[arg-type]
+                for field in fields(cls)
+            }
+        )
+
+
+# Each pair closes a hole: a call must end before Celery's soft limit, the soft limit must leave time
+# to record the outcome before the hard one, and no worker may be alive when its lease ends.
+_INCREASING = (
+    ("soft_time_limit", "hard_time_limit"),
+    ("hard_time_limit", "lease"),
+    ("wake_repeat", "wake_repeat_max"),
+    ("lease", "expires_after"),
+)

@@ -1,0 +1,35 @@
+"""Compiling the message catalogs when a process starts.
+
+Only the `.po` files are kept in the repository, and a deployment has no step for the compiled ones: so each start
+compiles those that are missing or older than their source, into a folder that the process may write to.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+
+
+def compile_catalogs(source: Path, target: Path) -> None:
+    """Bring `target/<locale>/LC_MESSAGES/*.mo` up to date with `source`. Safe with several processes at once."""
+    for catalog in source.glob("*/LC_MESSAGES/*.po"):
+        compiled = (target / catalog.relative_to(source)).with_suffix(".mo")
+        # Equality, not order: a roll-back brings back an older file, which must win too.
+        if not (compiled.is_file() and compiled.stat().st_mtime_ns == catalog.stat().st_mtime_ns):
+            _compile(catalog, compiled)
+
+
+def _compile(catalog: Path, compiled: Path) -> None:
+    compiled.parent.mkdir(parents=True, exist_ok=True)
+    with catalog.open("rb") as file:
+        messages = read_po(file, locale=catalog.parts[-3])
+    with tempfile.NamedTemporaryFile(dir=compiled.parent, delete=False) as file:
+        write_mo(file, messages)
+    modified = catalog.stat().st_mtime_ns
+    os.utime(file.name, ns=(modified, modified))
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(compiled)
