@@ -1,0 +1,1 @@
+"""Orders: the core domain. Knows nothing of the gateway nor of notifications."""

@@ -1,0 +1,90 @@
+"""Phones and CPFs as people type them, checked and normalised."""
+
+from __future__ import annotations
+
+import phonenumbers
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
+from stdnum.br import cpf as stdnum_cpf
+from stdnum.exceptions import ValidationError as StdnumError
+
+DEFAULT_REGION = "BR"
+_BRAZIL = 55
+_OLD_MOBILE_LENGTH = 10
+_OLD_MOBILE_FIRST_DIGITS = "6789"
+
+
+def normalize_phone(text: str) -> str:
+    """The number in E.164 (`+5511987654321`); a number without country code is Brazilian.
+
+    Raises `ValidationError` for what cannot be a phone. A Brazilian mobile without its ninth digit is
+    kept as it is: `phone_warning` tells about it.
+    """
+    try:
+        number = phonenumbers.parse(text, DEFAULT_REGION)
+    except phonenumbers.NumberParseException:
+        raise ValidationError(_("“%(phone)s” is not a phone number."), params={"phone": text}, code="phone") from None
+    if not (phonenumbers.is_valid_number(number) or _is_old_brazilian_mobile(number)):
+        raise ValidationError(
+            _("“%(phone)s” is not a valid phone number. Example: (11) 98765-4321."),
+            params={"phone": text},
+            code="phone",
+        )
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def validate_phone(e164: str) -> None:
+    """A model validator: the number must already be in E.164."""
+    if normalize_phone(e164) != e164:
+        raise ValidationError(_("Write the number as +5511987654321."), code="phone")
+
+
+def phone_warning(e164: str) -> str:
+    """What is suspicious about a number that was accepted; empty when nothing is."""
+    number = phonenumbers.parse(e164, DEFAULT_REGION)
+    if _is_old_brazilian_mobile(number):
+        return _("The mobile %(phone)s lacks the ninth digit; WhatsApp may not find it.") % {
+            "phone": format_phone(e164)
+        }
+    if phonenumbers.number_type(number) == PhoneNumberType.FIXED_LINE:
+        return _("%(phone)s is a landline; few of them have WhatsApp.") % {"phone": format_phone(e164)}
+    return ""
+
+
+def format_phone(e164: str) -> str:
+    """The number as people write it: `(11) 98765-4321`, foreign ones with their country code."""
+    if not e164:
+        return ""
+    number = phonenumbers.parse(e164, DEFAULT_REGION)
+    style = PhoneNumberFormat.NATIONAL if number.country_code == _BRAZIL else PhoneNumberFormat.INTERNATIONAL
+    return phonenumbers.format_number(number, style)
+
+
+def mask_phone(e164: str) -> str:
+    """The number for logs and reports: only its last four digits."""
+    return f"…{e164[-4:]}" if e164 else ""
+
+
+def normalize_cpf(text: str) -> str:
+    """The eleven digits of a valid CPF; raises `ValidationError`."""
+    try:
+        return stdnum_cpf.validate(text)
+    except StdnumError:
+        raise ValidationError(_("This CPF is not valid: check its digits."), code="cpf") from None
+
+
+def validate_cpf(digits: str) -> None:
+    """A model validator: eleven digits of a valid CPF."""
+    if normalize_cpf(digits) != digits:
+        raise ValidationError(_("Write the CPF with digits only."), code="cpf")
+
+
+def _is_old_brazilian_mobile(number: phonenumbers.PhoneNumber) -> bool:
+    national = str(number.national_number)
+    return (
+        number.country_code == _BRAZIL
+        and len(national) == _OLD_MOBILE_LENGTH
+        and national[2] in _OLD_MOBILE_FIRST_DIGITS
+        and phonenumbers.is_possible_number(number)
+    )

@@ -1,0 +1,278 @@
+"""Stores, customers, orders and the orders' timeline.
+
+The constraints make rows impossible that no sequence of transitions reaches; statuses change only through
+`orders.services`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from orders import codes
+from orders.contacts import format_phone, validate_cpf, validate_phone
+from orders.statuses import (
+    CORREIOS_METHODS,
+    HANDED_OVER,
+    PICKUP_STATUSES,
+    SHIPPING_STATUSES,
+    TRACKED_METHODS,
+    DeliveryMethod,
+    DeliveryStatus,
+    OrderStatus,
+    PaymentStatus,
+)
+
+CORREIOS_TRACKING_URL = "https://rastreamento.correios.com.br/app/index.php?objetos={code}"
+
+
+def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstraint:
+    return models.CheckConstraint(condition=Q(**{f"{field}__in": choices.values}), name=f"order_{field}_known")
+
+
+class Store(models.Model):
+    """A shop. Most installations have exactly one, the default."""
+
+    name = models.CharField(_("name"), max_length=100)
+    phone = models.CharField(_("contact phone"), max_length=16, blank=True, validators=[validate_phone])
+    pickup_address = models.CharField(_("pickup address"), max_length=300, blank=True)
+    pickup_days = models.PositiveSmallIntegerField(
+        _("days to pick up"),
+        default=7,
+        validators=[MinValueValidator(1)],
+        help_text=_("How many days an order waits at the counter before it expires."),
+    )
+    is_default = models.BooleanField(_("default store"), default=False)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("store")
+        verbose_name_plural = _("stores")
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="store_one_default"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def get_default(cls) -> Store:
+        """The default store; made on first use, so that there is always exactly one."""
+        store, _created = cls.objects.get_or_create(is_default=True, defaults={"name": "Minha loja"})
+        return store
+
+
+class Customer(models.Model):
+    """A person who buys at a store. The phone may be missing; then nothing can be sent."""
+
+    store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="customers")
+    name = models.CharField(_("name"), max_length=120)
+    phone = models.CharField(_("phone (WhatsApp)"), max_length=16, blank=True, validators=[validate_phone])
+    cpf = models.CharField(_("CPF"), max_length=11, blank=True, validators=[validate_cpf])
+    opted_out_at = models.DateTimeField(_("opted out of WhatsApp at"), null=True, blank=True)
+    opted_out_how = models.CharField(_("how they opted out"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("customer")
+        verbose_name_plural = _("customers")
+        ordering = ("name", "pk")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["store", "phone"],
+                condition=~Q(phone=""),
+                name="customer_phone_once_per_store",
+                violation_error_message=_("This store already has a customer with this phone."),
+            ),
+            models.CheckConstraint(
+                condition=Q(phone="") | Q(phone__regex=r"^\+[1-9][0-9]{6,14}$"), name="customer_phone_e164"
+            ),
+            models.CheckConstraint(
+                condition=Q(opted_out_at__isnull=True, opted_out_how="")
+                | Q(opted_out_at__isnull=False) & ~Q(opted_out_how=""),
+                name="customer_opt_out_says_how",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} · {format_phone(self.phone)}" if self.phone else self.name
+
+    @property
+    def first_name(self) -> str:
+        """What a message calls the customer."""
+        return self.name.split()[0] if self.name.split() else ""
+
+
+class Order(models.Model):
+    """One sale and its way to the customer. Status fields are written by `orders.services` alone."""
+
+    code = models.CharField(_("code"), max_length=12, unique=True, default=codes.order_code, editable=False)
+    store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="orders")
+    customer = models.ForeignKey(Customer, models.PROTECT, verbose_name=_("customer"), related_name="orders")
+    status = models.CharField(
+        _("status"), max_length=20, choices=OrderStatus, default=OrderStatus.PENDING, editable=False
+    )
+    payment_status = models.CharField(
+        _("payment"), max_length=20, choices=PaymentStatus, default=PaymentStatus.PENDING, editable=False
+    )
+    delivery_status = models.CharField(
+        _("delivery"), max_length=20, choices=DeliveryStatus, default=DeliveryStatus.PENDING, editable=False
+    )
+    delivery_method = models.CharField(_("delivery method"), max_length=20, choices=DeliveryMethod)
+    delivery_address = models.CharField(_("delivery address"), max_length=300, blank=True)
+    delivery_attempts = models.PositiveSmallIntegerField(_("delivery attempts"), default=0, editable=False)
+    tracking_code = models.CharField(_("tracking code"), max_length=60, blank=True)
+    tracking_url = models.URLField(_("carrier's tracking page"), max_length=300, blank=True)
+    tracking_token = models.CharField(max_length=40, unique=True, default=codes.tracking_token, editable=False)
+    pickup_code = models.CharField(_("pickup code"), max_length=12, default=codes.pickup_code, editable=False)
+    pickup_deadline = models.DateTimeField(_("pick up until"), null=True, blank=True)
+    total = models.DecimalField(_("total"), max_digits=12, decimal_places=2, default=Decimal(0), editable=False)
+    notes = models.TextField(_("internal notes"), blank=True)
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        ordering = ("-created_at", "-pk")
+        indexes = (
+            models.Index(fields=["-created_at", "-id"], name="order_newest_first"),
+            models.Index(
+                fields=["pickup_deadline"],
+                condition=Q(status=OrderStatus.CONFIRMED, delivery_status=DeliveryStatus.READY_FOR_PICKUP),
+                name="order_pickup_due",
+            ),
+        )
+        constraints = (
+            _one_of("status", OrderStatus),
+            _one_of("payment_status", PaymentStatus),
+            _one_of("delivery_status", DeliveryStatus),
+            _one_of("delivery_method", DeliveryMethod),
+            models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
+            models.CheckConstraint(
+                condition=Q(delivery_method=DeliveryMethod.PICKUP, delivery_status__in=sorted(PICKUP_STATUSES))
+                | ~Q(delivery_method=DeliveryMethod.PICKUP) & Q(delivery_status__in=sorted(SHIPPING_STATUSES)),
+                name="order_delivery_status_fits_method",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=OrderStatus.PENDING) | Q(delivery_status=DeliveryStatus.PENDING),
+                name="order_pending_is_not_on_its_way",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=OrderStatus.RETURNED)
+                | Q(status=OrderStatus.COMPLETED, delivery_status__in=sorted(HANDED_OVER))
+                | ~Q(status=OrderStatus.COMPLETED) & ~Q(delivery_status__in=sorted(HANDED_OVER)),
+                name="order_completed_is_handed_over",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=OrderStatus.RETURNED)
+                | Q(delivery_status__in=sorted([*HANDED_OVER, DeliveryStatus.FAILED_ATTEMPT])),
+                name="order_returned_had_left",
+            ),
+            models.CheckConstraint(
+                condition=~Q(delivery_method__in=sorted(TRACKED_METHODS))
+                | Q(delivery_status=DeliveryStatus.PENDING)
+                | ~Q(tracking_code=""),
+                name="order_shipped_is_tracked",
+                violation_error_message=_("A shipped order needs its tracking code."),
+            ),
+            models.CheckConstraint(
+                condition=~Q(delivery_status=DeliveryStatus.READY_FOR_PICKUP) | Q(pickup_deadline__isnull=False),
+                name="order_ready_has_deadline",
+                violation_error_message=_("An order that waits at the counter needs a deadline."),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def tracking_link(self) -> str:
+        """Where the customer follows the parcel at its carrier; empty when there is no such page."""
+        if self.delivery_method in CORREIOS_METHODS and self.tracking_code:
+            return CORREIOS_TRACKING_URL.format(code=self.tracking_code)
+        return self.tracking_url
+
+    def get_admin_url(self) -> str:
+        return reverse("admin:orders_order_change", args=[self.pk])
+
+
+class OrderItem(models.Model):
+    """One line of an order."""
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="items")
+    description = models.CharField(_("description"), max_length=200)
+    quantity = models.PositiveIntegerField(_("quantity"), default=1, validators=[MinValueValidator(1)])
+    unit_price = models.DecimalField(
+        _("unit price"), max_digits=10, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
+    )
+
+    class Meta:
+        verbose_name = _("item")
+        verbose_name_plural = _("items")
+        ordering = ("pk",)
+        constraints = (
+            models.CheckConstraint(condition=Q(quantity__gte=1), name="item_quantity_positive"),
+            models.CheckConstraint(condition=Q(unit_price__gte=0), name="item_price_not_negative"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quantity}× {self.description}"
+
+    @property
+    def subtotal(self) -> Decimal:
+        return self.quantity * self.unit_price
+
+
+class OrderEvent(models.Model):
+    """One transition of an order: the timeline. Never changed, never deleted alone.
+
+    The three statuses are those after the transition; the `from_…` ones those before (empty for `create`).
+    """
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="events")
+    transition = models.CharField(_("what happened"), max_length=30)
+    from_status = models.CharField(max_length=20, blank=True)
+    status = models.CharField(max_length=20)
+    from_payment_status = models.CharField(max_length=20, blank=True)
+    payment_status = models.CharField(max_length=20)
+    from_delivery_status = models.CharField(max_length=20, blank=True)
+    delivery_status = models.CharField(max_length=20)
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("who")
+    )
+    created_at: models.DateTimeField[Any, datetime] = models.DateTimeField(
+        _("when"), default=timezone.now, db_default=Now()
+    )
+
+    class Meta:
+        verbose_name = _("timeline entry")
+        verbose_name_plural = _("timeline")
+        ordering = ("pk",)
+        constraints = (
+            models.UniqueConstraint(fields=["order"], condition=Q(transition="create"), name="event_one_create"),
+            models.CheckConstraint(
+                condition=Q(transition="create", from_status="")
+                | ~Q(transition="create") & ~Q(from_status="")
+                & ~Q(
+                    status=F("from_status"),
+                    payment_status=F("from_payment_status"),
+                    delivery_status=F("from_delivery_status"),
+                ),
+                name="event_changes_something",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.order_id} {self.transition}"

@@ -1,0 +1,238 @@
+"""The only way to make an order or change its statuses.
+
+Each service works in one transaction: rows locked, statuses checked and changed, timeline written and
+`order_status_changed` sent. What is refused changes nothing at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from orders import codes
+from orders.contacts import normalize_cpf, normalize_phone
+from orders.models import Customer, Order, OrderEvent, OrderItem, Store
+from orders.signals import StatusChange, order_status_changed
+from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
+from orders.transitions import TRANSITIONS, Data, Transition, TransitionNotAllowed, clean_data, get_transition
+
+__all__ = [
+    "BulkResult",
+    "TransitionNotAllowed",
+    "add_order",
+    "apply_transition",
+    "apply_transition_bulk",
+    "create_order",
+    "expire_due_pickups",
+]
+
+_CHANGED_FIELDS = (
+    "status",
+    "payment_status",
+    "delivery_status",
+    "delivery_attempts",
+    "tracking_code",
+    "tracking_url",
+    "pickup_deadline",
+)
+EXPIRY_BATCH = 500
+
+type Actor = AbstractBaseUser | None
+
+
+@dataclass(slots=True)
+class BulkResult:
+    """What a bulk transition did: the orders it changed, and those it refused with the sentence why."""
+
+    applied: list[Order] = field(default_factory=list)
+    refused: list[tuple[Order, str]] = field(default_factory=list)
+
+
+@transaction.atomic
+def create_order(
+    *,
+    store: Store,
+    customer_name: str,
+    customer_phone: str,
+    items: Sequence[dict[str, Any]],
+    delivery_method: str,
+    delivery_address: str = "",
+    customer_cpf: str = "",
+    notes: str = "",
+    actor: Actor = None,
+    notify: bool = True,
+) -> Order:
+    """Create an order for the store's customer with this phone, who is made or brought up to date.
+
+    `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str). Raises
+    `ValidationError` for anything that cannot be; then nothing is stored.
+    """
+    customer = _find_or_make_customer(store, customer_name, customer_phone, customer_cpf)
+    order = Order(
+        store=store,
+        customer=customer,
+        delivery_method=delivery_method,
+        delivery_address=delivery_address.strip(),
+        notes=notes.strip(),
+    )
+    return add_order(order, [_item(values) for values in items], actor=actor, notify=notify)
+
+
+@transaction.atomic
+def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, notify: bool = True) -> Order:
+    """Store a new order that has its store, customer and delivery set, with its items; total it and tell of it.
+
+    Raises `ValidationError`.
+    """
+    if order.delivery_method not in DeliveryMethod:
+        raise ValidationError(_("“%(method)s” is not a delivery method."), params={"method": order.delivery_method})
+    if order.customer.store_id != order.store_id:
+        raise ValidationError(_("The customer belongs to another store."))
+    if not items:
+        raise ValidationError(_("An order needs at least one item."))
+    for item in items:
+        item.clean_fields(exclude=["order"])
+    order.total = sum((item.subtotal for item in items), Decimal(0))
+    while Order.objects.filter(code=order.code).exists():
+        order.code = codes.order_code()
+    order.clean_fields(exclude=["store", "customer"])
+    order.save(force_insert=True)
+    for item in items:
+        item.order = order
+    OrderItem.objects.bulk_create(items)
+    _record([(order, ("", "", ""))], TRANSITIONS["create"], {}, actor=actor, notify=notify)
+    return order
+
+
+@transaction.atomic
+def apply_transition(order: Order, name: str, *, actor: Actor = None, notify: bool = True, **data: Any) -> Order:
+    """Apply one transition to the order, which is locked and re-read first; returns that same object.
+
+    Raises `TransitionNotAllowed` with a sentence for the person; then nothing has changed.
+    """
+    transition = get_transition(name)
+    cleaned = clean_data(transition, data.items())
+    order.refresh_from_db(from_queryset=_locked(Order.objects.all()))
+    before = _statuses(order)
+    transition.apply(order, cleaned)
+    order.save(update_fields=_CHANGED_FIELDS)
+    _record([(order, before)], transition, cleaned, actor=actor, notify=notify)
+    return order
+
+
+@transaction.atomic
+def apply_transition_bulk(
+    orders: Iterable[Order], name: str, *, actor: Actor = None, notify: bool = True, **data: Any
+) -> BulkResult:
+    """Apply one transition to many orders in a handful of statements, refusing those that cannot take it."""
+    transition = get_transition(name)
+    cleaned = clean_data(transition, data.items())
+    chosen = Order.objects.filter(pk__in=[order.pk for order in orders])
+    return _apply_to_all(chosen, transition, cleaned, actor=actor, notify=notify)
+
+
+@transaction.atomic
+def expire_due_pickups() -> int:
+    """Expire up to `EXPIRY_BATCH` orders whose pickup deadline has passed; returns how many.
+
+    The deadline is part of the locking query, so one that was extended meanwhile is left alone.
+    """
+    due = Order.objects.filter(
+        status=OrderStatus.CONFIRMED,
+        delivery_status=DeliveryStatus.READY_FOR_PICKUP,
+        pickup_deadline__lte=Now(),
+    )
+    batch = due.filter(pk__in=due.order_by("pickup_deadline").values("pk")[:EXPIRY_BATCH])
+    return len(_apply_to_all(batch, TRANSITIONS["expire_pickup"], {}, actor=None, notify=True).applied)
+
+
+def _apply_to_all(
+    chosen: QuerySet[Order], transition: Transition, data: Data, *, actor: Actor, notify: bool
+) -> BulkResult:
+    result = BulkResult()
+    changed = []
+    for order in _locked(chosen):
+        before = _statuses(order)
+        try:
+            transition.apply(order, data)
+        except TransitionNotAllowed as refusal:
+            result.refused.append((order, str(refusal)))
+        else:
+            changed.append((order, before))
+    result.applied = [order for order, _before in changed]
+    Order.objects.bulk_update(result.applied, _CHANGED_FIELDS, batch_size=500)
+    _record(changed, transition, data, actor=actor, notify=notify)
+    return result
+
+
+def _locked(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """The orders locked in one global order, so that two bulk actions never wait for each other in a ring."""
+    return orders.select_related("store", "customer").select_for_update(of=("self",)).order_by("pk")
+
+
+def _statuses(order: Order) -> tuple[str, str, str]:
+    return order.status, order.payment_status, order.delivery_status
+
+
+def _record(
+    changed: Sequence[tuple[Order, tuple[str, str, str]]],
+    transition: Transition,
+    data: Data,
+    *,
+    actor: Actor,
+    notify: bool,
+) -> None:
+    """Write the timeline and tell the apps above, for a whole batch at once."""
+    if not changed:
+        return
+    events = OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order=order,
+            transition=transition.name,
+            from_status=before[0],
+            from_payment_status=before[1],
+            from_delivery_status=before[2],
+            status=order.status,
+            payment_status=order.payment_status,
+            delivery_status=order.delivery_status,
+            note=data.get("reason") or data.get("tracking_code", ""),
+            actor=actor,
+        )
+        for order, before in changed
+    )
+    changes = [
+        StatusChange(order=order, event=event, notify=notify and transition.tells_customer, data=data)
+        for (order, _before), event in zip(changed, events, strict=True)
+    ]
+    order_status_changed.send(sender=Order, changes=changes)
+
+
+def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Customer:
+    """The store's customer with this phone, name and CPF brought up to date. Raises `ValidationError`."""
+    name = " ".join(name.split())
+    phone = normalize_phone(phone) if phone.strip() else ""
+    values = {"name": name, **({"cpf": normalize_cpf(cpf)} if cpf.strip() else {})}
+    Customer(phone=phone, **values).clean_fields(exclude=["store"])
+    if not phone:
+        return Customer.objects.create(store=store, **values)
+    customer, _created = Customer.objects.update_or_create(store=store, phone=phone, defaults=values)
+    return customer
+
+
+def _item(values: dict[str, Any]) -> OrderItem:
+    try:
+        price = Decimal(str(values["unit_price"]))
+    except (KeyError, InvalidOperation):
+        raise ValidationError(_("An item needs a price like 19.90.")) from None
+    return OrderItem(
+        description=str(values.get("description", "")).strip(), quantity=values.get("quantity", 1), unit_price=price
+    )

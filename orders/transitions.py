@@ -1,0 +1,311 @@
+"""Everything that can happen to an order, in one table.
+
+The admin's buttons and bulk actions, the timeline's words and the messages' kinds all follow from it: adding a
+transition is adding one entry (and, if the customer is told, its text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from orders.codes import same_code
+from orders.statuses import (
+    CORREIOS_METHODS,
+    HANDED_OVER,
+    SHIPPING_METHODS,
+    TRACKED_METHODS,
+    DeliveryMethod,
+    DeliveryStatus,
+    OrderStatus,
+    PaymentStatus,
+)
+
+if TYPE_CHECKING:
+    from orders.models import Order
+
+type Words = str | Promise
+type Data = dict[str, str]
+
+MAX_LENGTHS = {"tracking_code": 60, "tracking_url": 300, "reason": 300, "pickup_code": 12}
+
+
+class TransitionNotAllowed(Exception):  # noqa: N818 - it says what it is
+    """The order cannot take this transition now. `str()` is a sentence for the person who asked."""
+
+
+def _no_effect(_order: Order, _data: Data) -> None:
+    """Most transitions change nothing but the statuses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One entry. `…_to` of None leaves that status as it is; `…_from` is where the order must be.
+
+    `label` is the button, `done` the timeline's words. `takes` names the data it accepts; `check` refuses data
+    with a `TransitionNotAllowed`; `effect` writes what the data means to the (locked, unsaved) order.
+    """
+
+    name: str
+    label: Words
+    done: Words
+    status_from: frozenset[OrderStatus]
+    payment_from: frozenset[PaymentStatus] = frozenset(PaymentStatus)
+    delivery_from: frozenset[DeliveryStatus] = frozenset(DeliveryStatus)
+    methods: frozenset[DeliveryMethod] = frozenset(DeliveryMethod)
+    status_to: OrderStatus | None = None
+    payment_to: PaymentStatus | None = None
+    delivery_to: DeliveryStatus | None = None
+    takes: tuple[str, ...] = ()
+    tells_customer: bool = True
+    by_staff: bool = True
+    check: Callable[[Order, Data], None] = _no_effect
+    effect: Callable[[Order, Data], None] = _no_effect
+
+    def is_possible(self, order: Order) -> bool:
+        """Whether the order's statuses and delivery method allow it, whatever the data."""
+        return (
+            order.delivery_method in self.methods
+            and order.status in self.status_from
+            and order.payment_status in self.payment_from
+            and order.delivery_status in self.delivery_from
+        )
+
+    def require_possible(self, order: Order) -> None:
+        """Raise `TransitionNotAllowed`, naming what stands in the way."""
+        obstacles = (
+            (_t("its delivery method"), order.delivery_method in self.methods, order.get_delivery_method_display()),
+            (_t("its status"), order.status in self.status_from, order.get_status_display()),
+            (_t("its payment"), order.payment_status in self.payment_from, order.get_payment_status_display()),
+            (_t("its delivery"), order.delivery_status in self.delivery_from, order.get_delivery_status_display()),
+        )
+        for what, fits, value in obstacles:
+            if not fits:
+                raise TransitionNotAllowed(
+                    _t("“%(label)s” is not possible for order %(code)s: %(what)s is “%(value)s”.")
+                    % {"label": self.label, "code": order.code, "what": what, "value": value}
+                )
+
+    def apply(self, order: Order, data: Data) -> None:
+        """Change the order in memory. Raises `TransitionNotAllowed` before anything is changed."""
+        self.require_possible(order)
+        self.check(order, data)
+        order.status = self.status_to or order.status
+        order.payment_status = self.payment_to or order.payment_status
+        order.delivery_status = self.delivery_to or order.delivery_status
+        self.effect(order, data)
+
+
+def _check_tracking(order: Order, data: Data) -> None:
+    code = data.get("tracking_code") or order.tracking_code
+    if order.delivery_method in TRACKED_METHODS and not code:
+        raise TransitionNotAllowed(
+            _t("Order %(code)s goes by %(method)s: give its tracking code.")
+            % {"code": order.code, "method": order.get_delivery_method_display()}
+        )
+    if data.get("tracking_url"):
+        try:
+            URLValidator(schemes=["https", "http"])(data["tracking_url"])
+        except ValidationError:
+            raise TransitionNotAllowed(
+                _t("The tracking page must be an address like https://example.com.")
+            ) from None
+
+
+def _set_tracking(order: Order, data: Data) -> None:
+    code = data.get("tracking_code") or order.tracking_code
+    order.tracking_code = code.upper() if order.delivery_method in CORREIOS_METHODS else code
+    order.tracking_url = data.get("tracking_url") or order.tracking_url
+
+
+def _check_pickup_code(order: Order, data: Data) -> None:
+    given = data.get("pickup_code")
+    if given and not same_code(given, order.pickup_code):
+        raise TransitionNotAllowed(
+            _t("The code that the customer showed is not the one of order %(code)s.") % {"code": order.code}
+        )
+
+
+def _set_pickup_deadline(order: Order, _data: Data) -> None:
+    """The end of the last day, in the shop's time zone: people think in days."""
+    last_day = timezone.localdate() + timedelta(days=order.store.pickup_days)
+    order.pickup_deadline = timezone.make_aware(datetime.combine(last_day, time(23, 59)))
+
+
+def _count_delivery_attempt(order: Order, _data: Data) -> None:
+    order.delivery_attempts += 1
+
+
+_ENTRIES = (
+    Transition(
+        name="create",
+        label=_("Create"),
+        done=_("Order received"),
+        status_from=frozenset(),
+        status_to=OrderStatus.PENDING,
+        payment_to=PaymentStatus.PENDING,
+        delivery_to=DeliveryStatus.PENDING,
+        by_staff=False,
+    ),
+    Transition(
+        name="confirm",
+        label=_("Confirm"),
+        done=_("Order confirmed"),
+        status_from=frozenset({OrderStatus.PENDING}),
+        status_to=OrderStatus.CONFIRMED,
+    ),
+    Transition(
+        name="pay",
+        label=_("Record payment"),
+        done=_("Payment received"),
+        status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.COMPLETED}),
+        payment_from=frozenset({PaymentStatus.PENDING}),
+        payment_to=PaymentStatus.PAID,
+    ),
+    Transition(
+        name="ship",
+        label=_("Ship"),
+        done=_("Order shipped"),
+        methods=SHIPPING_METHODS,
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.PENDING}),
+        delivery_to=DeliveryStatus.SHIPPED,
+        takes=("tracking_code", "tracking_url"),
+        check=_check_tracking,
+        effect=_set_tracking,
+    ),
+    Transition(
+        name="out_for_delivery",
+        label=_("Out for delivery"),
+        done=_("Out for delivery"),
+        methods=SHIPPING_METHODS,
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.FAILED_ATTEMPT}),
+        delivery_to=DeliveryStatus.OUT_FOR_DELIVERY,
+    ),
+    Transition(
+        name="deliver",
+        label=_("Deliver"),
+        done=_("Order delivered"),
+        methods=SHIPPING_METHODS,
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset(
+            {DeliveryStatus.SHIPPED, DeliveryStatus.OUT_FOR_DELIVERY, DeliveryStatus.FAILED_ATTEMPT}
+        ),
+        status_to=OrderStatus.COMPLETED,
+        delivery_to=DeliveryStatus.DELIVERED,
+    ),
+    Transition(
+        name="fail_delivery",
+        label=_("Record failed attempt"),
+        done=_("Delivery attempt failed"),
+        methods=SHIPPING_METHODS,
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.OUT_FOR_DELIVERY}),
+        delivery_to=DeliveryStatus.FAILED_ATTEMPT,
+        takes=("reason",),
+        effect=_count_delivery_attempt,
+    ),
+    Transition(
+        name="ready_for_pickup",
+        label=_("Ready for pickup"),
+        done=_("Ready for pickup"),
+        methods=frozenset({DeliveryMethod.PICKUP}),
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.PENDING, DeliveryStatus.EXPIRED}),
+        delivery_to=DeliveryStatus.READY_FOR_PICKUP,
+        effect=_set_pickup_deadline,
+    ),
+    Transition(
+        name="pick_up",
+        label=_("Hand over"),
+        done=_("Order picked up"),
+        methods=frozenset({DeliveryMethod.PICKUP}),
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.READY_FOR_PICKUP}),
+        status_to=OrderStatus.COMPLETED,
+        delivery_to=DeliveryStatus.PICKED_UP,
+        takes=("pickup_code",),
+        check=_check_pickup_code,
+    ),
+    Transition(
+        name="expire_pickup",
+        label=_("Expire pickup"),
+        done=_("Pickup deadline expired"),
+        methods=frozenset({DeliveryMethod.PICKUP}),
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.READY_FOR_PICKUP}),
+        delivery_to=DeliveryStatus.EXPIRED,
+        by_staff=False,
+    ),
+    Transition(
+        name="refund",
+        label=_("Refund"),
+        done=_("Payment refunded"),
+        status_from=frozenset(OrderStatus),
+        payment_from=frozenset({PaymentStatus.PAID}),
+        payment_to=PaymentStatus.REFUNDED,
+    ),
+    Transition(
+        name="return_order",
+        label=_("Record return"),
+        done=_("Order returned"),
+        status_from=frozenset({OrderStatus.COMPLETED, OrderStatus.CONFIRMED}),
+        delivery_from=HANDED_OVER | {DeliveryStatus.FAILED_ATTEMPT},
+        status_to=OrderStatus.RETURNED,
+        takes=("reason",),
+    ),
+    Transition(
+        name="cancel",
+        label=_("Cancel order"),
+        done=_("Order cancelled"),
+        status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED}),
+        status_to=OrderStatus.CANCELLED,
+        takes=("reason",),
+    ),
+)
+
+TRANSITIONS: dict[str, Transition] = {entry.name: entry for entry in _ENTRIES}
+
+
+def get_transition(name: str) -> Transition:
+    """The entry of that name; raises `TransitionNotAllowed` for an unknown one."""
+    try:
+        return TRANSITIONS[name]
+    except KeyError:
+        raise TransitionNotAllowed(_t("There is no transition “%(name)s”.") % {"name": name}) from None
+
+
+def possible_transitions(order: Order) -> list[Transition]:
+    """What staff may do with the order now, in the table's order."""
+    return [entry for entry in TRANSITIONS.values() if entry.by_staff and entry.is_possible(order)]
+
+
+def clean_data(transition: Transition, data: Iterable[tuple[str, object]]) -> Data:
+    """The data as trimmed single-line strings, without empty ones.
+
+    Raises `TypeError` for a name that the transition does not take and `TransitionNotAllowed` for a value that
+    is too long.
+    """
+    cleaned: Data = {}
+    for name, value in data:
+        if name not in transition.takes:
+            raise TypeError(f"Transition {transition.name!r} takes no {name!r}; it takes: {transition.takes}.")
+        text = " ".join(str(value or "").split())
+        if len(text) > MAX_LENGTHS[name]:
+            raise TransitionNotAllowed(
+                _t("“%(value)s…” is too long: %(limit)d characters at most.")
+                % {"value": text[:30], "limit": MAX_LENGTHS[name]}
+            )
+        if text:
+            cleaned[name] = text
+    return cleaned
