@@ -1,0 +1,196 @@
+"""The gateway's instances, and the log of notifications that is also their queue.
+
+`NotificationLog` is the outbox: a row is written in the transaction of the status change it tells of, and only
+`notifications.delivery` and `notifications.sweep` move it on.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from orders.models import Order, OrderEvent, Store
+
+
+class EvolutionInstance(models.Model):
+    """One WhatsApp number of a store, connected to the gateway under this name."""
+
+    class State(models.TextChoices):
+        UNKNOWN = "unknown", _("unknown")
+        OPEN = "open", _("connected")
+        CONNECTING = "connecting", _("connecting")
+        CLOSE = "close", _("disconnected")
+
+    store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="instances")
+    name = models.CharField(
+        _("name"), max_length=100, unique=True, help_text=_("Exactly as it is called in the Evolution API.")
+    )
+    is_default = models.BooleanField(_("default instance of the store"), default=False)
+    messages_per_minute = models.PositiveSmallIntegerField(
+        _("messages per minute"), default=20, help_text=_("The pace that protects the number from a ban. 0: no limit.")
+    )
+    daily_cap = models.PositiveIntegerField(
+        _("messages per day"), default=0, help_text=_("What exceeds it waits for the next day. 0: no limit.")
+    )
+    state = models.CharField(_("connection"), max_length=20, choices=State, default=State.UNKNOWN, editable=False)
+    next_send_at = models.DateTimeField(
+        _("next message not before"), db_default=Now(), editable=False
+    )
+    slot_token = models.UUIDField(null=True, editable=False)
+    slot_until = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("Evolution instance")
+        verbose_name_plural = _("Evolution instances")
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["store"],
+                condition=Q(is_default=True),
+                name="instance_one_default_per_store",
+                violation_error_message=_("This store already has a default instance."),
+            ),
+            models.CheckConstraint(
+                condition=Q(slot_token__isnull=True, slot_until__isnull=True)
+                | Q(slot_token__isnull=False, slot_until__isnull=False),
+                name="instance_slot_whole",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class NotificationLog(models.Model):
+    """One message to one customer: what is to be said, to whom, and what became of it.
+
+    Times that decide anything (`next_attempt_at`, `lease_until`, `expires_at`) are the database's clock.
+    """
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("pending")
+        SENDING = "sending", _("sending")
+        SENT = "sent", _("sent")
+        FAILED = "failed", _("failed")
+        UNKNOWN = "unknown", _("unknown outcome")
+        SKIPPED = "skipped", _("skipped")
+        CANCELLED = "cancelled", _("cancelled")
+
+    UNFINISHED = (Status.PENDING, Status.SENDING, Status.UNKNOWN)
+
+    status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.PENDING)
+    event = models.CharField(_("event"), max_length=40, help_text=_("The kind of message: the transition's name."))
+    order = models.ForeignKey(
+        Order, models.PROTECT, null=True, blank=True, related_name="notifications", verbose_name=_("order")
+    )
+    order_event = models.ForeignKey(
+        OrderEvent, models.PROTECT, null=True, blank=True, related_name="notifications", verbose_name=_("timeline entry")
+    )
+    instance = models.ForeignKey(
+        EvolutionInstance,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="notifications",
+        verbose_name=_("instance"),
+    )
+    dedupe_key = models.CharField(max_length=120, unique=True)
+    recipient = models.CharField(_("recipient"), max_length=16, blank=True)
+    snapshot = models.JSONField(_("snapshot"))
+    message = models.TextField(_("message"), blank=True)
+    provider_message_id = models.CharField(_("gateway's message id"), max_length=100, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    next_attempt_at = models.DateTimeField(_("next attempt"), db_default=Now())
+    expires_at = models.DateTimeField(_("expires"))
+    error_code = models.CharField(_("error code"), max_length=40, blank=True)
+    error_message = models.CharField(_("what happened"), max_length=500, blank=True)
+    celery_task_id = models.CharField(_("Celery task"), max_length=64, blank=True)
+    claim_token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    first_attempt_at = models.DateTimeField(_("first attempt"), null=True)
+    woken_at = models.DateTimeField(null=True, editable=False, db_default=Now())
+    wakes = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    sent_at = models.DateTimeField(_("sent"), null=True)
+    delivered_at = models.DateTimeField(_("delivered"), null=True)
+    read_at = models.DateTimeField(_("read"), null=True)
+
+    class Meta:
+        # Not translated: staff and guides find it as "Notification Logs" in every language.
+        verbose_name = "Notification Log"
+        verbose_name_plural = "Notification Logs"
+        ordering = ("-created_at", "-pk")
+        indexes = (
+            models.Index(fields=["-created_at", "-id"], name="notification_newest_first"),
+            models.Index(fields=["next_attempt_at", "id"], condition=Q(status="pending"), name="notification_due"),
+            models.Index(
+                fields=["order", "order_event"],
+                condition=Q(status__in=("pending", "sending", "unknown")),
+                name="notification_unfinished",
+            ),
+            models.Index(fields=["lease_until"], condition=Q(status="sending"), name="notification_leased"),
+            models.Index(fields=["instance", "sent_at"], condition=Q(status="sent"), name="notification_sent_per_day"),
+            models.Index(
+                fields=["expires_at"], condition=Q(status__in=("pending", "unknown")), name="notification_expiring"
+            ),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                fields=["instance", "provider_message_id"],
+                condition=~Q(provider_message_id=""),
+                name="notification_provider_id_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    status__in=("pending", "sending", "sent", "failed", "unknown", "skipped", "cancelled"),
+                ),
+                name="notification_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="sending", claim_token__isnull=False, lease_until__isnull=False)
+                | ~Q(status="sending") & Q(lease_until__isnull=True),
+                name="notification_lease_while_sending",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="sent", sent_at__isnull=False) | ~Q(status="sent") & Q(sent_at__isnull=True),
+                name="notification_sent_says_when",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=("failed", "skipped")) | ~Q(error_code=""),
+                name="notification_failure_says_why",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event} #{self.pk}"
+
+    @property
+    def snapshot_order_code(self) -> str:
+        """The order's code as the snapshot has it; empty for a message without an order."""
+        return str(self.snapshot.get("order", {}).get("code", ""))
+
+
+class DeliveryAttempt(models.Model):
+    """One call to the gateway for a notification, written before the request and completed after the answer.
+
+    An attempt without `outcome` is one whose worker died, or is still in the call.
+    """
+
+    notification = models.ForeignKey(NotificationLog, models.CASCADE, related_name="delivery_attempts")
+    claim_token = models.UUIDField(editable=False)
+    started_at = models.DateTimeField(_("when"), db_default=Now())
+    duration = models.DurationField(_("how long"), null=True)
+    outcome = models.CharField(_("outcome"), max_length=20, blank=True)
+    error_code = models.CharField(_("error code"), max_length=40, blank=True)
+    http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
+    response_body = models.TextField(_("response"), blank=True)
+
+    class Meta:
+        verbose_name = _("delivery attempt")
+        verbose_name_plural = _("delivery attempts")
+        ordering = ("pk",)
+
+    def __str__(self) -> str:
+        return f"{self.notification_id} @ {self.started_at:%H:%M:%S}"
