@@ -1,0 +1,1 @@
+"""What to say to customers, when, and making sure that it is said once."""

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class NotificationsConfig(AppConfig):
+    name = "notifications"
+    verbose_name = _("Notifications")
+
+    def ready(self) -> None:
+        from notifications.receivers import tell_customers  # noqa: PLC0415 - models are loaded only now
+        from orders.signals import order_status_changed  # noqa: PLC0415
+
+        order_status_changed.connect(tell_customers, dispatch_uid="notifications.tell_customers")

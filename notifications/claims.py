@@ -1,0 +1,160 @@
+"""Claiming: how exactly one worker gets a message, in its turn, while nobody else may send it.
+
+A claim is a row in `sending` with a fresh token and a lease, together with its instance's slot. Whoever does not
+hold the token cannot settle the row; whoever dies with it blocks nothing for longer than the lease.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from notifications import policy, texts
+
+Status = NotificationLog.Status
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message that this process, and no other, may send until its lease ends.
+
+    `skipped` of True: it may not be sent at all, and has been settled so.
+    """
+
+    notification: NotificationLog
+    token: uuid.UUID
+    skipped: bool = False
+
+
+def due() -> QuerySet[NotificationLog]:
+    """Messages whose turn it is: pending, due, not expired, and no earlier one of the same order unfinished.
+
+    Every condition stands in the outer WHERE, never behind a join: an UPDATE built on it is checked again on
+    the newest version of the row after waiting for another transaction.
+    """
+    earlier = NotificationLog.objects.filter(
+        order_id=OuterRef("order_id"),
+        order_event_id__lt=OuterRef("order_event_id"),
+        status__in=NotificationLog.UNFINISHED,
+    )
+    return NotificationLog.objects.filter(
+        ~Exists(earlier), status=Status.PENDING, next_attempt_at__lte=Now(), expires_at__gt=Now()
+    )
+
+
+def claimable() -> QuerySet[NotificationLog]:
+    """Messages that could be sent this moment: due, and their instance has a free slot and pace."""
+    ready = _ready_instances().filter(pk=OuterRef("instance_id"))
+    return due().filter(Exists(ready) | Q(instance__isnull=True))
+
+
+def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
+    """Claim the message, or return None if it may not be sent now; one statement when there is nothing to do.
+
+    Permission is read here. A message that may not be sent at all is settled `skipped`, with the reason. The text is rendered at the first claim and stored, so that every attempt says the same.
+    """
+    token = uuid.uuid4()
+    with transaction.atomic():
+        taken = (
+            claimable()
+            .filter(pk=notification_id)
+            .update(status=Status.SENDING, claim_token=token, lease_until=_lease_end(), celery_task_id=task_id)
+        )
+        if not taken:
+            return None
+        row = NotificationLog.objects.select_related("instance", "order__customer").get(pk=notification_id)
+        refusal = policy.refusal(row)
+        if refusal:
+            _skip(row, refusal)
+            return Claim(row, token, skipped=True)
+        if not _take_slot(row.instance, token):
+            transaction.set_rollback(True)
+            return None
+        _write_text(row)
+    return Claim(row, token)
+
+
+def begin_attempt(held: Claim) -> DeliveryAttempt | None:
+    """Record that the request goes out now; None if the claim no longer leaves time for the call.
+
+    This is the last look at token and lease before the request. On None the message was not sent for certain,
+    so that it goes back to `pending`, even if the sweep has already made it `unknown`.
+    """
+    enough = Now() + timedelta(seconds=settings.NOTIFICATIONS.call_timeout)
+    rows = NotificationLog.objects.filter(pk=held.notification.pk, claim_token=held.token)
+    with transaction.atomic():
+        if rows.filter(status=Status.SENDING, lease_until__gt=enough).update(
+            attempts=F("attempts") + 1, first_attempt_at=Coalesce("first_attempt_at", Now())
+        ):
+            return DeliveryAttempt.objects.create(notification=held.notification, claim_token=held.token)
+    rows.filter(status__in=(Status.SENDING, Status.UNKNOWN)).update(
+        status=Status.PENDING, lease_until=None, next_attempt_at=Now(), woken_at=None
+    )
+    return None
+
+
+def release_slot(held: Claim, **changes: object) -> None:
+    """Give the instance's slot back, unless another claim has it by now; `changes` are written with it."""
+    EvolutionInstance.objects.filter(pk=held.notification.instance_id, slot_token=held.token).update(
+        slot_token=None, slot_until=None, **changes
+    )
+
+
+def _ready_instances() -> QuerySet[EvolutionInstance]:
+    return EvolutionInstance.objects.filter(
+        Q(slot_until__isnull=True) | Q(slot_until__lte=Now()), next_send_at__lte=Now()
+    )
+
+
+def _take_slot(instance: EvolutionInstance | None, token: uuid.UUID) -> bool:
+    """Take the instance's only slot and set its pace. The UPDATE locks the instance until the commit."""
+    if instance is None:
+        return False
+    taken = (
+        _ready_instances()
+        .filter(pk=instance.pk)
+        .update(slot_token=token, slot_until=_lease_end(), next_send_at=Now() + _gap(instance.messages_per_minute))
+    )
+    return bool(taken) and not _cap_reached(instance)
+
+
+def _gap(messages_per_minute: int) -> timedelta:
+    """The pause before the next message: random, so that the traffic does not look like a machine's."""
+    if not messages_per_minute:
+        return timedelta()
+    return timedelta(seconds=60 / messages_per_minute * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
+
+
+def _cap_reached(instance: EvolutionInstance) -> bool:
+    if not instance.daily_cap:
+        return False
+    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    sent_today = NotificationLog.objects.filter(instance=instance, sent_at__gte=midnight).count()
+    return sent_today >= instance.daily_cap
+
+
+def _write_text(row: NotificationLog) -> None:
+    recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
+    if not row.message or row.recipient != recipient:
+        row.message = row.message or texts.render(row.event, row.snapshot)
+        row.recipient = recipient
+        row.save(update_fields=["message", "recipient"])
+
+
+def _skip(row: NotificationLog, refusal: policy.Refusal) -> None:
+    row.status, row.lease_until = Status.SKIPPED, None
+    row.error_code, row.error_message = refusal.code, refusal.sentence
+    row.save(update_fields=["status", "lease_until", "error_code", "error_message"])
+
+
+def _lease_end() -> Now:
+    return Now() + timedelta(seconds=settings.NOTIFICATIONS.lease)

@@ -1,0 +1,199 @@
+"""From a wake-up to a settled row: claim, send, settle, wake the next.
+
+    pending ──claim──► sending ──► sent        201 with an id (or proof that it was relayed)
+       ▲                  ├──────► pending     not sent for certain: retry later; instance trouble
+       │                  ├──────► failed      permanent, or no time left
+       │                  └──────► unknown     anything else, or the lease ran out
+       └── skipped (no permission, at the claim) · failed/expired (the sweep)
+
+Every UPDATE out of `sending` or `unknown` names the claim's token and the status it leaves, so that a worker that
+wakes from the dead cannot undo what happened meanwhile. No database connection is held during the call.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from integrations.evolution.client import SendReceipt, client
+from integrations.evolution.errors import GatewayError, Outcome
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from notifications import claims, retries, wakeups
+from notifications.claims import Claim
+from notifications.errors import sentence
+from orders.contacts import mask_phone
+
+logger = logging.getLogger(__name__)
+
+Status = NotificationLog.Status
+State = EvolutionInstance.State
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one call to the gateway came to. `outcome` of None is: sent."""
+
+    outcome: Outcome | None
+    code: str = ""
+    provider_message_id: str = ""
+    http_status: int | None = None
+    response_body: str = ""
+    duration: timedelta | None = None
+
+
+def deliver(notification_id: int, *, task_id: str = "") -> None:
+    """Send one message if it may be sent now, settle it, and wake the next; else do nothing, cheaply."""
+    held = claims.claim(notification_id, task_id=task_id)
+    if held is None:
+        return
+    if not held.skipped:
+        _send(held)
+    wake_next(held.notification)
+
+
+def _send(held: Claim) -> None:
+    attempt = claims.begin_attempt(held)
+    if attempt is None:
+        claims.release_slot(held)
+        return
+    connection.close()  # back to the pool: a slow gateway must not hold a database connection
+    settle(held, attempt, _call_gateway(held))
+
+
+def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
+    """Write what the call came to.
+
+    If the claim was lost meanwhile, only the attempt is written, except that proof of delivery makes an
+    `unknown` row, or one put back to `pending`, `sent`.
+    """
+    row = held.notification
+    own = NotificationLog.objects.filter(pk=row.pk, claim_token=held.token)
+    with transaction.atomic():
+        settled = _settle_row(own.filter(status=Status.SENDING), row, result)
+        if not settled and result.outcome is None:
+            late = NotificationLog.objects.filter(pk=row.pk, status__in=(Status.UNKNOWN, Status.PENDING))
+            late.update(**_sent(result))
+        _complete(attempt, result)
+        claims.release_slot(held, **_instance_state(result))
+    logger.info(
+        "Notification %s (%s to %s): %s",
+        row.pk,
+        row.event,
+        mask_phone(row.recipient),
+        result.code or result.outcome or "sent",
+    )
+
+
+def wake_next(row: NotificationLog) -> None:
+    """Wake the next message of the same order, and the oldest that waits for the instance's slot.
+
+    While the instance keeps its pace, that is one wake-up with a countdown; losing it is harmless.
+    """
+    waiting = claims.due().select_related("instance").order_by("next_attempt_at", "pk")
+    next_of_order = waiting.filter(order_id=row.order_id, order_id__isnull=False)
+    oldest = waiting.filter(instance_id=row.instance_id)
+    candidates = waiting.filter(Q(pk__in=next_of_order.values("pk")[:1]) | Q(pk__in=oldest.values("pk")[:1]))
+    for candidate in candidates:
+        wakeups.publish([candidate], countdown=_pause(candidate.instance))
+
+
+def _call_gateway(held: Claim) -> Result:
+    row = held.notification
+    assert row.instance is not None  # noqa: S101 - the claim has its slot
+    try:
+        receipt = client().send_text(row.instance.name, row.recipient, row.message)
+    except GatewayError as error:
+        return Result(
+            error.outcome,
+            error.code,
+            http_status=error.http_status,
+            response_body=error.response_body,
+            duration=timedelta(seconds=error.duration),
+        )
+    except SoftTimeLimitExceeded:
+        return Result(Outcome.UNKNOWN, "interrupted")
+    return _accepted(receipt)
+
+
+def _accepted(receipt: SendReceipt) -> Result:
+    return Result(
+        None,
+        provider_message_id=receipt.provider_message_id,
+        http_status=receipt.http_status,
+        response_body=receipt.response_body,
+        duration=timedelta(seconds=receipt.duration),
+    )
+
+
+def _settle_row(own: Any, row: NotificationLog, result: Result) -> int:
+    match result.outcome:
+        case None:
+            return own.update(**_sent(result))
+        case Outcome.PERMANENT:
+            return own.update(status=Status.FAILED, lease_until=None, **_error(result.code))
+        case Outcome.RETRYABLE:
+            return _retry(own, retries.delay_after(row.attempts + 1), result)
+        case Outcome.INSTANCE_DOWN:
+            return _retry(own, retries.INSTANCE_TROUBLE_PAUSE, result, attempts=F("attempts") - 1)
+        case _:
+            return own.update(status=Status.UNKNOWN, lease_until=None, **_error(result.code))
+
+
+def _retry(own: Any, delay: timedelta, result: Result, **changes: Any) -> int:
+    """Back to `pending` while the message is worth sending at the next attempt; else it has expired."""
+    in_time = own.filter(expires_at__gt=Now() + delay)
+    return in_time.update(
+        status=Status.PENDING,
+        lease_until=None,
+        next_attempt_at=Now() + delay,
+        woken_at=None,
+        wakes=0,
+        **_error(result.code),
+        **changes,
+    ) or own.update(status=Status.FAILED, lease_until=None, **_error("expired"))
+
+
+def _sent(result: Result) -> dict[str, Any]:
+    return {
+        "status": Status.SENT,
+        "sent_at": Now(),
+        "lease_until": None,
+        "provider_message_id": result.provider_message_id,
+        "error_code": "",
+        "error_message": "",
+    }
+
+
+def _error(code: str) -> dict[str, str]:
+    return {"error_code": code, "error_message": sentence(code)}
+
+
+def _complete(attempt: DeliveryAttempt, result: Result) -> None:
+    attempt.outcome = result.outcome or "sent"
+    attempt.error_code = result.code
+    attempt.http_status = result.http_status
+    attempt.response_body = result.response_body
+    attempt.duration = result.duration
+    attempt.save(update_fields=["outcome", "error_code", "http_status", "response_body", "duration"])
+
+
+def _instance_state(result: Result) -> dict[str, str]:
+    if result.outcome is None:
+        return {"state": State.OPEN}
+    return {"state": State.CLOSE} if result.outcome is Outcome.INSTANCE_DOWN else {}
+
+
+def _pause(instance: EvolutionInstance | None) -> float | None:
+    """Seconds until the instance's pace allows the next message, at most 30 (the sweep covers the rest)."""
+    if instance is None:
+        return None
+    seconds = (instance.next_send_at - timezone.now()).total_seconds()
+    return min(seconds, 30) if seconds > 0 else None

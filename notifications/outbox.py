@@ -1,0 +1,52 @@
+"""Putting messages into the outbox: rows in the status change's own transaction, wake-ups after its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from integrations.models import EvolutionInstance, NotificationLog
+from notifications import snapshot, wakeups
+from orders.models import Store
+from orders.signals import StatusChange
+
+
+def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
+    """Write one pending row per change and wake the worker for them once the transaction is committed.
+
+    The dedupe key (timeline entry and kind) is unique, so that one change is never told twice.
+    """
+    if not changes:
+        return []
+    instances = {store.pk: instance_of(store) for store in {change.order.store for change in changes}}
+    rows = NotificationLog.objects.bulk_create(
+        NotificationLog(
+            event=change.event.transition,
+            order=change.order,
+            order_event=change.event,
+            instance=instances[change.order.store_id],
+            dedupe_key=f"event:{change.event.pk}:{change.event.transition}",
+            recipient=settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or change.order.customer.phone,
+            snapshot=taken,
+            expires_at=Now() + timedelta(seconds=settings.NOTIFICATIONS.expires_after),
+        )
+        for change, taken in zip(changes, snapshot.build_all(changes), strict=True)
+    )
+    transaction.on_commit(partial(wakeups.publish, rows), robust=True)
+    return rows
+
+
+def instance_of(store: Store) -> EvolutionInstance | None:
+    """The instance that speaks for the store: its default, else its first, else the default store's.
+
+    None where the installation has no instance at all; such messages end `skipped`, saying so.
+    """
+    of_store = EvolutionInstance.objects.filter(store=store).order_by("-is_default", "pk").first()
+    if of_store:
+        return of_store
+    return EvolutionInstance.objects.order_by("-store__is_default", "-is_default", "pk").first()

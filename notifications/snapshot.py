@@ -1,0 +1,67 @@
+"""The snapshot: an order as it was when its status changed. A message is made from it and from nothing else.
+
+Snapshots change additively only, so that the previous release can read the next one's: fields are added, never
+renamed or removed, and `VERSION` grows when the meaning of one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import prefetch_related_objects
+
+from orders.models import Order
+from orders.signals import StatusChange
+
+VERSION = 1
+
+type Snapshot = dict[str, Any]
+
+
+def build_all(changes: Iterable[StatusChange]) -> list[Snapshot]:
+    """The snapshots of a batch of changes, as JSON types. One query for the items of all orders."""
+    changes = list(changes)
+    prefetch_related_objects([change.order for change in changes], "items")
+    return [_build(change) for change in changes]
+
+
+def _build(change: StatusChange) -> Snapshot:
+    order = change.order
+    return {
+        "version": VERSION,
+        "event": change.event.transition,
+        "occurred_at": change.event.created_at.isoformat(),
+        "reason": change.data.get("reason", ""),
+        "order": _order(order),
+        "customer": {"id": order.customer_id, "name": order.customer.name, "phone": order.customer.phone},
+        "store": {
+            "id": order.store_id,
+            "name": order.store.name,
+            "phone": order.store.phone,
+            "pickup_address": order.store.pickup_address,
+        },
+    }
+
+
+def _order(order: Order) -> Snapshot:
+    return {
+        "id": order.pk,
+        "code": order.code,
+        "status": str(order.status),
+        "payment_status": str(order.payment_status),
+        "delivery_status": str(order.delivery_status),
+        "delivery_method": str(order.delivery_method),
+        "delivery_address": order.delivery_address,
+        "delivery_attempts": order.delivery_attempts,
+        "total": str(order.total),
+        "items": [
+            {"description": item.description, "quantity": item.quantity, "unit_price": str(item.unit_price)}
+            for item in order.items.all()
+        ],
+        "tracking_code": order.tracking_code,
+        "tracking_link": order.tracking_link,
+        "tracking_token": order.tracking_token,
+        "pickup_code": order.pickup_code,
+        "pickup_deadline": order.pickup_deadline.isoformat() if order.pickup_deadline else "",
+    }

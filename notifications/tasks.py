@@ -1,0 +1,26 @@
+"""Celery's entry points. Each calls one function that can be called and tested without Celery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+
+from notifications import delivery
+from notifications import sweep as sweeping
+
+
+@shared_task(bind=True, ignore_result=True)
+def send_whatsapp(self: Task, notification_id: int, snapshot: dict[str, Any]) -> None:  # noqa: ARG001
+    """Wake up for one message, on queue `whatsapp`.
+
+    The row holds the same snapshot and decides; the task carries it so that a queue can be read by people, and
+    so that the message of a task is known even before its row is looked up.
+    """
+    delivery.deliver(notification_id, task_id=self.request.id or "")
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    """Wake what was left behind, on queue `default`."""
+    sweeping.sweep()

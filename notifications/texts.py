@@ -1,0 +1,80 @@
+"""The words of a message: one Django template per kind, filled from the snapshot alone.
+
+Templates are plain text (`templates/notifications/whatsapp/<event>.txt`), so nothing is HTML-escaped; whatever a
+person typed is a value and never template code. Every text names the order's code.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.template import Context, Engine
+from django.utils import formats, timezone, translation
+
+from notifications.snapshot import Snapshot
+
+LANGUAGE = "pt-br"
+# WhatsApp's own limit is far above; a text this long is a mistake.
+MAX_LENGTH = 4000
+
+
+def render(event: str, snapshot: Snapshot) -> str:
+    """The text of this kind of message for this snapshot, in Portuguese whatever the active language.
+
+    Raises `TemplateDoesNotExist` for a kind without a text.
+    """
+    with translation.override(LANGUAGE):
+        text = _engine().get_template(f"{event}.txt").render(Context(_values(snapshot), autoescape=False))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip() for line in text.splitlines())).strip()[:MAX_LENGTH]
+
+
+@cache
+def _engine() -> Engine:
+    return Engine(dirs=[settings.BASE_DIR / "templates" / "notifications" / "whatsapp"], autoescape=False)
+
+
+def _values(snapshot: Snapshot) -> dict[str, Any]:
+    """What the templates may name. A field that an older snapshot lacks reads as empty."""
+    order, customer, store = (snapshot.get(part, {}) for part in ("order", "customer", "store"))
+    return {
+        "first_name": _first_word(customer.get("name", "")),
+        "store": _line(store.get("name", "")),
+        "pickup_address": _line(store.get("pickup_address", "")),
+        "code": order.get("code", ""),
+        "method": order.get("delivery_method", ""),
+        "items": [
+            f"{item['quantity']}× {_line(item['description'])} ({_money(item['unit_price'])})"
+            for item in order.get("items", [])
+        ],
+        "total": _money(order.get("total", "0")),
+        "paid": order.get("payment_status") == "paid",
+        "tracking_code": order.get("tracking_code", ""),
+        "tracking_link": order.get("tracking_link", ""),
+        "attempt": order.get("delivery_attempts", 0),
+        "pickup_code": order.get("pickup_code", ""),
+        "deadline": _deadline(order.get("pickup_deadline", "")),
+        "reason": _line(snapshot.get("reason", "")).rstrip("."),
+    }
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _first_word(text: str) -> str:
+    return text.split()[0] if text.split() else ""
+
+
+def _money(amount: str) -> str:
+    return f"R$ {formats.number_format(Decimal(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
+
+
+def _deadline(moment: str) -> str:
+    if not moment:
+        return ""
+    return formats.date_format(timezone.localtime(datetime.fromisoformat(moment)), r"l, d/m, \à\s H\hi")
