@@ -27,7 +27,7 @@ BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
 }
 
 # A status change must not wait for Redis: the row is safe, and the sweep wakes what was not published.
-PUBLISH_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_timeout": 1, "socket_connect_timeout": 1}
+PUBLISH_TRANSPORT_OPTIONS: dict[str, Any] = {"socket_timeout": 0.75, "socket_connect_timeout": 0.75}
 
 
 def broker_url(redis_url: str) -> str:

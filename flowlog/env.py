@@ -6,6 +6,7 @@ expected, so that a process with a bad setting refuses to start instead of faili
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -75,6 +76,13 @@ class Env:
             raise ImproperlyConfigured(f"{name} must be an address like https://example.com, not {value!r}.")
         if https_only and parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
             raise ImproperlyConfigured(f"{name} must start with https:// in production, not {value!r}.")
+        return value
+
+    def phone(self, name: str) -> str:
+        """An optional phone number in E.164; empty when not set."""
+        value = self.text(name, "")
+        if value and not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
+            raise ImproperlyConfigured(f"{name} must be a number like +5511987654321.")
         return value
 
     def server_url(self, name: str, default: str | None, schemes: frozenset[str]) -> str:

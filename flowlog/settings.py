@@ -133,7 +133,7 @@ EVOLUTION_INSTANCE = env.text("EVOLUTION_INSTANCE", "flowlog" if DEBUG else "")
 
 # -- Notifications -------------------------------------------------------------------------------
 
-NOTIFICATIONS_OVERRIDE_RECIPIENT = env.text("NOTIFICATIONS_OVERRIDE_RECIPIENT", "")
+NOTIFICATIONS_OVERRIDE_RECIPIENT = env.phone("NOTIFICATIONS_OVERRIDE_RECIPIENT")
 NOTIFICATIONS = Timings.from_env(env)
 
 # -- Orders --------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from stdnum.br import cpf as stdnum_cpf
-from stdnum.exceptions import ValidationError as StdnumError
 
 DEFAULT_REGION = "BR"
 _BRAZIL = 55
@@ -57,6 +56,9 @@ def format_phone(e164: str) -> str:
     if not e164:
         return ""
     number = phonenumbers.parse(e164, DEFAULT_REGION)
+    if _is_old_brazilian_mobile(number):  # the library has no format for a number that is no longer given out
+        national = str(number.national_number)
+        return f"({national[:2]}) {national[2:6]}-{national[6:]}"
     style = PhoneNumberFormat.NATIONAL if number.country_code == _BRAZIL else PhoneNumberFormat.INTERNATIONAL
     return phonenumbers.format_number(number, style)
 
@@ -68,10 +70,11 @@ def mask_phone(e164: str) -> str:
 
 def normalize_cpf(text: str) -> str:
     """The eleven digits of a valid CPF; raises `ValidationError`."""
-    try:
-        return stdnum_cpf.validate(text)
-    except StdnumError:
-        raise ValidationError(_("This CPF is not valid: check its digits."), code="cpf") from None
+    digits = stdnum_cpf.compact(text)
+    # The check digits of 111.111.111-11 and its like are right, but nobody has such a CPF.
+    if not stdnum_cpf.is_valid(digits) or len(set(digits)) == 1:
+        raise ValidationError(_("This CPF is not valid: check its digits."), code="cpf")
+    return digits
 
 
 def validate_cpf(digits: str) -> None:
