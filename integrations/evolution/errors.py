@@ -1,0 +1,66 @@
+"""What a failed call to the gateway means for the message, decided in one place."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """What to do with a message whose call to the gateway did not succeed."""
+
+    PERMANENT = "permanent"
+    """Not sent, and never will be: another try gives the same answer."""
+    RETRYABLE = "retryable"
+    """Not sent for certain: safe to send again later."""
+    INSTANCE_DOWN = "instance_down"
+    """Not sent for certain, and no other message of this instance would be: hold the instance."""
+    UNKNOWN = "unknown"
+    """May have been sent: look it up before sending again."""
+
+
+class GatewayError(Exception):
+    """A call to the gateway did not succeed; `outcome` is the decision that follows from it.
+
+    `code` is stable and short, for rows, rules and translations. `http_status` is None when no answer
+    came. `response_body` is cut and free of keys. The exception's text holds none of number, key and message.
+    """
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        code: str,
+        *,
+        http_status: int | None = None,
+        response_body: str = "",
+        duration: float = 0.0,
+    ) -> None:
+        super().__init__(outcome, code)
+        self.outcome = outcome
+        self.code = code
+        self.http_status = http_status
+        self.response_body = response_body
+        self.duration = duration
+
+    def __str__(self) -> str:
+        answer = "no answer" if self.http_status is None else f"HTTP {self.http_status}"
+        return f"{self.code} ({self.outcome}, {answer})"
+
+    @property
+    def permanent(self) -> bool:
+        """Whether no later try can succeed."""
+        return self.outcome is Outcome.PERMANENT
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the message was not sent and may be sent again later."""
+        return self.outcome is Outcome.RETRYABLE
+
+    @property
+    def instance_down(self) -> bool:
+        """Whether the instance, not the message, is the trouble."""
+        return self.outcome is Outcome.INSTANCE_DOWN
+
+    @property
+    def outcome_unknown(self) -> bool:
+        """Whether the message may have been sent."""
+        return self.outcome is Outcome.UNKNOWN

@@ -1,0 +1,95 @@
+"""`POST /chat/findMessages/{instance}`: the filters that work in the gateway, and those that it ignores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+
+from integrations.evolution.sandbox.archive import Message
+from integrations.evolution.sandbox.http import Answer, Request, answer, failure
+from integrations.evolution.sandbox.sending import context_info
+from integrations.evolution.sandbox.state import Instance, Sandbox
+
+_PAGE_SIZE = 50
+
+
+def find_messages(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
+    """The stored messages that match, the latest first, a page of them."""
+    body = request.body
+    where = _mapping(body.get("where"))
+    try:
+        between = _between(where)
+    except ValueError:
+        return failure(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
+    remote_jid = _mapping(where.get("key")).get("remoteJid")
+    candidates = sandbox.chat(remote_jid) if isinstance(remote_jid, str) and remote_jid else sandbox.messages()
+    found = [
+        message
+        for message in reversed(candidates)
+        if message.instance == instance.name and message.stored and _matches(message, where, between)
+    ]
+    page, size = _positive(body.get("page"), 1), _positive(body.get("offset"), _PAGE_SIZE)
+    records = found[(page - 1) * size : page * size]
+    return answer(
+        HTTPStatus.OK,
+        {
+            "messages": {
+                "total": len(found),
+                "pages": math.ceil(len(found) / size),
+                "currentPage": page,
+                "records": [_record(message) for message in records],
+            }
+        },
+    )
+
+
+def _matches(message: Message, where: Mapping[str, object], between: tuple[float, float] | None) -> bool:
+    """Whether the gateway would find it. The text and `fromMe: false` filter nothing, an empty value neither."""
+    key = _mapping(where.get("key"))
+    wanted = (
+        (where.get("id"), message.id),
+        (where.get("source"), message.source),
+        (where.get("messageType"), message.message_type),
+        (key.get("id"), message.key_id),
+        (key.get("remoteJid"), message.remote_jid),
+        (key.get("participants"), None),
+    )
+    if any(value and value != actual for value, actual in wanted):
+        return False
+    return between is None or between[0] <= message.timestamp <= between[1]
+
+
+def _between(where: Mapping[str, object]) -> tuple[float, float] | None:
+    """The times to look between: only if both ends are given does the gateway look at them."""
+    stamp = _mapping(where.get("messageTimestamp"))
+    since, until = stamp.get("gte"), stamp.get("lte")
+    if not since or not until:
+        return None
+    # Like the gateway, in whole seconds.
+    first, last = (math.floor(datetime.fromisoformat(str(value)).timestamp()) for value in (since, until))
+    return first, last
+
+
+def _record(message: Message) -> dict[str, object]:
+    return {
+        "id": message.id,
+        "key": {"id": message.key_id, "fromMe": True, "remoteJid": message.remote_jid},
+        "pushName": "Você",
+        "messageType": message.message_type,
+        "message": {"conversation": message.text},
+        "messageTimestamp": message.timestamp,
+        "instanceId": message.instance_id,
+        "source": message.source,
+        "contextInfo": context_info(message),
+        "MessageUpdate": [{"status": status} for status in message.updates],
+    }
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _positive(value: object, default: int) -> int:
+    return value if isinstance(value, int) and value > 0 else default

@@ -1,0 +1,112 @@
+"""`POST /message/sendText/{instance}`, in each of the gateway's three kinds of instance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from integrations.evolution.sandbox.archive import Message
+from integrations.evolution.sandbox.faults import HANGS, RESETS, SENDS, Fault, fault_answer
+from integrations.evolution.sandbox.http import RESET, Answer, Request, answer, failure
+from integrations.evolution.sandbox.jids import create_jid
+from integrations.evolution.sandbox.state import BUSINESS, EVOLUTION, Instance, Sandbox
+
+_LONGEST_DELAY = 120
+
+
+def send_text(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
+    """Check, send and answer as the gateway does."""
+    body = request.body
+    if errors := _schema_errors(body):
+        return failure(HTTPStatus.BAD_REQUEST, [errors])
+    number, text = str(body["number"]), str(body["text"])
+    if instance.integration == EVOLUTION:
+        return answer(HTTPStatus.CREATED, _evolution(sandbox.deliver(instance, number, create_jid(number), text)))
+    if not text.strip():
+        blank = "Text is required"
+        if instance.integration == BUSINESS:
+            blank = "TypeError: Cannot read properties of undefined (reading 'message')"
+        return failure(HTTPStatus.BAD_REQUEST, [blank])
+    jid, known = sandbox.resolve(number)
+    fault = sandbox.queued_fault() or _refusal(instance, known) or sandbox.fault_of(jid)
+    if fault is None and instance.integration != BUSINESS and not sandbox.exists(jid):
+        fault = Fault.NOT_ON_WHATSAPP
+    delay = body.get("delay")
+    if fault is None and isinstance(delay, int):
+        sandbox.pause(min(max(delay / 1000, 0), _LONGEST_DELAY))
+    return _send(sandbox, instance, number, jid, text, fault=fault)
+
+
+def _send(sandbox: Sandbox, instance: Instance, number: str, jid: str, text: str, *, fault: Fault | None) -> Answer:
+    if fault in HANGS:
+        sandbox.pause(sandbox.options.hang_seconds)
+    message = None
+    if fault is None or fault in SENDS:
+        message = sandbox.deliver(instance, number, jid, text, stored=fault is not Fault.NOT_STORED)
+    if fault in RESETS:
+        return RESET
+    if message is not None and fault in {None, Fault.HANG_THEN_SEND}:
+        return answer(HTTPStatus.CREATED, sent(message, instance))
+    assert fault is not None  # noqa: S101 - the type checker cannot know it
+    return fault_answer(fault, instance=instance.name, jid=jid, number=number)
+
+
+def _refusal(instance: Instance, known: bool) -> Fault | None:
+    """Why a disconnected instance sends nothing: it differs for numbers that need not be looked up."""
+    if instance.state == "open" or instance.integration == BUSINESS:
+        return None
+    if not instance.was_connected:
+        return Fault.NEVER_PAIRED if known else Fault.NEVER_CONNECTED
+    return Fault.CONNECTION_CLOSED_400 if known else Fault.CONNECTION_CLOSED_500
+
+
+def sent(message: Message, instance: Instance) -> dict[str, object]:
+    """The body of a 201."""
+    business = instance.integration == BUSINESS
+    return {
+        "key": {"remoteJid": message.remote_jid, "fromMe": True, "id": message.key_id},
+        **({} if business else {"pushName": "Você"}),
+        "status": "PENDING",
+        "message": {"conversation": message.text},
+        "contextInfo": context_info(message),
+        "messageType": message.message_type,
+        "messageTimestamp": message.timestamp,
+        "instanceId": message.instance_id,
+        "source": "unknown" if business else message.source,
+    }
+
+
+def context_info(message: Message) -> dict[str, object]:
+    """What the gateway's library adds to every text."""
+    return {
+        "mentionedJid": [],
+        "groupMentions": [],
+        "ephemeralSettingTimestamp": {"low": message.timestamp - 172_800, "high": 0, "unsigned": False},
+        "disappearingMode": {"initiator": 0},
+    }
+
+
+def _evolution(message: Message) -> dict[str, object]:
+    return {
+        "key": {"fromMe": True, "id": message.key_id, "remoteJid": message.number},
+        "message": {"conversation": message.text},
+        "messageType": message.message_type,
+        "messageTimestamp": message.timestamp,
+        "source": "unknown",
+        "instanceId": message.instance_id,
+    }
+
+
+def _schema_errors(body: Mapping[str, object]) -> list[str]:
+    """What the gateway's schema finds, in its words. The number's content is not looked at."""
+    errors = [f'instance requires property "{name}"' for name in ("number", "text") if name not in body]
+    if "number" in body and not isinstance(body["number"], str):
+        errors.append("Invalid format")
+    if "text" in body and not isinstance(body["text"], str):
+        errors.append("text is not of a type(s) string")
+    if "delay" in body and (not isinstance(body["delay"], int) or isinstance(body["delay"], bool)):
+        errors.append("Enter a value in milliseconds")
+    mentioned = body.get("mentioned")
+    if isinstance(mentioned, list) and not mentioned:
+        errors.append("mentioned does not meet minimum length of 1")
+    return errors

@@ -1,0 +1,218 @@
+"""Connections to the gateway whose every step is bounded in time, under a `requests` session.
+
+`requests` bounds each read of a socket, not their sum, and hides whether a failure came before or
+after the request could have been written. The connections made here close both gaps, and none that
+the gateway may be about to close is used again.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import io
+import socket
+import time
+from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, override
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
+
+from integrations.evolution.classify import Refused
+from integrations.evolution.errors import Outcome
+
+IDLE_LIMIT = 4.0
+"""Seconds after which an idle connection is not used again; the gateway closes it at five."""
+_POOL_SIZE = 4
+
+Clock = Callable[[], float]
+
+
+class _BoundedReader(io.RawIOBase):
+    """Reads a socket until a moment in time, however slowly the bytes come."""
+
+    def __init__(self, sock: socket.socket, read_by: float, clock: Clock) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._read_by = read_by
+        self._clock = clock
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Any) -> int | None:
+        remaining = self._read_by - self._clock()
+        if remaining <= 0:
+            raise TimeoutError("the answer took too long")
+        self._sock.settimeout(remaining)
+        return self._raw.readinto(buffer)
+
+    @override
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """An answer whose head and body together have to arrive by `read_by`."""
+
+    def __init__(self, sock: socket.socket, *args: Any, read_by: float, clock: Clock, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_BoundedReader(sock, read_by, clock))
+
+
+class _BoundedConnection(HTTPConnection):
+    """A connection whose `connect` and whose answer each have one deadline.
+
+    Whatever fails in `connect` is raised as `NewConnectionError`, TLS included: nothing of the request
+    has been written then. Any other error may have come after it.
+    """
+
+    clock: Clock = staticmethod(time.monotonic)
+    idle_since = 0.0
+    _connect_by = 0.0
+
+    @override
+    def connect(self) -> None:
+        self._connect_by = self.clock() + (self.timeout or 0)
+        try:
+            super().connect()
+        except NewConnectionError:
+            self.close()
+            raise
+        except (OSError, HTTPError, ValueError) as error:
+            self.close()
+            raise NewConnectionError(self, f"Failed to secure a new connection: {error}") from error
+        self.sock.settimeout(self.timeout)
+
+    @override
+    def _new_conn(self) -> socket.socket:
+        """Try each of the host's addresses in turn; all of them share the time to connect."""
+        failure: Exception = OSError("no address")
+        try:
+            addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise NewConnectionError(self, f"Failed to resolve the name: {error}") from error
+        for family, kind, protocol, _, address in addresses:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(self._time_to_connect())
+                sock.connect(address)
+                # TLS shakes hands within what is left.
+                sock.settimeout(self._time_to_connect())
+            except OSError as error:
+                sock.close()
+                failure = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise NewConnectionError(self, f"Failed to establish a new connection: {failure}") from failure
+
+    def _time_to_connect(self) -> float:
+        remaining = self._connect_by - self.clock()
+        if remaining <= 0:
+            raise TimeoutError("connecting took too long")
+        return remaining
+
+    @override
+    def getresponse(self) -> Any:
+        read_by = self.clock() + (self.timeout or 0)
+        self.response_class = functools.partial(_BoundedResponse, read_by=read_by, clock=self.clock)  # type: ignore[assignment]
+        return super().getresponse()
+
+
+class _BoundedTLSConnection(_BoundedConnection, HTTPSConnection):
+    """The same over TLS."""
+
+
+class _FreshPool(HTTPConnectionPool):
+    """A pool that does not hand out a connection that has been idle for `IDLE_LIMIT`."""
+
+    ConnectionCls = _BoundedConnection
+
+    def __init__(self, *args: Any, clock: Clock, **kwargs: Any) -> None:
+        self._clock = clock
+        super().__init__(*args, **kwargs)
+
+    @override
+    def _new_conn(self) -> Any:
+        connection = super()._new_conn()
+        connection.clock = self._clock  # type: ignore[attr-defined]
+        return connection
+
+    @override
+    def _get_conn(self, timeout: float | None = None) -> Any:
+        connection: Any = super()._get_conn(timeout)
+        if not connection.is_closed and self._clock() - connection.idle_since >= IDLE_LIMIT:
+            connection.close()
+        return connection
+
+    @override
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None:
+            conn.idle_since = self._clock()
+        super()._put_conn(conn)
+
+
+class _FreshTLSPool(_FreshPool, HTTPSConnectionPool):
+    """The same over TLS."""
+
+    ConnectionCls = _BoundedTLSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Sends over the pools above, each request once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        super().__init__(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
+
+    @override
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": functools.partial(_FreshPool, clock=self._clock),
+            "https": functools.partial(_FreshTLSPool, clock=self._clock),
+        }
+
+
+class GatewaySession(requests.Session):
+    """A session that talks to the gateway alone: no proxy, credentials or cookies of others, no redirect."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+        adapter = _Adapter(clock)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    @override
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None, always: even where redirects are off, `requests` reads the whole body of one it knows."""
+        return
+
+
+def transport_failure(error: requests.RequestException | HTTPError) -> Refused:
+    """What a call that ended in `error` means: only a connection that was never made sent nothing."""
+    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else error
+    if isinstance(cause, MaxRetryError):
+        cause = cause.reason
+    if isinstance(cause, NewConnectionError):
+        return Refused(Outcome.RETRYABLE, "gateway_unreachable")
+    if isinstance(error, requests.exceptions.InvalidURL):
+        return Refused(Outcome.RETRYABLE, "gateway_unreachable")
+    if isinstance(error, requests.ReadTimeout | ReadTimeoutError):
+        return Refused(Outcome.UNKNOWN, "read_timeout")
+    return Refused(Outcome.UNKNOWN, "connection_reset")

@@ -1,0 +1,118 @@
+"""The sandbox gateway as a separate process, for tests that need one on the network.
+
+with sandbox("flowlog") as gateway:
+    gateway.fault(Fault.RESET)
+    ...  # call gateway.base_url with gateway.api_key
+    assert gateway.texts("+5511987654321") == ["Seu pedido foi confirmado"]
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from integrations.evolution.sandbox.faults import Fault
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+_TIMEOUT = 20
+
+
+class SandboxProcess:
+    """One sandbox. It may be stopped and started again; it keeps its address, and with `data` its messages."""
+
+    def __init__(self, *instances: str, api_key: str, data: Path | None, options: tuple[str, ...]) -> None:
+        self.api_key = api_key
+        self.base_url = ""
+        self.port = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._options = [*options, *(f"--create={name}" for name in instances)]
+        if data is not None:
+            self._options.append(f"--data={data}")
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["apikey"] = api_key
+
+    def start(self) -> None:
+        """Start the process and wait until it listens."""
+        command = [sys.executable, str(BASE_DIR / "manage.py"), "evolution_sandbox", f"--port={self.port}"]
+        self._process = subprocess.Popen(
+            [*command, f"--api-key={self.api_key}", *self._options],
+            cwd=BASE_DIR,
+            env={**os.environ, "DEBUG": "true"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if "http://" not in line:
+            self.stop()
+            raise RuntimeError(f"The sandbox did not start: {line!r}")
+        self.base_url = line[line.index("http://") :].strip()
+        self.port = int(self.base_url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        """End the process at once, as a crash would: connections break, and nothing listens any more."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait(_TIMEOUT)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+
+    def messages(self, number: str | None = None) -> list[dict[str, Any]]:
+        """What reached the phones, or one of them, in the order of arrival."""
+        query = {} if number is None else {"number": number}
+        answer = self._session.get(f"{self.base_url}/sandbox/messages", params=query, timeout=_TIMEOUT)
+        answer.raise_for_status()
+        messages: list[dict[str, Any]] = answer.json()
+        return messages
+
+    def texts(self, number: str | None = None) -> list[str]:
+        """The texts that reached the phones, or one of them, in the order of arrival."""
+        return [message["text"] for message in self.messages(number)]
+
+    def clear(self) -> None:
+        """Forget all messages."""
+        self._session.delete(f"{self.base_url}/sandbox/messages", timeout=_TIMEOUT).raise_for_status()
+
+    def options(self, **changes: Any) -> dict[str, Any]:
+        """Change the options that are named; returns all of them."""
+        answer = self._session.post(f"{self.base_url}/sandbox/options", json=changes, timeout=_TIMEOUT)
+        answer.raise_for_status()
+        options: dict[str, Any] = answer.json()
+        return options
+
+    def fault(self, fault: Fault | None, times: int = 1) -> None:
+        """Let the next sends, of whatever number, meet a fault; None ends it."""
+        self.options(fault=fault, fault_count=times)
+
+    def disconnect(self, instance: str, disconnected: bool = True) -> None:
+        """Cut an instance off from WhatsApp, or connect it again."""
+        self.options(disconnected={instance: disconnected})
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self._session.close()
+
+
+@contextmanager
+def sandbox(
+    *instances: str, api_key: str = "test-key", data: Path | None = None, options: tuple[str, ...] = ()
+) -> Iterator[SandboxProcess]:
+    """A running sandbox with these instances, connected; `options` are more of the command's."""
+    process = SandboxProcess(*instances, api_key=api_key, data=data, options=options)
+    try:
+        process.start()
+        yield process
+    finally:
+        process.close()
