@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from kombu import Queue
 
-# Publishing straight to the queue's list, by the anonymous exchange, needs no binding table in Redis;
-# after a FLUSHALL a bound exchange would silently discard messages until its workers restart.
-QUEUES = tuple(Queue(name, exchange="", routing_key=name) for name in ("default", "whatsapp"))
+# Tasks are routed to a queue, not to an exchange: Celery then publishes straight to the queue's list, which needs
+# no binding table in Redis and so survives a FLUSHALL without a restart.
+QUEUES = (Queue("default"), Queue("whatsapp"))
 
 BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     # Longer than any task may run and shorter than anyone wants to wait for a lost one.

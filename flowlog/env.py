@@ -7,6 +7,7 @@ expected, so that a process with a bad setting refuses to start instead of faili
 from __future__ import annotations
 
 import re
+import zoneinfo
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -83,6 +84,20 @@ class Env:
         value = self.text(name, "")
         if value and not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
             raise ImproperlyConfigured(f"{name} must be a number like +5511987654321.")
+        return value
+
+    def time_zone(self, name: str, default: str) -> str:
+        """The name of a time zone of the IANA database."""
+        value = self.text(name, default)
+        if value not in zoneinfo.available_timezones():
+            raise ImproperlyConfigured(f"{name} must be a time zone like America/Sao_Paulo, not {value!r}.")
+        return value
+
+    def key(self, name: str, default: str | None = None) -> str:
+        """A secret that travels in an HTTP header: plain printable ASCII. Never echoed."""
+        value = self.text(name, default)
+        if not (value.isascii() and value.isprintable()):
+            raise ImproperlyConfigured(f"{name} must be plain ASCII characters.")
         return value
 
     def server_url(self, name: str, default: str | None, schemes: frozenset[str]) -> str:

@@ -23,7 +23,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from integrations.evolution.client import SendReceipt, client
+from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, retries, wakeups
@@ -51,21 +51,22 @@ class Result:
 
 def deliver(notification_id: int, *, task_id: str = "") -> None:
     """Send one message if it may be sent now, settle it, and wake the next; else do nothing, cheaply."""
+    gateway = client()
     held = claims.claim(notification_id, task_id=task_id)
     if held is None:
         return
     if not held.skipped:
-        _send(held)
+        _send(held, gateway)
     wake_next(held.notification)
 
 
-def _send(held: Claim) -> None:
+def _send(held: Claim, gateway: EvolutionClient) -> None:
     attempt = claims.begin_attempt(held)
     if attempt is None:
         claims.release_slot(held)
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
-    settle(held, attempt, _call_gateway(held))
+    settle(held, attempt, _call(gateway, held.notification))
 
 
 def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
@@ -105,11 +106,10 @@ def wake_next(row: NotificationLog) -> None:
         wakeups.publish([candidate], countdown=_pause(candidate.instance))
 
 
-def _call_gateway(held: Claim) -> Result:
-    row = held.notification
+def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
     assert row.instance is not None  # noqa: S101 - the claim has its slot
     try:
-        receipt = client().send_text(row.instance.name, row.recipient, row.message)
+        receipt = gateway.send_text(row.instance.name, row.recipient, row.message)
     except GatewayError as error:
         return Result(
             error.outcome,

@@ -77,4 +77,4 @@ def _money(amount: str) -> str:
 def _deadline(moment: str) -> str:
     if not moment:
         return ""
-    return formats.date_format(timezone.localtime(datetime.fromisoformat(moment)), r"l, d/m, \à\s H\hi")
+    return formats.date_format(timezone.localtime(datetime.fromisoformat(moment)), r"l, d/m, \à\s H\hi").lower()

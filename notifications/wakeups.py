@@ -33,6 +33,8 @@ def publish(rows: Iterable[NotificationLog], *, countdown: float | None = None) 
                 app.send_task(
                     SEND_TASK,
                     args=(row.pk, row.snapshot),
+                    # What logs and monitors may show: the snapshot holds the customer's name and phone.
+                    argsrepr=f"({row.pk}, …)",
                     producer=producer,
                     countdown=countdown,
                     expires=settings.NOTIFICATIONS.expires_after,

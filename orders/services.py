@@ -6,6 +6,7 @@ Each service works in one transaction: rows locked, statuses checked and changed
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -33,6 +34,7 @@ __all__ = [
     "apply_transition_bulk",
     "create_order",
     "expire_due_pickups",
+    "recalculate_total",
 ]
 
 _CHANGED_FIELDS = (
@@ -47,6 +49,7 @@ _CHANGED_FIELDS = (
 EXPIRY_BATCH = 500
 
 type Actor = AbstractBaseUser | None
+type Values = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -114,6 +117,14 @@ def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, 
 
 
 @transaction.atomic
+def recalculate_total(order: Order) -> None:
+    """Bring the order's total up to date after its items have changed; the order is locked meanwhile."""
+    order.refresh_from_db(from_queryset=_locked(Order.objects.all()))
+    order.total = sum((item.subtotal for item in order.items.all()), Decimal(0))
+    order.save(update_fields=["total"])
+
+
+@transaction.atomic
 def apply_transition(order: Order, name: str, *, actor: Actor = None, notify: bool = True, **data: Any) -> Order:
     """Apply one transition to the order, which is locked and re-read first; returns that same object.
 
@@ -160,8 +171,10 @@ def _apply_to_all(
 ) -> BulkResult:
     result = BulkResult()
     changed = []
+    stored: dict[int, Values] = {}
     for order in _locked(chosen):
         before = _statuses(order)
+        stored[order.pk] = _values(order)
         try:
             transition.apply(order, data)
         except TransitionNotAllowed as refusal:
@@ -169,9 +182,25 @@ def _apply_to_all(
         else:
             changed.append((order, before))
     result.applied = [order for order, _before in changed]
-    Order.objects.bulk_update(result.applied, _CHANGED_FIELDS, batch_size=500)
+    _save_all(result.applied, stored)
     _record(changed, transition, data, actor=actor, notify=notify)
     return result
+
+
+def _save_all(orders: Sequence[Order], stored: dict[int, Values]) -> None:
+    """Save what has changed. A transition changes many orders alike: one UPDATE for all that change in one way."""
+    alike: defaultdict[tuple[tuple[str, Any], ...], list[int]] = defaultdict(list)
+    for order in orders:
+        new = _values(order)
+        alike[tuple((name, new[name]) for name in _CHANGED_FIELDS if new[name] != stored[order.pk][name])].append(
+            order.pk
+        )
+    for values, pks in alike.items():
+        Order.objects.filter(pk__in=pks).update(**dict(values))
+
+
+def _values(order: Order) -> Values:
+    return {name: getattr(order, name) for name in _CHANGED_FIELDS}
 
 
 def _locked(orders: QuerySet[Order]) -> QuerySet[Order]:

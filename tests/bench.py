@@ -1,0 +1,96 @@
+"""`make bench`: how long things take, as ratios against a floor measured in the same run.
+
+Not part of the suite: these machines are shared and noisy, so nothing here asserts a time.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from integrations.evolution.client import client
+from integrations.models import NotificationLog
+from notifications import wakeups
+from notifications.delivery import deliver
+from orders.models import Order
+from orders.services import apply_transition, apply_transition_bulk
+from tests.factories import make_instance, make_order
+from tests.integrations.sandbox import SandboxProcess
+from tests.processes import wait_until, worker
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROUNDS = 50
+
+
+def median_ms(action: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """The median time of `action` in milliseconds."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1000
+
+
+def report(what: str, measured: float, floor_name: str, floor: float) -> None:
+    sys.stdout.write(f"\n{what}: {measured:.1f} ms · {floor_name}: {floor:.1f} ms · ratio {measured / floor:.1f}\n")
+
+
+def test_from_the_status_change_to_the_gateway(gateway: SandboxProcess) -> None:
+    """An idle system: one change at a time, until the sandbox has the message. Floor: one send by the client."""
+    make_instance()
+    env = {"EVOLUTION_API_URL": gateway.base_url, "EVOLUTION_API_KEY": gateway.api_key}
+    orders = [make_order() for _ in range(ROUNDS + 1)]
+    waiting = iter(orders)
+    times = []
+    with worker("whatsapp", **env):
+        for number, order in enumerate(waiting):
+            started = time.time()
+            apply_transition(order, "confirm")
+            wait_until(
+                lambda: NotificationLog.objects.filter(order=order, status="sent").exists(),  # noqa: B023
+                "the message",
+            )
+            arrived = datetime.fromisoformat(gateway.messages()[-1]["arrived_at"]).timestamp()
+            if number:  # the first one opens the connections
+                times.append((arrived - started) * 1000)
+    floor = median_ms(lambda: client().send_text("flowlog", "+5511987654321", "floor"))
+    report("status change → gateway has it (median of 50)", statistics.median(times), "one send by the client", floor)
+
+
+def test_statements_and_time_of_one_delivery(gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim to settle in one process. Floor: the same call to the gateway alone."""
+    make_instance()
+    monkeypatch.setattr(wakeups, "publish", lambda rows, **_options: 0)
+    for _ in range(ROUNDS + 2):
+        make_order(notify=True)
+    rows = iter(NotificationLog.objects.order_by("pk").values_list("pk", flat=True))
+    deliver(next(rows))
+    with CaptureQueriesContext(connection) as queries:
+        deliver(next(rows))
+    statements = [query["sql"].split()[0] for query in queries if query["sql"] not in {"BEGIN", "COMMIT"}]
+    sys.stdout.write(f"\nstatements of one delivery: {len(statements)} ({' '.join(statements)})\n")
+    floor = median_ms(lambda: client().send_text("flowlog", "+5511987654321", "floor"))
+    report("one delivery, claim to settle", median_ms(lambda: deliver(next(rows))), "one send by the client", floor)
+
+
+def test_a_bulk_transition_of_500_orders() -> None:
+    """Locks, 500 changes, timeline, outbox and wake-ups. Floor: one UPDATE of the same rows."""
+    make_instance()
+    orders = [make_order() for _ in range(500)]
+
+    def update() -> None:
+        with transaction.atomic():
+            Order.objects.filter(pk__in=[order.pk for order in orders]).update(notes="x")
+
+    floor = median_ms(update, 5)
+    report("bulk transition of 500", median_ms(lambda: apply_transition_bulk(orders, "confirm"), 1), "UPDATE", floor)
+    assert NotificationLog.objects.count() == len(orders)

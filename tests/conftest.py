@@ -1,0 +1,28 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integrations.sandbox import SandboxProcess, sandbox
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[SandboxProcess]:
+    """One sandbox gateway for the whole run, with the instance `flowlog`."""
+    with sandbox("flowlog") as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(running_sandbox: SandboxProcess, settings: Any) -> Iterator[SandboxProcess]:
+    """The sandbox, healthy and without messages, as the gateway of the settings."""
+    running_sandbox.clear()
+    settings.EVOLUTION_API_URL = running_sandbox.base_url
+    settings.EVOLUTION_API_KEY = running_sandbox.api_key
+    healthy = running_sandbox.options()
+    yield running_sandbox
+    running_sandbox.options(**healthy)

@@ -1,0 +1,168 @@
+"""A wrong setting refuses to start, with its name and what was expected; production needs what it needs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+from flowlog.broker import broker_url
+from flowlog.env import Env
+from flowlog.timings import Timings
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+PRODUCTION = {
+    "DEBUG": "false",
+    "SECRET_KEY": "k9#mZ2$vQ8!xR5@nB1&cY7*wE4^tU6(iO3)pA0_sD-fG+hJ=lK~qX",
+    "ALLOWED_HOSTS": "pedidos.example.com",
+    "SITE_URL": "https://pedidos.example.com",
+    "DATABASE_URL": "postgresql://flowlog:secret-word@127.0.0.1/flowlog",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "EVOLUTION_API_URL": "https://evolution.example.com",
+    "EVOLUTION_API_KEY": "the-key",
+}
+
+
+def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
+    """Python with production's environment; a value of "" leaves that setting out."""
+    inherited = {name: os.environ[name] for name in ("PATH", "LOG_DIR", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=BASE_DIR,
+        env=inherited | PRODUCTION | changed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_check_deploy_is_clean_with_production_settings() -> None:
+    result = run("manage.py", "check", "--deploy", "--fail-level", "WARNING")
+    assert (result.returncode, result.stdout, result.stderr) == (
+        0,
+        "System check identified no issues (0 silenced).\n",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SECRET_KEY", "", "SECRET_KEY is required"),
+        ("SECRET_KEY", "short", "SECRET_KEY must have at least 50 random characters"),
+        ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is required"),
+        ("SITE_URL", "", "SITE_URL is required"),
+        ("SITE_URL", "http://pedidos.example.com", "SITE_URL must start with https://"),
+        ("DATABASE_URL", "", "DATABASE_URL is required"),
+        ("DATABASE_URL", "sqlite:///secret-word.db", "DATABASE_URL must start with one of: postgres, postgresql"),
+        ("REDIS_URL", "", "REDIS_URL is required"),
+        ("REDIS_URL", "amqp://secret-word@host", "REDIS_URL must start with one of: redis, rediss, unix"),
+        ("EVOLUTION_API_URL", "", "EVOLUTION_API_URL is required"),
+        ("EVOLUTION_API_URL", "http://evolution.example.com", "EVOLUTION_API_URL must start with https://"),
+        ("EVOLUTION_API_KEY", "", "EVOLUTION_API_KEY is required"),
+        ("EVOLUTION_API_KEY", "chave-é", "EVOLUTION_API_KEY must be plain ASCII"),
+        ("DEBUG", "maybe", "DEBUG must be true or false"),
+        ("NOTIFICATIONS_LEASE", "50", "NOTIFICATIONS_HARD_TIME_LIMIT (60 s) must be less than NOTIFICATIONS_LEASE"),
+        ("NOTIFICATIONS_OVERRIDE_RECIPIENT", "11 98765", "NOTIFICATIONS_OVERRIDE_RECIPIENT must be a number like"),
+        ("PICKUP_EXPIRY_INTERVAL", "0", "PICKUP_EXPIRY_INTERVAL must be at least 1"),
+        ("TIME_ZONE", "Mars/Olympus", "TIME_ZONE"),
+    ],
+)
+def test_production_refuses_to_start(name: str, value: str, expected: str) -> None:
+    result = run("-c", "import django; django.setup()", **{name: value, "DJANGO_SETTINGS_MODULE": "flowlog.settings"})
+    assert result.returncode == 1
+    assert expected in result.stderr.splitlines()[-1]
+    assert "secret-word" not in result.stderr
+
+
+def test_plain_http_is_accepted_for_loopback() -> None:
+    result = run(
+        "-c",
+        "import django; django.setup()",
+        SITE_URL="http://127.0.0.1:8000",
+        EVOLUTION_API_URL="http://localhost:8080",
+        DJANGO_SETTINGS_MODULE="flowlog.settings",
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_command_line_says_it_in_one_sentence() -> None:
+    result = run("manage.py", "check", SECRET_KEY="")
+    assert result.returncode == 1
+    assert result.stderr == "SECRET_KEY is required: set it in the environment or in .env.\n"
+
+
+def test_every_setting_that_is_read_is_listed_in_the_example() -> None:
+    listed = (BASE_DIR / ".env.example").read_text()
+    source = (BASE_DIR / "flowlog" / "settings.py").read_text()
+    names = re.findall(r'\benv\.\w+\(\s*"(\w+)"', source)
+    names += [f"NOTIFICATIONS_{name.upper()}" for name in Timings.__dataclass_fields__]
+    assert len(names) > 20
+    assert [name for name in names if f"{name}=" not in listed] == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"read_timeout": 41},
+        {"soft_time_limit": 60},
+        {"hard_time_limit": 90},
+        {"lease": 86_400},
+        {"wake_repeat": 600},
+    ],
+)
+def test_times_that_do_not_fit_together_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(ImproperlyConfigured, match="must be less than"):
+        Timings(**values)
+
+
+def test_env_reads_the_file_and_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("COLOUR=blue\nSHAPE = round\n# NOTE=x\nEMPTY=\n")
+    monkeypatch.setenv("COLOUR", "red")
+    env = Env(dotenv)
+    assert (env.text("COLOUR"), env.text("SHAPE"), env.text("NOTE", "none"), env.text("EMPTY", "d")) == (
+        "red",
+        "round",
+        "none",
+        "d",
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "abc"])
+def test_seconds_must_be_a_positive_number(value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PAUSE", value)
+    with pytest.raises(ImproperlyConfigured, match="PAUSE"):
+        Env(tmp_path / "none").seconds("PAUSE", 1)
+
+
+def test_the_brokers_address() -> None:
+    assert broker_url("redis://h:1/2") == "redis://h:1/2"
+    assert broker_url("unix:///run/valkey.sock?db=3") == "redis+socket:///run/valkey.sock?virtual_host=3"
+
+
+def test_celery_runs_as_redis_needs_it() -> None:
+    from celery.exceptions import QueueNotFound
+
+    from flowlog.celery import app
+
+    conf = app.conf
+    assert (conf.task_acks_late, conf.task_reject_on_worker_lost, conf.worker_prefetch_multiplier) == (True, True, 1)
+    assert conf.accept_content == ["json"]
+    assert conf.broker_transport_options["visibility_timeout"] > conf.task_time_limit
+    assert [queue.name for queue in conf.task_queues] == ["default", "whatsapp"]
+    route = app.amqp.router.route
+    assert route({}, "notifications.tasks.send_whatsapp")["queue"].name == "whatsapp"
+    for name in ("notifications.tasks.sweep", "orders.tasks.expire_pickups", "celery.backend_cleanup"):
+        assert route({}, name)["queue"].name == "default"
+    with pytest.raises(QueueNotFound):
+        route({"queue": "whatsap"}, "notifications.tasks.send_whatsapp")
+    for entry in conf.beat_schedule.values():
+        assert entry["options"]["expires"] == entry["schedule"]
+    assert django_settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"

@@ -1,0 +1,261 @@
+"""Exactly one worker gets a message, in its turn."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from notifications import claims
+from orders.services import apply_transition
+from tests.factories import make_instance, make_order
+
+pytestmark = pytest.mark.django_db
+
+Status = NotificationLog.Status
+
+
+@pytest.fixture
+def instance() -> EvolutionInstance:
+    return make_instance()
+
+
+def pending(event: str = "") -> NotificationLog:
+    """The row of a new order's creation."""
+    return NotificationLog.objects.get(order=make_order(notify=True))
+
+
+def change(row: NotificationLog, **values: Any) -> None:
+    NotificationLog.objects.filter(pk=row.pk).update(**values)
+
+
+def fresh(row: NotificationLog) -> NotificationLog:
+    return NotificationLog.objects.get(pk=row.pk)
+
+
+def test_a_claim_is_a_sending_row_with_token_lease_text_and_the_instances_slot(instance: EvolutionInstance) -> None:
+    row = pending()
+    held = claims.claim(row.pk, task_id="task-1")
+    assert held is not None
+    assert not held.skipped
+    row = fresh(row)
+    assert (row.status, row.claim_token, row.celery_task_id) == (Status.SENDING, held.token, "task-1")
+    assert row.lease_until - timezone.now() > timedelta(seconds=80)  # type: ignore[operator]
+    assert row.message.startswith("Olá, Maria!")
+    assert row.attempts == 0
+    instance.refresh_from_db()
+    assert instance.slot_token == held.token
+
+
+def test_a_second_claim_gets_nothing_in_one_statement(instance: EvolutionInstance) -> None:
+    row = pending()
+    assert claims.claim(row.pk)
+    with CaptureQueriesContext(connection) as queries:
+        assert claims.claim(row.pk) is None
+    assert [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]] == ["UPDATE"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"next_attempt_at": Now() + timedelta(minutes=1)},
+        {"expires_at": Now()},
+        {"status": Status.UNKNOWN},
+        {"status": Status.CANCELLED},
+        {"status": Status.SENT, "sent_at": Now()},
+    ],
+)
+def test_what_is_not_due_cannot_be_claimed(instance: EvolutionInstance, values: dict[str, Any]) -> None:
+    row = pending()
+    change(row, **values)
+    before = NotificationLog.objects.values().get()
+    assert claims.claim(row.pk) is None
+    assert NotificationLog.objects.values().get() == before
+
+
+class TestOrderOfMessages:
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.SENDING, Status.UNKNOWN])
+    def test_a_later_message_waits_for_an_unfinished_earlier_one(
+        self, instance: EvolutionInstance, status: str
+    ) -> None:
+        first = pending()
+        assert first.order
+        apply_transition(first.order, "confirm")
+        second = NotificationLog.objects.get(event="confirm")
+        lease = {"lease_until": Now(), "claim_token": uuid.uuid4()} if status == Status.SENDING else {}
+        change(first, status=status, **lease)
+        assert claims.claim(second.pk) is None
+        assert fresh(second).attempts == 0
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED, Status.CANCELLED])
+    def test_one_that_ended_without_being_sent_lets_the_next_go(
+        self, instance: EvolutionInstance, status: str
+    ) -> None:
+        first = pending()
+        assert first.order
+        apply_transition(first.order, "confirm")
+        change(first, status=status, error_code="x")
+        assert claims.claim(NotificationLog.objects.get(event="confirm").pk)
+
+    def test_orders_do_not_wait_for_each_other(self, instance: EvolutionInstance) -> None:
+        first, second = pending(), pending()
+        change(first, status=Status.UNKNOWN)
+        assert claims.claim(second.pk)
+
+
+class TestSlotAndPace:
+    def test_an_instance_sends_one_message_at_a_time(self, instance: EvolutionInstance) -> None:
+        first, second = pending(), pending()
+        held = claims.claim(first.pk)
+        assert held
+        assert claims.claim(second.pk) is None
+        claims.release_slot(held)
+        assert claims.claim(second.pk)
+
+    def test_a_dead_workers_slot_ends_with_its_lease(self, instance: EvolutionInstance) -> None:
+        first, second = pending(), pending()
+        assert claims.claim(first.pk)
+        EvolutionInstance.objects.update(slot_until=Now())
+        assert claims.claim(second.pk)
+
+    def test_a_slot_taken_meanwhile_by_another_is_not_given_back(self, instance: EvolutionInstance) -> None:
+        held = claims.claim(pending().pk)
+        assert held
+        other = uuid.uuid4()
+        EvolutionInstance.objects.update(slot_token=other)
+        claims.release_slot(held)
+        assert EvolutionInstance.objects.get().slot_token == other
+
+    def test_the_pace_sets_when_the_next_may_go(self, instance: EvolutionInstance) -> None:
+        EvolutionInstance.objects.update(messages_per_minute=20)
+        before = timezone.now()
+        held = claims.claim(pending().pk)
+        assert held
+        claims.release_slot(held)
+        gap = EvolutionInstance.objects.get().next_send_at - before
+        assert timedelta(seconds=2) < gap < timedelta(seconds=5)
+        assert claims.claim(pending().pk) is None
+
+    def test_the_daily_cap_lets_nothing_more_go_today(self, instance: EvolutionInstance) -> None:
+        EvolutionInstance.objects.update(daily_cap=1)
+        first, second = pending(), pending()
+        change(first, status=Status.SENT, sent_at=Now())
+        assert claims.claim(second.pk) is None
+        assert fresh(second).status == Status.PENDING
+        assert EvolutionInstance.objects.get().slot_token is None
+        change(first, sent_at=Now() - timedelta(days=1))
+        assert claims.claim(second.pk)
+
+    def test_other_instances_are_not_concerned(self, instance: EvolutionInstance) -> None:
+        first = pending()
+        EvolutionInstance.objects.update(slot_token=uuid.uuid4(), slot_until=Now() + timedelta(minutes=1))
+        other = EvolutionInstance.objects.create(name="other", store=instance.store, messages_per_minute=0)
+        change(first, instance=other)
+        assert claims.claim(first.pk)
+
+
+class TestPermission:
+    @pytest.mark.parametrize(
+        ("prepare", "code"),
+        [
+            (lambda row: row.order.customer.__class__.objects.update(opted_out_at=Now(), opted_out_how="SAIR"), "opted_out"),
+            (lambda row: change(row, recipient=""), "no_phone"),
+            (lambda row: change(row, instance=None), "no_instance"),
+        ],
+    )
+    def test_is_read_at_the_claim_and_a_refusal_says_why(
+        self, instance: EvolutionInstance, prepare: Any, code: str
+    ) -> None:
+        row = pending()
+        prepare(row)
+        held = claims.claim(row.pk)
+        assert held
+        assert held.skipped
+        row = fresh(row)
+        assert (row.status, row.error_code, row.message, row.attempts) == (Status.SKIPPED, code, "", 0)
+        assert row.error_message
+        assert DeliveryAttempt.objects.count() == 0
+        assert EvolutionInstance.objects.get().slot_token is None
+
+    def test_an_override_gets_every_message(self, instance: EvolutionInstance, settings: Any) -> None:
+        row = pending()
+        settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = "+5511900000001"
+        claims.claim(row.pk)
+        assert fresh(row).recipient == "+5511900000001"
+        assert pending().recipient == "+5511900000001"
+
+
+class TestBeginAttempt:
+    def test_counts_and_records_before_the_request(self, instance: EvolutionInstance) -> None:
+        held = claims.claim(pending().pk)
+        assert held
+        attempt = claims.begin_attempt(held)
+        assert attempt
+        row = fresh(held.notification)
+        assert (row.attempts, attempt.outcome, attempt.claim_token) == (1, "", held.token)
+        assert row.first_attempt_at is not None
+
+    @pytest.mark.parametrize("status", [Status.SENDING, Status.UNKNOWN])
+    def test_a_lease_that_ran_short_sends_nothing_and_gives_the_row_back(
+        self, instance: EvolutionInstance, status: str
+    ) -> None:
+        held = claims.claim(pending().pk)
+        assert held
+        change(held.notification, status=status, lease_until=Now() if status == Status.SENDING else None)
+        assert claims.begin_attempt(held) is None
+        row = fresh(held.notification)
+        assert (row.status, row.attempts, row.lease_until) == (Status.PENDING, 0, None)
+        assert DeliveryAttempt.objects.count() == 0
+
+    def test_a_claim_that_another_took_over_is_left_alone(self, instance: EvolutionInstance) -> None:
+        held = claims.claim(pending().pk)
+        assert held
+        other = uuid.uuid4()
+        change(held.notification, claim_token=other)
+        assert claims.begin_attempt(held) is None
+        row = fresh(held.notification)
+        assert (row.status, row.claim_token, row.attempts) == (Status.SENDING, other, 0)
+
+    def test_the_text_is_rendered_once(self, instance: EvolutionInstance) -> None:
+        row = pending()
+        change(row, message="Como da primeira vez *X*")
+        held = claims.claim(row.pk)
+        assert held
+        assert held.notification.message == fresh(row).message == "Como da primeira vez *X*"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_claim_at_once_and_one_gets_it() -> None:
+    make_instance()
+    rows = [pending() for _ in range(3)]
+    barrier = threading.Barrier(6)
+    got: list[int] = []
+
+    def try_all() -> None:
+        barrier.wait()
+        try:
+            for row in rows:
+                held = claims.claim(row.pk)
+                if held:
+                    got.append(row.pk)
+                    claims.release_slot(held)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=try_all) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == len(set(got))
+    assert got
+    sending = set(NotificationLog.objects.filter(status=Status.SENDING).values_list("pk", flat=True))
+    assert sending == set(got)

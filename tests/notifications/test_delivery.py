@@ -1,0 +1,374 @@
+"""From a wake-up to a settled row, against the sandbox over HTTP."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import connection
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from integrations.evolution.errors import Outcome
+from integrations.evolution.sandbox.faults import Fault
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from notifications import claims, delivery
+from notifications.delivery import Result, deliver
+from notifications.errors import sentence
+from notifications.sweep import sweep
+from orders.services import apply_transition
+from tests.factories import PHONE, make_instance, make_order
+from tests.integrations.sandbox import SandboxProcess
+
+# `deliver` gives its database connection back before the call: only real transactions will do.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Status = NotificationLog.Status
+
+
+@pytest.fixture(autouse=True)
+def instance() -> EvolutionInstance:
+    return make_instance()
+
+
+def pending(**values: Any) -> NotificationLog:
+    return NotificationLog.objects.get(order=make_order(notify=True, **values))
+
+
+def fresh(row: NotificationLog) -> NotificationLog:
+    return NotificationLog.objects.get(pk=row.pk)
+
+
+def slot_is_free() -> bool:
+    return not EvolutionInstance.objects.filter(slot_token__isnull=False).exists()
+
+
+def test_sent(gateway: SandboxProcess) -> None:
+    row = pending()
+    deliver(row.pk, task_id="task-7")
+    row = fresh(row)
+    assert (row.status, row.attempts, row.error_code, row.celery_task_id) == (Status.SENT, 1, "", "task-7")
+    assert abs(timezone.now() - row.sent_at) < timedelta(seconds=10)  # type: ignore[operator]
+    [message] = gateway.messages(PHONE)
+    assert message["text"] == row.message
+    assert row.provider_message_id.startswith("3EB0")
+    attempt = row.delivery_attempts.get()
+    assert (attempt.outcome, attempt.http_status, attempt.error_code) == ("sent", 201, "")
+    assert row.provider_message_id in attempt.response_body
+    assert attempt.duration > timedelta(0)  # type: ignore[operator]
+    assert slot_is_free()
+    assert EvolutionInstance.objects.get().state == "open"
+
+
+def test_a_second_wake_up_sends_nothing(gateway: SandboxProcess) -> None:
+    row = pending()
+    deliver(row.pk)
+    before = NotificationLog.objects.values().get()
+    deliver(row.pk)
+    assert NotificationLog.objects.values().get() == before
+    assert len(gateway.messages()) == 1
+
+
+def test_a_row_that_is_gone_is_no_error(gateway: SandboxProcess) -> None:
+    deliver(987654321)
+    assert gateway.messages() == []
+
+
+def test_relayed_but_not_stored_is_sent_without_an_id_and_never_again(gateway: SandboxProcess) -> None:
+    gateway.fault(Fault.NOT_STORED)
+    row = pending()
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.provider_message_id, row.attempts) == (Status.SENT, "", 1)
+    deliver(row.pk)
+    assert len(gateway.messages()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(Fault.NOT_ON_WHATSAPP, "not_on_whatsapp"), (Fault.META_RECIPIENT, "meta_recipient_not_allowed")]
+)
+def test_permanent_fails_at_once_and_lets_the_next_go(gateway: SandboxProcess, fault: Fault, code: str) -> None:
+    gateway.fault(fault)
+    row = pending()
+    assert row.order
+    apply_transition(row.order, "confirm")
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.error_code, row.error_message) == (Status.FAILED, code, sentence(code))
+    assert gateway.messages() == []
+    deliver(NotificationLog.objects.get(event="confirm").pk)
+    assert len(gateway.messages()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [(Fault.META_RATE_LIMIT, "meta_rate_limit"), (Fault.DATABASE_DOWN, "gateway_database_down")]
+)
+def test_not_sent_for_certain_is_tried_again_later(gateway: SandboxProcess, fault: Fault, code: str) -> None:
+    gateway.fault(fault)
+    row = pending()
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.attempts, row.error_code, row.wakes, row.woken_at) == (Status.PENDING, 1, code, 0, None)
+    pause = row.next_attempt_at - timezone.now()
+    assert timedelta(seconds=20) < pause < timedelta(seconds=37)
+    deliver(row.pk)
+    assert fresh(row).attempts == 1
+    NotificationLog.objects.update(next_attempt_at=Now())
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.attempts, row.error_code, row.error_message) == (Status.SENT, 2, "", "")
+    assert gateway.texts() == [row.message]
+
+
+def test_a_gateway_that_is_down_is_tried_again_later(settings: Any) -> None:
+    row = pending()
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.attempts, row.error_code) == (Status.PENDING, 1, "gateway_unreachable")
+    assert row.delivery_attempts.get().http_status is None
+
+
+def test_a_retry_after_the_expiry_is_no_retry(gateway: SandboxProcess) -> None:
+    gateway.fault(Fault.META_RATE_LIMIT)
+    row = pending()
+    NotificationLog.objects.update(expires_at=Now() + timedelta(seconds=10))
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.error_code) == (Status.FAILED, "expired")
+    assert row.delivery_attempts.get().error_code == "meta_rate_limit"
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (Fault.CONNECTION_CLOSED_400, "connection_closed"),
+        (Fault.CONNECTION_CLOSED_500, "connection_closed"),
+        (Fault.NEVER_PAIRED, "never_paired"),
+        (Fault.NEVER_CONNECTED, "never_connected"),
+        (Fault.UNAUTHORIZED, "unauthorized"),
+        (Fault.INSTANCE_NOT_FOUND, "instance_not_found"),
+        (Fault.META_AUTH, "meta_auth"),
+    ],
+)
+def test_instance_trouble_spends_no_attempt(gateway: SandboxProcess, fault: Fault, code: str) -> None:
+    gateway.fault(fault)
+    row = pending()
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.attempts, row.error_code) == (Status.PENDING, 0, code)
+    assert row.delivery_attempts.get().outcome == Outcome.INSTANCE_DOWN
+    assert EvolutionInstance.objects.get().state == "close"
+    assert slot_is_free()
+    assert gateway.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "arrived"),
+    [
+        (Fault.RESET, "connection_reset", 0),
+        (Fault.RESET_AFTER_SEND, "connection_reset", 1),
+        (Fault.SERVER_ERROR, "gateway_error", 0),
+        (Fault.SERVER_ERROR_AFTER_SEND, "gateway_error", 1),
+        (Fault.BAD_GATEWAY, "bad_gateway", 0),
+        (Fault.TIMED_OUT, "whatsapp_timeout", 0),
+        (Fault.META_OTHER, "meta_error", 0),
+    ],
+)
+def test_an_unknown_outcome_is_never_sent_again_by_itself(
+    gateway: SandboxProcess, fault: Fault, code: str, arrived: int
+) -> None:
+    gateway.fault(fault)
+    row, other = pending(), pending(customer_phone="+5511987650000")
+    assert row.order
+    apply_transition(row.order, "confirm")
+    deliver(row.pk)
+    sweep()
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.attempts, row.error_code, row.lease_until) == (Status.UNKNOWN, 1, code, None)
+    assert len(gateway.messages(PHONE)) == arrived
+    deliver(NotificationLog.objects.get(event="confirm").pk)
+    assert len(gateway.messages(PHONE)) == arrived
+    deliver(other.pk)
+    assert fresh(other).status == Status.SENT
+
+
+def test_a_read_time_out_is_unknown(gateway: SandboxProcess, settings: Any) -> None:
+    settings.NOTIFICATIONS = dataclasses.replace(settings.NOTIFICATIONS, read_timeout=0.3)
+    gateway.options(hang_seconds=2)
+    gateway.fault(Fault.HANG_THEN_SEND)
+    row = pending()
+    deliver(row.pk)
+    assert (fresh(row).status, fresh(row).error_code) == (Status.UNKNOWN, "read_timeout")
+    gateway.options(hang_seconds=60)
+
+
+def test_the_soft_time_limit_inside_the_call_is_unknown(
+    gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_args: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr("integrations.evolution.client.EvolutionClient.send_text", interrupted)
+    row = pending()
+    deliver(row.pk)
+    assert (fresh(row).status, fresh(row).error_code) == (Status.UNKNOWN, "interrupted")
+    assert slot_is_free()
+
+
+def test_no_database_connection_is_held_during_the_call(
+    gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[object] = []
+    original = delivery.EvolutionClient.send_text
+
+    def send_text(*args: Any) -> Any:
+        held.append(connection.connection)
+        return original(*args)
+
+    monkeypatch.setattr(delivery.EvolutionClient, "send_text", send_text)
+    deliver(pending().pk)
+    assert held == [None]
+
+
+class TestLateAnswers:
+    """A worker that answers after its claim was lost."""
+
+    def held(self) -> tuple[claims.Claim, DeliveryAttempt]:
+        held = claims.claim(pending().pk)
+        assert held
+        attempt = claims.begin_attempt(held)
+        assert attempt
+        return held, attempt
+
+    sent = Result(None, provider_message_id="3EB0LATE", http_status=201)
+    refused = Result(Outcome.PERMANENT, "not_on_whatsapp", http_status=400)
+
+    @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.PENDING])
+    def test_proof_makes_an_unknown_or_pending_row_sent(self, status: str) -> None:
+        held, attempt = self.held()
+        NotificationLog.objects.update(status=status, lease_until=None)
+        delivery.settle(held, attempt, self.sent)
+        row = fresh(held.notification)
+        assert (row.status, row.provider_message_id) == (Status.SENT, "3EB0LATE")
+
+    def test_proof_does_not_touch_a_row_that_another_is_sending(self) -> None:
+        held, attempt = self.held()
+        other = uuid.uuid4()
+        NotificationLog.objects.update(claim_token=other)
+        delivery.settle(held, attempt, self.sent)
+        row = fresh(held.notification)
+        assert (row.status, row.claim_token, row.provider_message_id) == (Status.SENDING, other, "")
+        attempt.refresh_from_db()
+        assert attempt.outcome == "sent"
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"status": Status.UNKNOWN, "lease_until": None},
+            {"status": Status.SENT, "lease_until": None, "sent_at": Now()},
+            {"status": Status.CANCELLED, "lease_until": None},
+        ],
+    )
+    def test_a_refusal_changes_nothing_but_the_attempt(self, values: dict[str, Any]) -> None:
+        held, attempt = self.held()
+        NotificationLog.objects.update(**values)
+        before = NotificationLog.objects.values().get()
+        delivery.settle(held, attempt, self.refused)
+        assert NotificationLog.objects.values().get() == before
+        attempt.refresh_from_db()
+        assert (attempt.outcome, attempt.error_code) == ("permanent", "not_on_whatsapp")
+
+
+class TestWakingTheNext:
+    @pytest.fixture
+    def published(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
+        """The wake-ups that delivery asks for, instead of publishing them."""
+        asked: list[tuple[int, float | None]] = []
+
+        def publish(rows: list[NotificationLog], *, countdown: float | None = None) -> int:
+            asked.extend((row.pk, countdown) for row in rows)
+            return len(rows)
+
+        monkeypatch.setattr("notifications.wakeups.publish", publish)
+        return asked
+
+    def test_wakes_the_next_of_the_order(self, gateway: SandboxProcess, published: list[Any]) -> None:
+        row = pending()
+        assert row.order
+        apply_transition(row.order, "confirm")
+        published.clear()
+        deliver(row.pk)
+        assert published == [(NotificationLog.objects.get(event="confirm").pk, None)]
+
+    def test_wakes_the_longest_waiting_of_the_instance(self, gateway: SandboxProcess, published: list[Any]) -> None:
+        rows = [pending() for _ in range(3)]
+        published.clear()
+        deliver(rows[1].pk)
+        assert published == [(rows[0].pk, None)]
+
+    def test_a_skipped_message_wakes_the_next_too(self, gateway: SandboxProcess, published: list[Any]) -> None:
+        first, second = pending(), pending(customer_phone="")
+        published.clear()
+        deliver(second.pk)
+        assert fresh(second).status == Status.SKIPPED
+        assert published == [(first.pk, None)]
+
+    def test_at_a_pace_the_next_is_woken_when_its_turn_comes(
+        self, gateway: SandboxProcess, published: list[Any]
+    ) -> None:
+        EvolutionInstance.objects.update(messages_per_minute=30)
+        first, second = pending(), pending()
+        published.clear()
+        deliver(first.pk)
+        [(woken, countdown)] = published
+        assert woken == second.pk
+        assert countdown is not None
+        assert 0 < countdown <= 2.5
+
+    def test_a_countdown_is_never_longer_than_30_seconds(
+        self, gateway: SandboxProcess, published: list[Any]
+    ) -> None:
+        EvolutionInstance.objects.update(messages_per_minute=1)
+        first, second = pending(), pending()
+        published.clear()
+        deliver(first.pk)
+        assert published == [(second.pk, 30)]
+
+    def test_when_nothing_waits_nothing_is_woken(self, gateway: SandboxProcess, published: list[Any]) -> None:
+        row = pending()
+        published.clear()
+        deliver(row.pk)
+        assert published == []
+
+
+def test_workers_at_once_send_each_message_once_and_in_order(gateway: SandboxProcess) -> None:
+    rows = []
+    for number in range(4):
+        order = make_order(notify=True, customer_phone=f"+551198765000{number}")
+        apply_transition(order, "confirm")
+        apply_transition(order, "pay")
+        rows += list(NotificationLog.objects.filter(order=order).order_by("pk"))
+
+    def work(offset: int) -> None:
+        try:
+            for _round in range(6):
+                for row in rows[offset:] + rows[:offset]:
+                    deliver(row.pk)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(3 * number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {fresh(row).status for row in rows} == {Status.SENT}
+    for number in range(4):
+        sent = NotificationLog.objects.filter(recipient=f"+551198765000{number}").order_by("order_event")
+        assert gateway.texts(f"+551198765000{number}") == [row.message for row in sent]

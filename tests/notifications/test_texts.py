@@ -1,0 +1,142 @@
+"""The words that customers read."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import translation
+
+from integrations.models import NotificationLog
+from notifications import texts
+from orders.models import Order, Store
+from orders.services import apply_transition
+from orders.transitions import TRANSITIONS
+from tests.factories import make_instance, make_order
+
+
+def snapshot(**order: object) -> dict[str, object]:
+    return {
+        "version": 1,
+        "reason": "",
+        "order": {
+            "code": "K7MPXQ",
+            "delivery_method": "courier",
+            "payment_status": "pending",
+            "delivery_attempts": 0,
+            "total": "1234.50",
+            "items": [{"description": "Camiseta azul", "quantity": 2, "unit_price": "617.25"}],
+            "tracking_code": "",
+            "tracking_link": "",
+            "pickup_code": "AB23",
+            "pickup_deadline": "",
+        }
+        | order,
+        "customer": {"name": "Maria da Silva", "phone": "+5511987654321"},
+        "store": {"name": "Loja da Ana", "pickup_address": "Rua das Flores, 10"},
+    }
+
+
+@pytest.mark.parametrize("event", [entry.name for entry in TRANSITIONS.values() if entry.tells_customer])
+def test_every_kind_has_a_text_that_names_order_and_customer_and_leaves_nothing_open(event: str) -> None:
+    text = texts.render(event, snapshot())
+    assert "*K7MPXQ*" in text
+    assert "Maria" in text
+    assert "Silva" not in text
+    for remnant in ("{{", "{%", "None", "\n\n\n", "  ", " .", " ,", "()"):
+        assert remnant not in text
+
+
+def test_create() -> None:
+    assert texts.render("create", snapshot()) == (
+        "Olá, Maria! 😊 Recebemos seu pedido *K7MPXQ* na Loja da Ana:\n\n"
+        "2× Camiseta azul (R$ 617,25)\n\n"
+        "*Total: R$ 1.234,50*\n\n"
+        "Assim que ele for confirmado, avisamos você por aqui."
+    )
+
+
+def test_ship_by_correios_gives_code_and_link() -> None:
+    text = texts.render(
+        "ship",
+        snapshot(
+            delivery_method="correios_sedex",
+            tracking_code="AA123456785BR",
+            tracking_link="https://rastreamento.correios.com.br/app/index.php?objetos=AA123456785BR",
+        ),
+    )
+    assert text == (
+        "Boa notícia, Maria! 📦 Seu pedido *K7MPXQ* foi enviado pelos Correios (SEDEX).\n\n"
+        "Código de rastreio: *AA123456785BR*\n"
+        "Acompanhe por aqui: https://rastreamento.correios.com.br/app/index.php?objetos=AA123456785BR"
+    )
+
+
+def test_ship_by_courier_is_short() -> None:
+    assert texts.render("ship", snapshot()) == (
+        "Boa notícia, Maria! 📦 Seu pedido *K7MPXQ* já está com o nosso entregador."
+    )
+
+
+def test_ready_for_pickup_gives_code_address_and_deadline() -> None:
+    text = texts.render("ready_for_pickup", snapshot(pickup_deadline="2026-12-01T02:59:00+00:00"))
+    assert text == (
+        "Maria, seu pedido *K7MPXQ* está pronto para retirada! 🛍️\n\n"
+        "Código de retirada: *AB23*\n"
+        "Mostre este código no balcão da Loja da Ana.\n\n"
+        "Endereço: Rua das Flores, 10\n"
+        "Retire até segunda-feira, 30/11, às 23h59."
+    )
+
+
+@pytest.mark.parametrize("event", ["fail_delivery", "cancel", "return_order"])
+def test_the_reason_is_told_when_there_is_one(event: str) -> None:
+    assert "Motivo: ninguém em casa.\n" in texts.render(event, snapshot() | {"reason": "ninguém em casa."})
+    assert "Motivo" not in texts.render(event, snapshot())
+
+
+def test_cancel_promises_a_refund_only_to_who_has_paid() -> None:
+    assert "reembolso de R$ 1.234,50" in texts.render("cancel", snapshot(payment_status="paid"))
+    assert "reembolso" not in texts.render("cancel", snapshot())
+
+
+@pytest.mark.parametrize("event", ["out_for_delivery", "fail_delivery"])
+def test_what_recurs_names_its_attempt(event: str) -> None:
+    drafts = {texts.render(event, snapshot(delivery_attempts=number)) for number in (1, 2, 3)}
+    assert len(drafts) == 3
+
+
+def test_what_people_typed_is_never_template_code_nor_escaped() -> None:
+    typed = "{{ 7|add:7 }} {% now 'Y' %} <b>&"
+    text = texts.render("cancel", snapshot() | {"reason": typed})
+    assert f"Motivo: {typed}." in text
+
+
+def test_the_language_is_portuguese_whatever_is_active() -> None:
+    with translation.override("en"):
+        assert "R$ 1.234,50" in texts.render("create", snapshot())
+
+
+def test_an_older_snapshot_that_lacks_fields_is_still_readable() -> None:
+    for entry in TRANSITIONS.values():
+        assert "*K7MPXQ*" in texts.render(entry.name, {"version": 1, "order": {"code": "K7MPXQ"}})
+
+
+@pytest.mark.django_db
+def test_the_row_holds_the_snapshot_of_the_moment() -> None:
+    make_instance()
+    order = make_order(until="confirmed", delivery_method="correios_pac")
+    apply_transition(order, "ship", tracking_code="AA123456785BR")
+    Order.objects.update(total="1.00", tracking_code="BB000000000BR")
+    Store.objects.update(name="Outra loja")
+    order.customer.name = "Outra pessoa"
+    order.customer.save(update_fields=["name"])
+    row = NotificationLog.objects.get()
+    assert row.event == row.snapshot["event"] == "ship"
+    assert row.snapshot["version"] == 1
+    assert row.snapshot["order"]["total"] == "119.80"
+    assert row.snapshot["order"]["tracking_code"] == "AA123456785BR"
+    assert row.snapshot["order"]["delivery_status"] == "shipped"
+    assert row.snapshot["customer"]["name"] == "Maria da Silva"
+    assert row.snapshot["store"]["name"] == "Minha loja"
+    assert row.snapshot["order"]["items"] == [
+        {"description": "Camiseta azul", "quantity": 2, "unit_price": "59.90"}
+    ]

@@ -1,0 +1,96 @@
+"""Celery workers and beat as processes of their own, on the test's database and broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.db import connection
+
+READY = " ready."
+PATIENCE = 40.0
+
+
+def wait_until[T](condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """The first true value of `condition`; fails the test, naming `what`, when patience is over."""
+    deadline = time.monotonic() + patience
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"In vain waited {patience:g} s for: {what}")
+        time.sleep(0.02)
+    return value
+
+
+def environment(**changed: str) -> dict[str, str]:
+    """The environment of a process that works on the test's database."""
+    address = urlsplit(os.environ["DATABASE_URL"])
+    database = urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
+    return os.environ | {"DATABASE_URL": database, "PYTHONUNBUFFERED": "1"} | changed
+
+
+class Process:
+    """One running `celery …` command with its log."""
+
+    def __init__(self, arguments: list[str], log: IO[bytes], env: dict[str, str]) -> None:
+        self.log = Path(log.name)
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "flowlog", *arguments],
+            cwd=settings.BASE_DIR,
+            env=env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """Kill -9 of the whole process group."""
+        os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def stop(self) -> None:
+        """SIGTERM to the main process, as systemd does; kill what does not obey."""
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            try:
+                self.popen.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+@contextmanager
+def celery(*arguments: str, ready: str, **env: str) -> Iterator[Process]:
+    """A celery command, once its log says `ready`; stopped at the end."""
+    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+        process = Process(list(arguments), log, environment(**env))
+        try:
+            wait_until(lambda: ready in process.output() or process.popen.poll() is not None, ready)
+            assert process.popen.poll() is None, process.output()
+            yield process
+        finally:
+            process.stop()
+
+
+def worker(queue: str, **env: str) -> contextmanager[Process]:  # type: ignore[valid-type]
+    """A worker that consumes one queue, as production starts it."""
+    return celery(
+        "worker", "-Q", queue, "-c", "1", "-n", f"{queue}@test", "--without-gossip", "--without-mingle",
+        ready=READY, **env,
+    )  # fmt: skip
+
+
+def beat(schedule: Path, **env: str) -> contextmanager[Process]:  # type: ignore[valid-type]
+    """Beat with its schedule file in a folder of the test's."""
+    return celery("beat", "-s", str(schedule), ready="beat: Starting", **env)
