@@ -1,0 +1,56 @@
+PY := .venv/bin/python
+INSTALLED := .venv/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint format bench browser-test messages clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+run: $(INSTALLED) .env ## Run the whole system, until Ctrl-C (PORT=8000)
+	@$(PY) manage.py dev $(if $(PORT),--port $(PORT))
+
+demo: $(INSTALLED) .env ## Take two demo orders through their life over the real system, and show what was sent
+	@$(PY) manage.py dev --demo $(if $(PORT),--port $(PORT))
+
+test: $(INSTALLED) ## Run all tests (ARGS="-k something")
+	@$(PY) -m pytest $(ARGS)
+
+lint: export DEBUG = true
+lint: $(INSTALLED) ## Check style, types, import directions and missing migrations
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+
+format: $(INSTALLED) ## Format the code
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+bench: $(INSTALLED) ## Measure throughput and latency (ARGS=…)
+	@$(PY) -m pytest tests/bench.py --quiet --capture=no $(ARGS)
+
+browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium)
+	@$(PY) -m pytest tests/browser $(ARGS)
+
+messages: export DEBUG = true
+messages: $(INSTALLED) ## Collect the texts to translate (needs gettext)
+	$(PY) manage.py makemessages --locale pt_BR --ignore var --ignore tests
+
+clean: ## Delete everything that was generated, the development data too
+	@if [ -x $(PY) ]; then DEBUG=true $(PY) manage.py dev --reset; fi
+	rm -rf .venv var logs staticfiles .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(PY):
+	@python=$$(sh flowlog/dev/find_python.sh) && echo "Making .venv with $$python" && "$$python" -m venv --clear .venv
+
+# Installed again only when the requirements changed.
+$(INSTALLED): $(PY) requirements.txt requirements-dev.txt
+	@echo "Installing the requirements"
+	@$(PY) -m pip install --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+.env:
+	@echo "Making .env from .env.example"
+	@cp .env.example .env

@@ -1,0 +1,1 @@
+"""What development and tests run on: the embedded servers and `manage.py dev`. Never used in production."""

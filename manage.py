@@ -1,0 +1,46 @@
+#!/usr/bin/env python
+"""Django's command line. In development it brings its own PostgreSQL and Redis where none are set."""
+
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+from flowlog.env import Env
+
+BASE_DIR = Path(__file__).resolve().parent
+# These need neither server (`dev` brings its own). Every other command gets both.
+WITHOUT_SERVERS = frozenset(
+    {"help", "version", "check", "compilemessages", "dev", "evolution_sandbox", "makemessages", "startapp"}
+)
+
+
+def servers_for(arguments: list[str]) -> AbstractContextManager[object]:
+    """The embedded servers for one command: those whose address is not set, in development only."""
+    env = Env(BASE_DIR / ".env")
+    command = arguments[0] if arguments else "help"
+    if command.startswith("-") or command in WITHOUT_SERVERS or not env.flag("DEBUG", default=False):
+        return nullcontext()
+    postgres, valkey = not env.text("DATABASE_URL", ""), not env.text("REDIS_URL", "")
+    if not (postgres or valkey):
+        return nullcontext()
+    from flowlog.dev.command import embedded_servers  # noqa: PLC0415 - never imported in production
+
+    return embedded_servers(BASE_DIR / "var" / "dev", postgres=postgres, valkey=valkey)
+
+
+def main() -> None:
+    """Run the command named on the command line."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
+    try:
+        with servers_for(sys.argv[1:]):
+            execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
