@@ -27,9 +27,9 @@ def _compile(catalog: Path, compiled: Path) -> None:
     compiled.parent.mkdir(parents=True, exist_ok=True)
     with catalog.open("rb") as file:
         messages = read_po(file, locale=catalog.parts[-3])
-    with tempfile.NamedTemporaryFile(dir=compiled.parent, delete=False) as file:
-        write_mo(file, messages)
+    with tempfile.NamedTemporaryFile(dir=compiled.parent, delete=False) as unfinished:
+        write_mo(unfinished, messages)
     modified = catalog.stat().st_mtime_ns
-    os.utime(file.name, ns=(modified, modified))
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(compiled)
+    os.utime(unfinished.name, ns=(modified, modified))
+    Path(unfinished.name).chmod(0o644)
+    Path(unfinished.name).replace(compiled)

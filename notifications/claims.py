@@ -14,6 +14,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -60,7 +61,8 @@ def claimable() -> QuerySet[NotificationLog]:
 def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     """Claim the message, or return None if it may not be sent now; one statement when there is nothing to do.
 
-    Permission is read here. A message that may not be sent at all is settled `skipped`, with the reason. The text is rendered at the first claim and stored, so that every attempt says the same.
+    Permission is read here. A message that may not be sent at all is settled `skipped`, with the reason. The
+    text is rendered at the first claim and stored, so that every attempt says the same.
     """
     token = uuid.uuid4()
     with transaction.atomic():
@@ -104,9 +106,7 @@ def begin_attempt(held: Claim) -> DeliveryAttempt | None:
 
 def release_slot(held: Claim, **changes: object) -> None:
     """Give the instance's slot back, unless another claim has it by now; `changes` are written with it."""
-    EvolutionInstance.objects.filter(pk=held.notification.instance_id, slot_token=held.token).update(
-        slot_token=None, slot_until=None, **changes
-    )
+    EvolutionInstance.objects.filter(slot_token=held.token).update(slot_token=None, slot_until=None, **changes)
 
 
 def _ready_instances() -> QuerySet[EvolutionInstance]:
@@ -156,5 +156,5 @@ def _skip(row: NotificationLog, refusal: policy.Refusal) -> None:
     row.save(update_fields=["status", "lease_until", "error_code", "error_message"])
 
 
-def _lease_end() -> Now:
+def _lease_end() -> CombinedExpression:
     return Now() + timedelta(seconds=settings.NOTIFICATIONS.lease)

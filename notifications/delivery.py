@@ -19,7 +19,7 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -99,8 +99,8 @@ def wake_next(row: NotificationLog) -> None:
     While the instance keeps its pace, that is one wake-up with a countdown; losing it is harmless.
     """
     waiting = claims.due().select_related("instance").order_by("next_attempt_at", "pk")
-    next_of_order = waiting.filter(order_id=row.order_id, order_id__isnull=False)
-    oldest = waiting.filter(instance_id=row.instance_id)
+    next_of_order = waiting.filter(order=row.order_id, order__isnull=False)
+    oldest = waiting.filter(instance=row.instance_id)
     candidates = waiting.filter(Q(pk__in=next_of_order.values("pk")[:1]) | Q(pk__in=oldest.values("pk")[:1]))
     for candidate in candidates:
         wakeups.publish([candidate], countdown=_pause(candidate.instance))
@@ -133,7 +133,7 @@ def _accepted(receipt: SendReceipt) -> Result:
     )
 
 
-def _settle_row(own: Any, row: NotificationLog, result: Result) -> int:
+def _settle_row(own: QuerySet[NotificationLog], row: NotificationLog, result: Result) -> int:
     match result.outcome:
         case None:
             return own.update(**_sent(result))
@@ -147,7 +147,7 @@ def _settle_row(own: Any, row: NotificationLog, result: Result) -> int:
             return own.update(status=Status.UNKNOWN, lease_until=None, **_error(result.code))
 
 
-def _retry(own: Any, delay: timedelta, result: Result, **changes: Any) -> int:
+def _retry(own: QuerySet[NotificationLog], delay: timedelta, result: Result, **changes: Any) -> int:
     """Back to `pending` while the message is worth sending at the next attempt; else it has expired."""
     in_time = own.filter(expires_at__gt=Now() + delay)
     return in_time.update(

@@ -37,7 +37,9 @@ _SENTENCES = {
     "read_timeout": _("The gateway did not answer in time. The message may have gone out; it is not sent again."),
     "connection_reset": _("The connection broke while sending. The message may have gone out; it is not sent again."),
     "whatsapp_timeout": _("WhatsApp did not confirm in time. The message may have gone out; it is not sent again."),
-    "bad_gateway": _("The gateway's proxy answered with an error. The message may have gone out; it is not sent again."),
+    "bad_gateway": _(
+        "The gateway's proxy answered with an error. The message may have gone out; it is not sent again."
+    ),
 }
 # Every code that is not listed is an answer that nobody has seen yet: its outcome is unknown.
 _OTHERWISE = _("The gateway answered in an unexpected way. The message may have gone out; it is not sent again.")

@@ -66,7 +66,9 @@ def _wake() -> int:
     """Wake claimable messages again 60 s after the last time, then 120 s … at most 10 min."""
     times = settings.NOTIFICATIONS
     pause = ExpressionWrapper(
-        Least(Value(times.wake_repeat) * Power(Value(2.0), F("wakes"), output_field=FloatField()), times.wake_repeat_max)
+        Least(
+            Value(times.wake_repeat) * Power(Value(2.0), F("wakes"), output_field=FloatField()), times.wake_repeat_max
+        )
         * Value(timedelta(seconds=1)),
         output_field=DurationField(),
     )

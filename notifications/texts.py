@@ -35,7 +35,7 @@ def render(event: str, snapshot: Snapshot) -> str:
 
 @cache
 def _engine() -> Engine:
-    return Engine(dirs=[settings.BASE_DIR / "templates" / "notifications" / "whatsapp"], autoescape=False)
+    return Engine(dirs=[str(settings.BASE_DIR / "templates" / "notifications" / "whatsapp")], autoescape=False)
 
 
 def _values(snapshot: Snapshot) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _line(text: str) -> str:
 
 
 def _first_word(text: str) -> str:
-    return text.split()[0] if text.split() else ""
+    return text.split(maxsplit=1)[0] if text.split() else ""
 
 
 def _money(amount: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
@@ -48,7 +48,7 @@ _CHANGED_FIELDS = (
 )
 EXPIRY_BATCH = 500
 
-type Actor = AbstractBaseUser | None
+type Actor = User | None
 type Values = dict[str, Any]
 
 

@@ -69,7 +69,7 @@ def test_from_the_status_change_to_the_gateway(gateway: SandboxProcess) -> None:
 def test_statements_and_time_of_one_delivery(gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Claim to settle in one process. Floor: the same call to the gateway alone."""
     make_instance()
-    monkeypatch.setattr(wakeups, "publish", lambda rows, **_options: 0)
+    monkeypatch.setattr(wakeups, "publish", lambda _rows, **_options: 0)
     for _ in range(ROUNDS + 2):
         make_order(notify=True)
     rows = iter(NotificationLog.objects.order_by("pk").values_list("pk", flat=True))

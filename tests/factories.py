@@ -39,6 +39,6 @@ def make_order(*, until: str = "", **values: Any) -> Order:
     } | values
     order = create_order(notify=notify, **values)
     for name in WAY.get(until, ()):
-        data = {"tracking_code": TRACKING_CODE} if name == "ship" else {}
+        data: dict[str, Any] = {"tracking_code": TRACKING_CODE} if name == "ship" else {}
         apply_transition(order, name, notify=notify, **data)
     return order

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
@@ -35,7 +35,7 @@ def environment(**changed: str) -> dict[str, str]:
     """The environment of a process that works on the test's database."""
     address = urlsplit(os.environ["DATABASE_URL"])
     database = urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
-    return os.environ | {"DATABASE_URL": database, "PYTHONUNBUFFERED": "1"} | changed
+    return os.environ | {"DATABASE_URL": database, "PYTHONUNBUFFERED": "1", "LOG_LEVEL": "INFO"} | changed
 
 
 class Process:
@@ -83,7 +83,7 @@ def celery(*arguments: str, ready: str, **env: str) -> Iterator[Process]:
             process.stop()
 
 
-def worker(queue: str, **env: str) -> contextmanager[Process]:  # type: ignore[valid-type]
+def worker(queue: str, **env: str) -> AbstractContextManager[Process]:
     """A worker that consumes one queue, as production starts it."""
     return celery(
         "worker", "-Q", queue, "-c", "1", "-n", f"{queue}@test", "--without-gossip", "--without-mingle",
@@ -91,6 +91,6 @@ def worker(queue: str, **env: str) -> contextmanager[Process]:  # type: ignore[v
     )  # fmt: skip
 
 
-def beat(schedule: Path, **env: str) -> contextmanager[Process]:  # type: ignore[valid-type]
+def beat(schedule: Path, **env: str) -> AbstractContextManager[Process]:
     """Beat with its schedule file in a folder of the test's."""
     return celery("beat", "-s", str(schedule), ready="beat: Starting", **env)

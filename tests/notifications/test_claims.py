@@ -96,9 +96,7 @@ class TestOrderOfMessages:
         assert fresh(second).attempts == 0
 
     @pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED, Status.CANCELLED])
-    def test_one_that_ended_without_being_sent_lets_the_next_go(
-        self, instance: EvolutionInstance, status: str
-    ) -> None:
+    def test_one_that_ended_without_being_sent_lets_the_next_go(self, instance: EvolutionInstance, status: str) -> None:
         first = pending()
         assert first.order
         apply_transition(first.order, "confirm")
@@ -166,7 +164,10 @@ class TestPermission:
     @pytest.mark.parametrize(
         ("prepare", "code"),
         [
-            (lambda row: row.order.customer.__class__.objects.update(opted_out_at=Now(), opted_out_how="SAIR"), "opted_out"),
+            (
+                lambda row: row.order.customer.__class__.objects.update(opted_out_at=Now(), opted_out_how="SAIR"),
+                "opted_out",
+            ),
             (lambda row: change(row, recipient=""), "no_phone"),
             (lambda row: change(row, instance=None), "no_instance"),
         ],

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from integrations.evolution.client import EvolutionClient
 from integrations.evolution.errors import Outcome
 from integrations.evolution.sandbox.faults import Fault
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
@@ -90,7 +91,8 @@ def test_relayed_but_not_stored_is_sent_without_an_id_and_never_again(gateway: S
 
 
 @pytest.mark.parametrize(
-    ("fault", "code"), [(Fault.NOT_ON_WHATSAPP, "not_on_whatsapp"), (Fault.META_RECIPIENT, "meta_recipient_not_allowed")]
+    ("fault", "code"),
+    [(Fault.NOT_ON_WHATSAPP, "not_on_whatsapp"), (Fault.META_RECIPIENT, "meta_recipient_not_allowed")],
 )
 def test_permanent_fails_at_once_and_lets_the_next_go(gateway: SandboxProcess, fault: Fault, code: str) -> None:
     gateway.fault(fault)
@@ -225,13 +227,13 @@ def test_no_database_connection_is_held_during_the_call(
     gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[object] = []
-    original = delivery.EvolutionClient.send_text
+    original = EvolutionClient.send_text
 
     def send_text(*args: Any) -> Any:
         held.append(connection.connection)
         return original(*args)
 
-    monkeypatch.setattr(delivery.EvolutionClient, "send_text", send_text)
+    monkeypatch.setattr(EvolutionClient, "send_text", send_text)
     deliver(pending().pk)
     assert held == [None]
 
@@ -331,9 +333,7 @@ class TestWakingTheNext:
         assert countdown is not None
         assert 0 < countdown <= 2.5
 
-    def test_a_countdown_is_never_longer_than_30_seconds(
-        self, gateway: SandboxProcess, published: list[Any]
-    ) -> None:
+    def test_a_countdown_is_never_longer_than_30_seconds(self, gateway: SandboxProcess, published: list[Any]) -> None:
         EvolutionInstance.objects.update(messages_per_minute=1)
         first, second = pending(), pending()
         published.clear()

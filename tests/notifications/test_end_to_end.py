@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ import pytest
 import redis
 from django.conf import settings as django_settings
 
-from flowlog.broker import broker_url
 from flowlog.celery import app
 from flowlog.dev.valkey import Valkey
 from integrations.models import NotificationLog
 from notifications import wakeups
 from orders.models import Order
 from orders.services import TransitionNotAllowed, apply_transition
+from tests.broker import broker_at, purge, take_all
 from tests.embedded import RUN_HOME
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
@@ -42,14 +42,14 @@ class System:
     def __init__(self, stack: ExitStack, folder: Path, gateway: SandboxProcess) -> None:
         self._stack = stack
         self._folder = folder
-        self._env = FAST | {"EVOLUTION_API_URL": gateway.base_url, "EVOLUTION_API_KEY": gateway.api_key}
-        self._env["REDIS_URL"] = django_settings.REDIS_URL
+        self.env = FAST | {"EVOLUTION_API_URL": gateway.base_url, "EVOLUTION_API_KEY": gateway.api_key}
+        self.env["REDIS_URL"] = django_settings.REDIS_URL
 
     def worker(self, queue: str) -> Process:
-        return self._stack.enter_context(worker(queue, **self._env))
+        return self._stack.enter_context(worker(queue, **self.env))
 
     def beat(self) -> Process:
-        return self._stack.enter_context(beat(self._folder / "schedule", **self._env))
+        return self._stack.enter_context(beat(self._folder / "schedule", **self.env))
 
     def start_all(self) -> None:
         self.worker("whatsapp")
@@ -59,26 +59,10 @@ class System:
 
 @pytest.fixture
 def system(tmp_path: Path, gateway: SandboxProcess) -> Iterator[System]:
-    with ExitStack() as stack, app.connection_for_write() as broker:
-        for queue in ("default", "whatsapp"):
-            broker.default_channel.queue_purge(queue)
+    with ExitStack() as stack:
+        purge("default", "whatsapp")
         make_instance()
         yield System(stack, tmp_path, gateway)
-
-
-@contextmanager
-def broker_at(redis_url: str, settings: Any) -> Iterator[None]:
-    """This process and those started meanwhile use another broker."""
-    before = app.conf.broker_url, settings.REDIS_URL
-    app.conf.broker_url = app.conf.broker_write_url = app.conf.broker_read_url = broker_url(redis_url)
-    settings.REDIS_URL = redis_url
-    app.amqp._producer_pool = None
-    app.pool.force_close_all()
-    try:
-        yield
-    finally:
-        app.conf.broker_url = app.conf.broker_write_url = app.conf.broker_read_url = before[0]
-        settings.REDIS_URL = before[1]
 
 
 @pytest.fixture
@@ -158,10 +142,7 @@ def test_the_whatsapp_worker_takes_no_default_task(system: System) -> None:
     app.send_task("orders.tasks.expire_pickups")
     make_order(notify=True)
     wait_for_all(Status.SENT, 1)
-    with app.connection_for_read() as broker:
-        waiting = broker.default_channel.basic_get("default")
-        assert waiting is not None
-        assert waiting.headers["task"] == "orders.tasks.expire_pickups"
+    assert [message.headers["task"] for message in take_all("default")] == ["orders.tasks.expire_pickups"]
 
 
 def test_results_of_the_default_queue_are_kept_and_none_of_the_sends(system: System) -> None:
@@ -171,15 +152,16 @@ def test_results_of_the_default_queue_are_kept_and_none_of_the_sends(system: Sys
     make_order(notify=True)
     wait_for_all(Status.SENT, 1)
     sent = app.send_task("orders.tasks.expire_pickups")
-    result = wait_until(lambda: TaskResult.objects.filter(task_id=sent.id).first(), "the task's result")
+    wait_until(TaskResult.objects.filter(task_id=sent.id).exists, "the task's result")
+    result = TaskResult.objects.get(task_id=sent.id)
     assert (result.status, result.task_name, result.result) == ("SUCCESS", "orders.tasks.expire_pickups", "0")
     assert set(TaskResult.objects.values_list("task_name", flat=True)) == {"orders.tasks.expire_pickups"}
 
 
 def test_beat_expires_a_pickup_at_its_deadline_and_the_customer_is_told(
-    system: System, gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+    system: System, gateway: SandboxProcess
 ) -> None:
-    system._env["PICKUP_EXPIRY_INTERVAL"] = "1"
+    system.env["PICKUP_EXPIRY_INTERVAL"] = "1"
     order = make_order(until="ready_for_pickup")
     Order.objects.update(pickup_deadline=order.created_at)
     system.start_all()
@@ -195,8 +177,7 @@ def test_a_refused_transition_leaves_no_event_no_row_and_no_task(system: System)
         apply_transition(order, "deliver")
     assert order.events.count() == 1
     assert statuses() == []
-    with app.connection_for_read() as broker:
-        assert broker.default_channel.basic_get("whatsapp") is None
+    assert take_all("whatsapp") == []
 
 
 class TestBrokerTrouble:

@@ -12,12 +12,11 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from kombu import Connection
 
-from flowlog.celery import app
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications.sweep import Swept, sweep
 from orders.services import apply_transition
+from tests.broker import purge, take_all
 from tests.factories import make_instance, make_order
 
 pytestmark = pytest.mark.django_db
@@ -25,22 +24,16 @@ pytestmark = pytest.mark.django_db
 Status = NotificationLog.Status
 
 
-@pytest.fixture
-def queue() -> Iterator[Connection]:
-    """A connection to the broker, with the `whatsapp` queue emptied before and after."""
-    with app.connection_for_read() as broker:
-        broker.default_channel.queue_purge("whatsapp")
-        yield broker
-        broker.default_channel.queue_purge("whatsapp")
+@pytest.fixture(autouse=True)
+def empty_queue() -> Iterator[None]:
+    purge("whatsapp")
+    yield
+    purge("whatsapp")
 
 
-def woken(broker: Connection) -> list[int]:
+def woken() -> list[int]:
     """The rows for which wake-ups are in the queue, oldest first; empties it."""
-    channel, found = broker.default_channel, []
-    while message := channel.basic_get("whatsapp"):
-        found.append(message.decode()[0][0])
-        message.ack()
-    return found
+    return [message.decode()[0][0] for message in take_all("whatsapp")]
 
 
 def row(**values: Any) -> NotificationLog:
@@ -58,7 +51,7 @@ def instance() -> EvolutionInstance:
     return make_instance()
 
 
-def test_a_lease_that_ran_out_becomes_unknown_never_pending(queue: Connection) -> None:
+def test_a_lease_that_ran_out_becomes_unknown_never_pending() -> None:
     dead, alive = sending(lease_until=Now()), sending(lease_until=Now() + timedelta(minutes=1))
     assert sweep() == Swept(lease_expired=1, expired=0, outcome_unknown=0, woken=0)
     dead.refresh_from_db()
@@ -68,7 +61,7 @@ def test_a_lease_that_ran_out_becomes_unknown_never_pending(queue: Connection) -
     assert alive.status == Status.SENDING
 
 
-def test_what_is_too_old_fails_with_its_reason(queue: Connection) -> None:
+def test_what_is_too_old_fails_with_its_reason() -> None:
     late, lost = row(expires_at=Now()), row(status=Status.UNKNOWN, expires_at=Now())
     young = row(status=Status.UNKNOWN)
     assert sweep() == Swept(lease_expired=0, expired=1, outcome_unknown=1, woken=0)
@@ -80,48 +73,48 @@ def test_what_is_too_old_fails_with_its_reason(queue: Connection) -> None:
     assert young.status == Status.UNKNOWN
 
 
-def test_wakes_what_was_never_published(queue: Connection) -> None:
+def test_wakes_what_was_never_published() -> None:
     lost = row(woken_at=None)
     assert sweep().woken == 1
-    assert woken(queue) == [lost.pk]
+    assert woken() == [lost.pk]
     lost.refresh_from_db()
     assert (lost.wakes, lost.status) == (1, Status.PENDING)
     assert sweep().woken == 0
 
 
 @pytest.mark.parametrize(("wakes", "pause"), [(0, 60), (1, 120), (2, 240), (3, 480), (4, 600), (30, 600)])
-def test_wakes_again_after_a_pause_that_doubles_up_to_ten_minutes(queue: Connection, wakes: int, pause: int) -> None:
+def test_wakes_again_after_a_pause_that_doubles_up_to_ten_minutes(wakes: int, pause: int) -> None:
     lost = row(wakes=wakes, woken_at=Now() - timedelta(seconds=pause - 2))
     assert sweep().woken == 0
     NotificationLog.objects.update(woken_at=Now() - timedelta(seconds=pause))
     assert sweep().woken == 1
-    assert woken(queue) == [lost.pk]
+    assert woken() == [lost.pk]
 
 
-def test_wakes_only_what_can_be_claimed(queue: Connection) -> None:
+def test_wakes_only_what_can_be_claimed() -> None:
     first = row(woken_at=None)
     assert first.order
     apply_transition(first.order, "confirm")
     NotificationLog.objects.update(woken_at=None)
     row(woken_at=None, next_attempt_at=Now() + timedelta(minutes=1))
     row(woken_at=None, status=Status.UNKNOWN)
-    woken(queue)
+    woken()
     assert sweep().woken == 1
-    assert woken(queue) == [first.pk]
+    assert woken() == [first.pk]
     EvolutionInstance.objects.update(next_send_at=Now() + timedelta(minutes=1))
     NotificationLog.objects.update(woken_at=None)
     assert sweep().woken == 0
 
 
-def test_wakes_the_longest_due_first_and_at_most_a_batch(queue: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wakes_the_longest_due_first_and_at_most_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifications.sweep.BATCH", 2)
     now = timezone.now()
     rows = [row(woken_at=None, next_attempt_at=now - timedelta(minutes=age)) for age in (1, 3, 2)]
     assert sweep().woken == 2
-    assert woken(queue) == [rows[1].pk, rows[2].pk]
+    assert woken() == [rows[1].pk, rows[2].pk]
 
 
-def test_a_pass_costs_the_same_statements_for_any_number(queue: Connection) -> None:
+def test_a_pass_costs_the_same_statements_for_any_number() -> None:
     counts = []
     for size in (1, 30):
         for _ in range(size):

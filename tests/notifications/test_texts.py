@@ -137,6 +137,4 @@ def test_the_row_holds_the_snapshot_of_the_moment() -> None:
     assert row.snapshot["order"]["delivery_status"] == "shipped"
     assert row.snapshot["customer"]["name"] == "Maria da Silva"
     assert row.snapshot["store"]["name"] == "Minha loja"
-    assert row.snapshot["order"]["items"] == [
-        {"description": "Camiseta azul", "quantity": 2, "unit_price": "59.90"}
-    ]
+    assert row.snapshot["order"]["items"] == [{"description": "Camiseta azul", "quantity": 2, "unit_price": "59.90"}]

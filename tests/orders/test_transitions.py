@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
@@ -19,12 +21,10 @@ NAMES = (
 )
 STEPS = st.lists(st.sampled_from([name for name in NAMES.split() if name != "create"]), max_size=25)
 # The database rolls back around the whole test, not around each example: every example has an order of its own.
-shared_database = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+shared_database = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def data_for(name: str) -> dict[str, str]:
+def data_for(name: str) -> dict[str, Any]:
     return {"tracking_code": TRACKING_CODE} if name == "ship" else {}
 
 
@@ -92,9 +92,7 @@ def test_bulk_does_exactly_what_single_transitions_do(methods: list[str], steps:
 
 def reachable() -> set[tuple[str, str, str, str]]:
     """Every combination of method and statuses that the table leads to, found by walking it."""
-    found, front = set(), [
-        (method.value, "pending", "pending", "pending") for method in DeliveryMethod
-    ]
+    found, front = set(), [(method.value, "pending", "pending", "pending") for method in DeliveryMethod]
     while front:
         state = front.pop()
         if state in found:
@@ -124,7 +122,7 @@ def test_the_database_accepts_exactly_what_the_table_reaches() -> None:
     for method in DeliveryMethod.values:
         for status in OrderStatus.values:
             for delivery in DeliveryStatus.values:
-                values = {"delivery_method": method, "status": status, "delivery_status": delivery}
+                values: dict[str, Any] = {"delivery_method": method, "status": status, "delivery_status": delivery}
                 values |= {"tracking_code": TRACKING_CODE, "pickup_deadline": order.created_at}
                 if (method, status, delivery) in ways:
                     Order.objects.filter(pk=order.pk).update(**values)
