@@ -8,8 +8,8 @@ from pathlib import Path
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext_lazy as _
 
+from flowlog.admin_site import UNFOLD  # noqa: F401 - a setting by being here
 from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
@@ -29,14 +29,14 @@ def _development_only(default: str) -> str | None:
 # -- Security ------------------------------------------------------------------------------------
 
 SECRET_KEY = env.text("SECRET_KEY", _development_only("development-only-key-never-used-in-production"))
-if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):
+if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):  # noqa: PLR2004 - as `check --deploy` asks
     raise ImproperlyConfigured("SECRET_KEY must have at least 50 random characters in production.")
 SITE_URL = env.web_url("SITE_URL", _development_only("http://127.0.0.1:8000"), https_only=not DEBUG)
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", _development_only("localhost,127.0.0.1,[::1]"))
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", SITE_URL)
 
 _https = SITE_URL.startswith("https://")
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SECURE_SSL_REDIRECT = _https
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
@@ -51,6 +51,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -68,7 +69,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -91,6 +91,7 @@ TEMPLATES = [
         },
     },
 ]
+LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -117,9 +118,7 @@ DATABASES["default"]["OPTIONS"] = {
     "pool": {"min_size": 0, "max_size": 8, "timeout": 10, "max_idle": 60},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-REDIS_URL = env.server_url(
-    "REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"})
-)
+REDIS_URL = env.server_url("REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"}))
 
 # -- The gateway ---------------------------------------------------------------------------------
 
@@ -128,7 +127,7 @@ EVOLUTION_API_URL = env.web_url(
     _development_only("http://127.0.0.1:8085"),
     https_only=not DEBUG,
 )
-EVOLUTION_API_KEY = env.text("EVOLUTION_API_KEY", _development_only("sandbox-key"))
+EVOLUTION_API_KEY = env.key("EVOLUTION_API_KEY", _development_only("sandbox-key"))
 EVOLUTION_INSTANCE = env.text("EVOLUTION_INSTANCE", "flowlog" if DEBUG else "")
 
 # -- Notifications -------------------------------------------------------------------------------
@@ -154,11 +153,10 @@ STORAGES = {
     },
 }
 LANGUAGE_CODE = "pt-br"
-LANGUAGES = [("pt-br", _("Brazilian Portuguese")), ("en", _("English"))]
 # Compiled from locale/ when a process starts.
 COMPILED_LOCALE_DIR = BASE_DIR / "var" / "locale"
 LOCALE_PATHS = [COMPILED_LOCALE_DIR]
-TIME_ZONE = env.text("TIME_ZONE", "America/Sao_Paulo")
+TIME_ZONE = env.time_zone("TIME_ZONE", "America/Sao_Paulo")
 USE_TZ = True
 
 # -- Logging -------------------------------------------------------------------------------------
@@ -208,7 +206,6 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 1000
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
-CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_SOFT_TIME_LIMIT = NOTIFICATIONS.soft_time_limit
 CELERY_TASK_TIME_LIMIT = NOTIFICATIONS.hard_time_limit
 CELERY_TASK_PUBLISH_RETRY_POLICY = {

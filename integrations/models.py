@@ -35,9 +35,7 @@ class EvolutionInstance(models.Model):
         _("messages per day"), default=0, help_text=_("What exceeds it waits for the next day. 0: no limit.")
     )
     state = models.CharField(_("connection"), max_length=20, choices=State, default=State.UNKNOWN, editable=False)
-    next_send_at = models.DateTimeField(
-        _("next message not before"), db_default=Now(), editable=False
-    )
+    next_send_at = models.DateTimeField(_("next message not before"), db_default=Now(), editable=False)
     slot_token = models.UUIDField(null=True, editable=False)
     slot_until = models.DateTimeField(null=True, editable=False)
 
@@ -86,7 +84,12 @@ class NotificationLog(models.Model):
         Order, models.PROTECT, null=True, blank=True, related_name="notifications", verbose_name=_("order")
     )
     order_event = models.ForeignKey(
-        OrderEvent, models.PROTECT, null=True, blank=True, related_name="notifications", verbose_name=_("timeline entry")
+        OrderEvent,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="notifications",
+        verbose_name=_("timeline entry"),
     )
     instance = models.ForeignKey(
         EvolutionInstance,
@@ -164,7 +167,7 @@ class NotificationLog(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.event} #{self.pk}"
+        return f"{self.snapshot_order_code} {self.event} #{self.pk}".lstrip()
 
     @property
     def snapshot_order_code(self) -> str:
@@ -178,11 +181,18 @@ class DeliveryAttempt(models.Model):
     An attempt without `outcome` is one whose worker died, or is still in the call.
     """
 
+    class Result(models.TextChoices):
+        SENT = "sent", _("accepted by the gateway")
+        PERMANENT = "permanent", _("refused for good")
+        RETRYABLE = "retryable", _("not sent, will be retried")
+        INSTANCE_DOWN = "instance_down", _("not sent, instance down")
+        UNKNOWN = "unknown", _("unknown outcome")
+
     notification = models.ForeignKey(NotificationLog, models.CASCADE, related_name="delivery_attempts")
     claim_token = models.UUIDField(editable=False)
     started_at = models.DateTimeField(_("when"), db_default=Now())
     duration = models.DurationField(_("how long"), null=True)
-    outcome = models.CharField(_("outcome"), max_length=20, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=20, choices=Result, blank=True)
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
     http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
     response_body = models.TextField(_("response"), blank=True)

@@ -52,10 +52,14 @@ def phone_warning(e164: str) -> str:
 
 
 def format_phone(e164: str) -> str:
-    """The number as people write it: `(11) 98765-4321`, foreign ones with their country code."""
-    if not e164:
-        return ""
-    number = phonenumbers.parse(e164, DEFAULT_REGION)
+    """The number as people write it: `(11) 98765-4321`, foreign ones with their country code.
+
+    What cannot be a number comes back as it is.
+    """
+    try:
+        number = phonenumbers.parse(e164, DEFAULT_REGION)
+    except phonenumbers.NumberParseException:
+        return e164
     if _is_old_brazilian_mobile(number):  # the library has no format for a number that is no longer given out
         national = str(number.national_number)
         return f"({national[:2]}) {national[2:6]}-{national[6:]}"

@@ -264,7 +264,8 @@ class OrderEvent(models.Model):
             models.UniqueConstraint(fields=["order"], condition=Q(transition="create"), name="event_one_create"),
             models.CheckConstraint(
                 condition=Q(transition="create", from_status="")
-                | ~Q(transition="create") & ~Q(from_status="")
+                | ~Q(transition="create")
+                & ~Q(from_status="")
                 & ~Q(
                     status=F("from_status"),
                     payment_status=F("from_payment_status"),

@@ -233,7 +233,7 @@ def _record(
             status=order.status,
             payment_status=order.payment_status,
             delivery_status=order.delivery_status,
-            note=data.get("reason") or data.get("tracking_code", ""),
+            note=data.get("reason") or (order.tracking_code if "tracking_code" in data else ""),
             actor=actor,
         )
         for order, before in changed

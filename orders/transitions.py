@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _t
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orders.codes import same_code
@@ -83,15 +83,19 @@ class Transition:
     def require_possible(self, order: Order) -> None:
         """Raise `TransitionNotAllowed`, naming what stands in the way."""
         obstacles = (
-            (_t("its delivery method"), order.delivery_method in self.methods, order.get_delivery_method_display()),
-            (_t("its status"), order.status in self.status_from, order.get_status_display()),
-            (_t("its payment"), order.payment_status in self.payment_from, order.get_payment_status_display()),
-            (_t("its delivery"), order.delivery_status in self.delivery_from, order.get_delivery_status_display()),
+            (
+                gettext("its delivery method"),
+                order.delivery_method in self.methods,
+                order.get_delivery_method_display(),
+            ),
+            (gettext("its status"), order.status in self.status_from, order.get_status_display()),
+            (gettext("its payment"), order.payment_status in self.payment_from, order.get_payment_status_display()),
+            (gettext("its delivery"), order.delivery_status in self.delivery_from, order.get_delivery_status_display()),
         )
         for what, fits, value in obstacles:
             if not fits:
                 raise TransitionNotAllowed(
-                    _t("“%(label)s” is not possible for order %(code)s: %(what)s is “%(value)s”.")
+                    gettext("“%(label)s” is not possible for order %(code)s: %(what)s is “%(value)s”.")
                     % {"label": self.label, "code": order.code, "what": what, "value": value}
                 )
 
@@ -109,7 +113,7 @@ def _check_tracking(order: Order, data: Data) -> None:
     code = data.get("tracking_code") or order.tracking_code
     if order.delivery_method in TRACKED_METHODS and not code:
         raise TransitionNotAllowed(
-            _t("Order %(code)s goes by %(method)s: give its tracking code.")
+            gettext("Order %(code)s goes by %(method)s: give its tracking code.")
             % {"code": order.code, "method": order.get_delivery_method_display()}
         )
     if data.get("tracking_url"):
@@ -117,7 +121,7 @@ def _check_tracking(order: Order, data: Data) -> None:
             URLValidator(schemes=["https", "http"])(data["tracking_url"])
         except ValidationError:
             raise TransitionNotAllowed(
-                _t("The tracking page must be an address like https://example.com.")
+                gettext("The tracking page must be an address like https://example.com.")
             ) from None
 
 
@@ -131,7 +135,7 @@ def _check_pickup_code(order: Order, data: Data) -> None:
     given = data.get("pickup_code")
     if given and not same_code(given, order.pickup_code):
         raise TransitionNotAllowed(
-            _t("The code that the customer showed is not the one of order %(code)s.") % {"code": order.code}
+            gettext("The code that the customer showed is not the one of order %(code)s.") % {"code": order.code}
         )
 
 
@@ -282,7 +286,7 @@ def get_transition(name: str) -> Transition:
     try:
         return TRANSITIONS[name]
     except KeyError:
-        raise TransitionNotAllowed(_t("There is no transition “%(name)s”.") % {"name": name}) from None
+        raise TransitionNotAllowed(gettext("There is no transition “%(name)s”.") % {"name": name}) from None
 
 
 def possible_transitions(order: Order) -> list[Transition]:
@@ -303,7 +307,7 @@ def clean_data(transition: Transition, data: Iterable[tuple[str, object]]) -> Da
         text = " ".join(str(value or "").split())
         if len(text) > MAX_LENGTHS[name]:
             raise TransitionNotAllowed(
-                _t("“%(value)s…” is too long: %(limit)d characters at most.")
+                gettext("“%(value)s…” is too long: %(limit)d characters at most.")
                 % {"value": text[:30], "limit": MAX_LENGTHS[name]}
             )
         if text:

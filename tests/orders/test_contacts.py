@@ -36,6 +36,7 @@ def test_formats_and_masks() -> None:
     assert format_phone("+5511987654321") == "(11) 98765-4321"
     assert format_phone("+351912345678") == "+351 912 345 678"
     assert format_phone("") == ""
+    assert format_phone("ramal") == "ramal"
     assert mask_phone("+5511987654321") == "…4321"
     assert mask_phone("") == ""
 

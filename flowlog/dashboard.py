@@ -1,0 +1,67 @@
+"""The admin's first page: the day in four numbers, and what needs a hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from integrations.admin import STATE_COLOURS
+from integrations.models import EvolutionInstance, NotificationLog
+from orders.admin.base import label_html
+from orders.models import Order
+
+Status = NotificationLog.Status
+
+
+def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Add the numbers that the person may see. Each comes from an index, whatever the size of the tables."""
+    tiles = []
+    if request.user.has_perm("orders.view_order"):
+        tiles.append(_orders_today())
+    if request.user.has_perm("integrations.view_notificationlog"):
+        tiles += _messages()
+        context["instances"] = [
+            (each.name, label_html(STATE_COLOURS[each.state], each.get_state_display()))
+            for each in EvolutionInstance.objects.all()
+        ]
+    return {**context, "tiles": tiles}
+
+
+def _today() -> Any:
+    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _orders_today() -> dict[str, Any]:
+    return {
+        "words": _("orders today"),
+        "count": Order.objects.filter(created_at__gte=_today()).count(),
+        "address": reverse("admin:orders_order_changelist", query={"created_at__gte": _today()}),
+    }
+
+
+def _messages() -> list[dict[str, Any]]:
+    waiting = NotificationLog.objects.filter(status__in=(Status.PENDING, Status.SENDING)).count()
+    today = NotificationLog.objects.filter(created_at__gte=_today()).aggregate(
+        sent=Count("pk", filter=Q(status=Status.SENT)),
+        failed=Count("pk", filter=Q(status__in=(Status.FAILED, Status.UNKNOWN))),
+    )
+    return [
+        _message_tile(_("messages waiting"), waiting, status__in="pending,sending"),
+        _message_tile(_("messages sent today"), today["sent"], status__exact="sent", created_at__gte=_today()),
+        {
+            **_message_tile(
+                _("messages not sent today"), today["failed"], status__in="failed,unknown", created_at__gte=_today()
+            ),
+            "alarm": today["failed"] > 0,
+        },
+    ]
+
+
+def _message_tile(words: str, count: int, **filters: Any) -> dict[str, Any]:
+    address = reverse("admin:integrations_notificationlog_changelist", query=filters)
+    return {"words": words, "count": count, "address": address}

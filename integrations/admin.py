@@ -1,0 +1,263 @@
+"""Instances and the log of notifications in the admin, and the messages in an order's timeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
+from unfold.paginator import InfinitePaginator
+
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from orders.admin import timeline
+from orders.admin.base import (
+    ModelAdmin,
+    ReadOnlyAdmin,
+    TabularInline,
+    Words,
+    done_words,
+    label_column,
+    label_html,
+    moment,
+    searched_digits,
+    told_transitions,
+)
+from orders.contacts import format_phone
+from orders.models import OrderEvent
+
+STATE_COLOURS: dict[str, str] = {
+    EvolutionInstance.State.OPEN: "success",
+    EvolutionInstance.State.CONNECTING: "warning",
+    EvolutionInstance.State.CLOSE: "danger",
+    EvolutionInstance.State.UNKNOWN: "",
+}
+STATUS_COLOURS: dict[str, str] = {
+    NotificationLog.Status.PENDING: "warning",
+    NotificationLog.Status.SENDING: "info",
+    NotificationLog.Status.SENT: "success",
+    NotificationLog.Status.FAILED: "danger",
+    NotificationLog.Status.UNKNOWN: "danger",
+    NotificationLog.Status.SKIPPED: "",
+    NotificationLog.Status.CANCELLED: "",
+}
+
+
+@admin.register(EvolutionInstance)
+class EvolutionInstanceAdmin(ModelAdmin):
+    list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
+    list_select_related = ("store",)
+    search_fields = ("name",)
+    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_shown")
+    readonly_fields = ("state_shown",)
+
+    @label_column(STATE_COLOURS, description=_("connection"), ordering="state")
+    def state_label(self, instance: EvolutionInstance) -> tuple[str, str]:
+        return instance.state, instance.get_state_display()
+
+    @admin.display(description=_("connection"))
+    def state_shown(self, instance: EvolutionInstance) -> SafeString:
+        return label_html(STATE_COLOURS[instance.state], instance.get_state_display())
+
+
+class EventFilter(DropdownFilter):  # type: ignore[misc]
+    """By kind of message. The kinds come from the table, not from counting the rows."""
+
+    title = _("event")
+    parameter_name = "event"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> Sequence[tuple[str, Words]]:
+        return told_transitions()
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[NotificationLog]) -> QuerySet[NotificationLog]:
+        return queryset.filter(event=self.value()) if self.value() else queryset
+
+
+class AttemptInline(TabularInline):
+    model = DeliveryAttempt
+    fields = readonly_fields = ("started", "took", "outcome", "error_code", "http_status", "response")
+    can_delete = False
+    ordering = ("-pk",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return False
+
+    @admin.display(description=_("when"))
+    def started(self, attempt: DeliveryAttempt) -> str:
+        return moment(attempt.started_at)
+
+    @admin.display(description=_("how long"))
+    def took(self, attempt: DeliveryAttempt) -> str:
+        return f"{number_format(attempt.duration.total_seconds(), 1)} s" if attempt.duration is not None else ""
+
+    @admin.display(description=_("response"))
+    def response(self, attempt: DeliveryAttempt) -> SafeString | str:
+        if not attempt.response_body:
+            return ""
+        return format_html(
+            '<details><summary class="text-link">{}</summary><pre class="flowlog-code">{}</pre></details>',
+            gettext("Show"),
+            attempt.response_body,
+        )
+
+
+@admin.register(NotificationLog)
+class NotificationLogAdmin(ReadOnlyAdmin):
+    """Cheap with a million rows: nothing is counted, every column comes from the row itself."""
+
+    inlines = (AttemptInline,)
+    list_display = (
+        "status_label", "event_words", "order_link", "customer_name", "phone", "created", "sent", "attempts", "problem",
+    )  # fmt: skip
+    list_display_links = ("status_label", "event_words")
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        EventFilter,
+        ("instance", RelatedDropdownFilter),
+        "created_at",
+    )
+    list_filter_submit = True
+    list_per_page = 50
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    sortable_by = ()
+    search_fields = ("order__code__exact",)
+    search_help_text = _("Order code, customer or phone")
+    fieldsets = (
+        (None, {"fields": (
+            "bubble", "status_shown", "problem", "event_words", "order_link", "customer_name", "phone",
+        )}),
+        (
+            _("Delivery"),
+            {
+                "fields": (
+                    ("created", "sent"), ("delivered", "read"), ("next_try", "attempts"),
+                    ("instance", "provider_message_id"),
+                )
+            },
+        ),
+        (_("Snapshot of the order"), {"classes": ("collapse",), "fields": ("snapshot_written",)}),
+    )  # fmt: skip
+    readonly_fields = (
+        "bubble", "status_shown", "problem", "event_words", "order_link", "customer_name", "phone", "created", "sent",
+        "delivered", "read", "next_try", "snapshot_written",
+    )  # fmt: skip
+
+    @label_column(STATUS_COLOURS, description=_("status"))
+    def status_label(self, row: NotificationLog) -> tuple[str, str]:
+        return row.status, row.get_status_display()
+
+    @admin.display(description=_("status"))
+    def status_shown(self, row: NotificationLog) -> SafeString:
+        return label_html(STATUS_COLOURS[row.status], row.get_status_display())
+
+    @admin.display(description=_("event"))
+    def event_words(self, row: NotificationLog) -> Words:
+        return done_words(row.event)
+
+    @admin.display(description=_("order"))
+    def order_link(self, row: NotificationLog) -> SafeString | str:
+        if not row.order_id:
+            return row.snapshot_order_code
+        address = reverse("admin:orders_order_change", args=[row.order_id])
+        return format_html('<a class="text-link" href="{}">{}</a>', address, row.snapshot_order_code or row.order_id)
+
+    @admin.display(description=_("customer"))
+    def customer_name(self, row: NotificationLog) -> str:
+        return str(row.snapshot.get("customer", {}).get("name", ""))
+
+    @admin.display(description=_("recipient"))
+    def phone(self, row: NotificationLog) -> str:
+        return format_phone(row.recipient)
+
+    @admin.display(description=_("created"))
+    def created(self, row: NotificationLog) -> str:
+        return moment(row.created_at)
+
+    @admin.display(description=_("sent"))
+    def sent(self, row: NotificationLog) -> str:
+        return moment(row.sent_at)
+
+    @admin.display(description=_("delivered"))
+    def delivered(self, row: NotificationLog) -> str:
+        return moment(row.delivered_at)
+
+    @admin.display(description=_("read"))
+    def read(self, row: NotificationLog) -> str:
+        return moment(row.read_at)
+
+    @admin.display(description=_("next attempt"))
+    def next_try(self, row: NotificationLog) -> str:
+        return moment(row.next_attempt_at) if row.status == NotificationLog.Status.PENDING else ""
+
+    @admin.display(description=_("what happened"))
+    def problem(self, row: NotificationLog) -> str:
+        return row.error_message or row.error_code
+
+    @admin.display(description=_("message"))
+    def bubble(self, row: NotificationLog) -> SafeString | str:
+        if not row.message:
+            return gettext("The text is written when the message is sent.")
+        return format_html('<div class="flowlog-bubble">{}</div>', row.message)
+
+    @admin.display(description=_("snapshot"))
+    def snapshot_written(self, row: NotificationLog) -> SafeString:
+        text = json.dumps(row.snapshot, ensure_ascii=False, indent=2)
+        return format_html('<pre class="flowlog-code">{}</pre>', text)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
+        return super().get_queryset(request).select_related("instance")
+
+    def get_search_results(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: QuerySet[NotificationLog],
+        search_term: str,
+    ) -> tuple[QuerySet[NotificationLog], bool]:
+        """By the order's code, the customer's name, or the last digits of the number it went to."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if digits := searched_digits(term):
+            wanted = Q(recipient__endswith=digits) | Q(order__code=digits)
+        else:
+            wanted = Q(order__code=term.upper()) | Q(order__customer__name__icontains=term)
+        return queryset.filter(wanted), False
+
+
+def annotate_timeline(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
+    """Under each event of an order: the message that told the customer, for those who may see the log."""
+    if not request.user.has_perm("integrations.view_notificationlog"):
+        return {}
+    rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
+    return {row.order_event_id: _message_html(row) for row in rows if row.order_event_id}
+
+
+def _message_html(row: NotificationLog) -> SafeString:
+    text = row.message.partition("\n")[0]
+    sent = row.status == NotificationLog.Status.SENT
+    return render_to_string(
+        "admin/integrations/timeline_message.html",
+        {
+            "address": reverse("admin:integrations_notificationlog_change", args=[row.pk]),
+            "colour": STATUS_COLOURS[row.status],
+            "status": row.get_status_display(),
+            "words": text if sent else row.error_message or text,
+        },
+    )
+
+
+timeline.register_annotator(annotate_timeline)

@@ -1,0 +1,107 @@
+"""Customers and stores in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from orders.admin.base import ModelAdmin, label_column, moment, searched_digits
+from orders.contacts import format_phone, phone_warning
+from orders.forms import CustomerForm, StoreForm
+from orders.models import Customer, Store
+
+
+@admin.register(Store)
+class StoreAdmin(ModelAdmin):
+    form = StoreForm
+    list_display = ("name", "phone_written", "pickup_address", "is_default")
+    search_fields = ("name",)
+
+    @admin.display(description=_("contact phone"), ordering="phone")
+    def phone_written(self, store: Store) -> str:
+        return format_phone(store.phone)
+
+
+@admin.register(Customer)
+class CustomerAdmin(ModelAdmin):
+    form = CustomerForm
+    list_display = ("name", "phone_written", "whatsapp", "created")
+    list_filter = (("opted_out_at", admin.EmptyFieldListFilter), "created_at")
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("name",)
+    search_help_text = _("Name, phone or CPF")
+    readonly_fields = ("opted_out_when", "their_orders")
+
+    @admin.display(description=_("phone (WhatsApp)"), ordering="phone")
+    def phone_written(self, customer: Customer) -> str:
+        return format_phone(customer.phone)
+
+    @label_column({"told": "success", "out": "danger", "no_phone": "warning"}, description=_("messages"))
+    def whatsapp(self, customer: Customer) -> tuple[str, str]:
+        if customer.opted_out_at:
+            return "out", gettext("does not want them")
+        return ("told", gettext("gets them")) if customer.phone else ("no_phone", gettext("no phone"))
+
+    @admin.display(description=_("created"), ordering="created_at")
+    def created(self, customer: Customer) -> str:
+        return moment(customer.created_at)
+
+    @admin.display(description=_("Opted out"))
+    def opted_out_when(self, customer: Customer) -> str:
+        return f"{moment(customer.opted_out_at)} · {customer.opted_out_how}" if customer.opted_out_at else ""
+
+    @admin.display(description=_("Orders"))
+    def their_orders(self, customer: Customer) -> SafeString:
+        address = reverse("admin:orders_order_changelist", query={"customer__id__exact": customer.pk})
+        return format_html('<a class="text-link" href="{}">{}</a>', address, gettext("See this customer's orders"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Customer | None = None) -> Any:  # noqa: ARG002
+        person: tuple[str, ...] = ("store", "name", "phone", "cpf")
+        if obj is None:
+            return ((None, {"fields": person}),)
+        messages_fields = ("opted_out", "opted_out_when") if obj.opted_out_at else ("opted_out",)
+        return (
+            (None, {"fields": (*person, "their_orders")}),
+            (_("WhatsApp messages"), {"fields": messages_fields}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Customer | None = None) -> Any:
+        """A customer stays at the store: their orders are its orders."""
+        readonly = super().get_readonly_fields(request, obj)
+        return (*readonly, "store") if obj else readonly
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Customer], search_term: str
+    ) -> tuple[QuerySet[Customer], bool]:
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if digits := searched_digits(search_term):
+            found |= queryset.filter(phone__contains=digits) | queryset.filter(cpf__startswith=digits)
+        return found, duplicates
+
+    def save_model(self, request: HttpRequest, obj: Customer, form: ModelForm, change: bool) -> None:
+        """Save what was edited; an opt-out is recorded with when and by whom."""
+        changed = [name for name in form.changed_data if name != "opted_out"]
+        if "opted_out" in form.changed_data:
+            out = form.cleaned_data["opted_out"]
+            obj.opted_out_at = timezone.now() if out else None
+            obj.opted_out_how = (
+                gettext("by the staff (%(user)s)") % {"user": request.user.get_username()} if out else ""
+            )
+            changed += ["opted_out_at", "opted_out_how"]
+        obj.save(update_fields=changed if change else None)
+        if "phone" in form.changed_data and obj.phone and (warning := phone_warning(obj.phone)):
+            self.message_user(request, warning, messages.WARNING)

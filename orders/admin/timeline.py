@@ -1,0 +1,43 @@
+"""The timeline on an order's page: what happened, when, and who did it.
+
+Apps above this one add to it (the message that told the customer of an event) by registering an annotator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from orders.admin.base import Words, done_words
+from orders.models import Order, OrderEvent
+
+type Annotator = Callable[[HttpRequest, Sequence[OrderEvent]], dict[int, SafeString]]
+
+_annotators: list[Annotator] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the timeline. `additions` is ready HTML from the apps above."""
+
+    event: OrderEvent
+    done: Words
+    additions: list[SafeString]
+
+
+def register_annotator(annotator: Annotator) -> None:
+    """Let an app above add HTML under events: it gets an order's events and returns it by the event's id."""
+    _annotators.append(annotator)
+
+
+def build(request: HttpRequest, order: Order) -> list[Entry]:
+    """The order's timeline, newest first."""
+    events = list(order.events.select_related("actor").order_by("-pk"))
+    added = [annotate(request, events) for annotate in _annotators]
+    return [
+        Entry(event, done_words(event.transition), [html[event.pk] for html in added if event.pk in html])
+        for event in events
+    ]

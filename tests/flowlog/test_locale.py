@@ -1,0 +1,96 @@
+"""The Portuguese catalog: every text of the code and the templates is in it, translated, with the same placeholders."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po
+from django.conf import settings
+from django.utils.translation import templatize
+
+SOURCES = ("flowlog", "orders", "integrations", "notifications", "templates")
+KEYWORDS = {
+    "_": None, "_t": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None,
+    "ngettext": (1, 2), "ngettext_lazy": (1, 2), "pgettext": ((1, "c"), 2), "pgettext_lazy": ((1, "c"), 2),
+}  # fmt: skip
+# What `templatize` makes of a template's tags, between fillers that are no Python.
+CALL = re.compile(r"""\b(?:_|n?p?gettext)\((?:\s*u?(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"),?)+\s*(?:count)?\)""")
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|\{\w*\}")
+
+
+def texts() -> Iterator[tuple[str, str | tuple[str, ...], str | None]]:
+    """Every translatable text, with the file that has it and its context."""
+    for folder in SOURCES:
+        for file in sorted((settings.BASE_DIR / folder).rglob("*")):
+            if file.suffix in {".py", ".html", ".txt"}:
+                yield from ((str(file.relative_to(settings.BASE_DIR)), *found) for found in texts_of(file))
+
+
+def texts_of(file: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
+    source = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        source = "\n".join(CALL.findall(templatize(source)))
+    for _line, text, _comments, context in extract("python", io.BytesIO(source.encode()), keywords=KEYWORDS):
+        yield text, context
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    with (settings.BASE_DIR / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po").open("rb") as file:
+        return read_po(file, locale="pt_BR", abort_invalid=True)
+
+
+def translations(message: Message) -> list[str]:
+    return [message.string] if isinstance(message.string, str) else list(message.string or [""])
+
+
+def test_extraction_sees_code_and_templates(tmp_path: Path) -> None:
+    code, template = tmp_path / "a.py", tmp_path / "a.html"
+    code.write_text('_("one")\nngettext("%(n)d two", "%(n)d twos", n)\n_t("three")\n')
+    template.write_text(
+        '{% load i18n %}<p>{% translate "four" %}</p>{% translate "it\'s" as x %}'
+        "{% blocktranslate count n=n %}{{ n }} five{% plural %}{{ n }} fives{% endblocktranslate %}"
+    )
+    assert [text for text, _context in texts_of(code)] == ["one", ("%(n)d two", "%(n)d twos"), "three"]
+    assert [text for text, _context in texts_of(template)] == ["four", "it's", ("%(n)s five", "%(n)s fives")]
+
+
+def test_every_text_is_in_the_catalog(catalog: Catalog) -> None:
+    missing = {(file, text) for file, text, context in texts() if catalog.get(text, context) is None}
+    assert missing == set()
+
+
+def test_plurals_are_plurals_in_the_catalog_too(catalog: Catalog) -> None:
+    wrong = {
+        text
+        for _file, text, context in texts()
+        if (message := catalog.get(text, context)) and message.pluralizable != isinstance(text, tuple)
+    }
+    assert wrong == set()
+
+
+def test_every_text_is_translated(catalog: Catalog) -> None:
+    assert [message.id for message in catalog if message.id and (message.fuzzy or not all(translations(message)))] == []
+
+
+def test_catalog_has_nothing_that_the_code_has_lost(catalog: Catalog) -> None:
+    used = {text if isinstance(text, str) else text[0] for _file, text, _context in texts()}
+    kept = {message.id if isinstance(message.id, str) else message.id[0] for message in catalog if message.id}
+    assert kept - used == set()
+    assert dict(catalog.obsolete) == {}
+
+
+def test_placeholders_agree(catalog: Catalog) -> None:
+    wrong = []
+    for message in catalog:
+        ids = [message.id] if isinstance(message.id, str) else list(message.id)
+        expected = {frozenset(PLACEHOLDER.findall(text)) for text in ids}
+        if not {frozenset(PLACEHOLDER.findall(text)) for text in translations(message)} <= expected:
+            wrong.append(message.id)
+    assert wrong == []

@@ -1,0 +1,162 @@
+"""Notification Logs and instances in the admin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from html import unescape
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from tests.factories import make_order
+from tests.staff import client_of, make_staff
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/integrations/notificationlog/"
+
+
+@pytest.fixture
+def client() -> Client:
+    return client_of(make_staff())
+
+
+def make_log(customer_name: str = "Maria da Silva", phone: str = "(11) 98765-4321", **values: Any) -> NotificationLog:
+    order = make_order(customer_name=customer_name, customer_phone=phone, notify=True)
+    row = NotificationLog.objects.get(order=order)
+    NotificationLog.objects.filter(pk=row.pk).update(**values)
+    row.refresh_from_db()
+    return row
+
+
+def page(client: Client, row: NotificationLog) -> str:
+    response = client.get(f"{LIST}{row.pk}/change/")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def found(client: Client, **query: str) -> list[int]:
+    return [row.pk for row in client.get(LIST, query).context["cl"].result_list]
+
+
+class TestList:
+    def test_tells_what_became_of_a_message(self, client: Client) -> None:
+        row = make_log(status="failed", error_code="not_on_whatsapp", error_message="Sem WhatsApp.", attempts=1)
+        body = unescape(client.get(LIST).content.decode())
+        for words in ("falhou", "Pedido recebido", "Maria da Silva", "(11) 98765-4321", "Sem WhatsApp."):
+            assert words in body
+        assert f'href="/admin/orders/order/{row.order_id}/change/">{row.snapshot_order_code}</a>' in body
+
+    def test_names_are_the_same_in_every_language(self, client: Client) -> None:
+        for language in ("pt-BR", "en"):
+            body = client.get("/admin/", headers={"accept-language": language}).content.decode()
+            assert "Integrations" in body
+            assert "Notification Logs" in body
+
+    def test_costs_the_same_whatever_its_length(self, client: Client) -> None:
+        counts = []
+        for more in (1, 10):
+            for number in range(more):
+                make_log(phone=f"(11) 98765-{more:02}{number:02}")
+            client.get(LIST)
+            with CaptureQueriesContext(connection) as queries:
+                client.get(LIST)
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+        assert not [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+
+    def test_search(self, client: Client) -> None:
+        row = make_log(customer_name="João Souza", phone="(21) 99999-1234")
+        make_log()
+        for term in (row.snapshot_order_code.lower(), "souza", "1234", "99999-1234"):
+            assert found(client, q=term) == [row.pk]
+
+    def test_filters(self, client: Client) -> None:
+        sent = make_log(status="sent", sent_at=timezone.now())
+        pending = make_log(event="cancel")
+        assert found(client, status__exact="sent") == [sent.pk]
+        assert found(client, event="cancel") == [pending.pk]
+        assert found(client, instance__id__exact=str(sent.instance_id)) == [pending.pk, sent.pk]
+
+    def test_later_pages_and_those_beyond_the_end(self, client: Client) -> None:
+        make_log()
+        assert client.get(LIST, {"p": "2"}).status_code == 200
+
+
+class TestPage:
+    def test_shows_the_text_as_sent(self, client: Client) -> None:
+        body = page(client, make_log(message="Olá, <script>alert(1)</script>!\nSeu pedido chegou."))
+        assert (
+            '<div class="flowlog-bubble">Olá, &lt;script&gt;alert(1)&lt;/script&gt;!\nSeu pedido chegou.</div>' in body
+        )
+
+    def test_shows_the_attempts_with_the_answer_escaped(self, client: Client) -> None:
+        row = make_log(status="failed", error_code="bad_request", error_message="Recusada.")
+        DeliveryAttempt.objects.create(
+            notification=row,
+            claim_token=uuid4(),
+            duration=timedelta(milliseconds=1340),
+            outcome="permanent",
+            http_status=400,
+            response_body='{"message": "<b>no</b>"}',
+        )
+        body = page(client, row)
+        assert "1,3 s" in body
+        assert "recusada em definitivo" in body
+        assert "400" in body
+        assert "{&quot;message&quot;: &quot;&lt;b&gt;no&lt;/b&gt;&quot;}" in body
+
+    def test_shows_the_snapshot(self, client: Client) -> None:
+        row = make_log()
+        assert f"&quot;code&quot;: &quot;{row.snapshot_order_code}&quot;" in page(client, row)
+
+    def test_copes_with_a_row_that_knows_nothing(self, client: Client) -> None:
+        row = make_log(order=None, order_event=None, instance=None, recipient="", snapshot={}, event="alarm")
+        assert "alarm" in page(client, row)
+        assert client.get(LIST).status_code == 200
+
+
+class TestReadOnly:
+    @pytest.mark.parametrize("address", ["add/", "{pk}/change/", "{pk}/delete/"])
+    def test_nobody_writes(self, address: str) -> None:
+        boss = make_staff("chefe")
+        boss.is_superuser = True
+        boss.save()
+        row = make_log()
+        response = client_of(boss).post(LIST + address.format(pk=row.pk), {"status": "sent", "post": "yes"})
+        assert response.status_code == 403
+        row.refresh_from_db()
+        assert row.status == "pending"
+
+    def test_needs_the_permission_to_see_it(self) -> None:
+        row = make_log()
+        client = client_of(make_staff("bia", group=""))
+        assert client.get(LIST).status_code == 403
+        assert client.get(f"{LIST}{row.pk}/change/").status_code == 403
+
+
+class TestInstances:
+    def test_management_sets_the_pace_and_nobody_the_connection(self) -> None:
+        client = client_of(make_staff("gil", MANAGEMENT_GROUP))
+        instance = EvolutionInstance.objects.get()
+        values = {
+            "store": str(instance.store_id), "name": "flowlog", "is_default": "on", "messages_per_minute": "12",
+            "daily_cap": "500", "state": "open",
+        }  # fmt: skip
+        assert client.post(f"/admin/integrations/evolutioninstance/{instance.pk}/change/", values).status_code == 302
+        instance.refresh_from_db()
+        assert (instance.messages_per_minute, instance.daily_cap, instance.state) == (12, 500, "unknown")
+        assert "desconhecida" in client.get("/admin/integrations/evolutioninstance/").content.decode()
+
+    def test_service_only_looks(self, client: Client) -> None:
+        instance = EvolutionInstance.objects.get()
+        address = f"/admin/integrations/evolutioninstance/{instance.pk}/change/"
+        assert client.get(address).status_code == 200
+        assert client.post(address, {"name": "x"}).status_code == 403

@@ -1,0 +1,66 @@
+"""The page of one order: what can be done now, and its timeline."""
+
+from __future__ import annotations
+
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from integrations.models import NotificationLog
+from orders.services import apply_transition
+from tests.factories import make_order
+from tests.staff import client_of, make_staff
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/orders/order/"
+
+
+@pytest.fixture
+def ana() -> User:
+    return make_staff()
+
+
+@pytest.fixture
+def client(ana: User) -> Client:
+    return client_of(ana)
+
+
+def test_offers_the_possible_transitions(client: Client) -> None:
+    order = make_order(until="shipped")
+    response = client.get(f"{LIST}{order.pk}/change/")
+    names = [entry.name for entry in response.context["transitions"]]
+    assert names == ["pay", "out_for_delivery", "deliver", "fail_delivery", "cancel"]
+    for name in names:
+        assert f'href="/admin/orders/order/{order.pk}/transition/{name}/"' in unescape(response.content.decode())
+
+
+def test_timeline_says_what_when_and_who_newest_first(client: Client, ana: User) -> None:
+    order = make_order()
+    apply_transition(order, "cancel", actor=ana, reason="<b>desistiu</b>", notify=False)
+    response = client.get(f"{LIST}{order.pk}/change/")
+    entries = response.context["timeline"]
+    assert [str(entry.done) for entry in entries] == ["Pedido cancelado", "Pedido recebido"]
+    body = response.content.decode()
+    assert "· ana" in " ".join(body.split())
+    assert "· Sistema" in " ".join(body.split())
+    assert "&lt;b&gt;desistiu&lt;/b&gt;" in body
+
+
+def test_timeline_shows_the_message_of_an_event(client: Client) -> None:
+    order = make_order(notify=True)
+    row = NotificationLog.objects.get()
+    NotificationLog.objects.update(message="Olá, <i>Maria</i>!\nRecebemos seu pedido.")
+    body = client.get(f"{LIST}{order.pk}/change/").content.decode()
+    assert f'href="/admin/integrations/notificationlog/{row.pk}/change/"' in body
+    assert "Olá, &lt;i&gt;Maria&lt;/i&gt;!" in body
+    assert "Recebemos seu pedido." not in body
+
+
+def test_message_is_hidden_from_who_may_not_see_the_log() -> None:
+    bia = make_staff("bia", group="")
+    bia.user_permissions.add(Permission.objects.get(codename="view_order"))
+    order = make_order(notify=True)
+    assert b"notificationlog" not in client_of(bia).get(f"{LIST}{order.pk}/change/").content

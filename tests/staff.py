@@ -1,0 +1,27 @@
+"""People of the shop for tests of the admin, with the permissions that `bootstrap` grants."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from django.contrib.auth.models import Group, User
+from django.core.management import call_command
+from django.test import Client
+
+from flowlog.management.commands.bootstrap import SERVICE_GROUP
+
+
+def make_staff(name: str = "ana", group: str = SERVICE_GROUP, password: str | None = None) -> User:
+    """A person of one of the two staff groups; of none with an empty `group`."""
+    call_command("bootstrap", stdout=StringIO())
+    user = User.objects.create_user(name, password=password, is_staff=True)
+    if group:
+        user.groups.add(Group.objects.get(name=group))
+    return user
+
+
+def client_of(user: User) -> Client:
+    """A browser in Portuguese in which the person is logged in."""
+    client = Client(headers={"accept-language": "pt-BR"})
+    client.force_login(user)
+    return client
