@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import redis
 from django.conf import settings as django_settings
+from django.db import connection
 
 from flowlog.celery import app
 from flowlog.dev.valkey import Valkey
@@ -24,6 +26,7 @@ from tests.embedded import RUN_HOME
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
 from tests.processes import Process, beat, wait_until, worker
+from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,6 +80,23 @@ def own_valkey(settings: Any) -> Iterator[Valkey]:
         valkey.stop()
 
 
+@pytest.fixture
+def hanging_server() -> Iterator[str]:
+    """The address of a broker that accepts connections and never says a word."""
+    connections: list[socket.socket] = []
+
+    def accept(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connections.append(listener.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+    for one in connections:
+        one.close()
+
+
 def statuses(**filters: Any) -> list[str]:
     return list(NotificationLog.objects.filter(**filters).order_by("pk").values_list("status", flat=True))
 
@@ -118,6 +138,33 @@ def test_the_text_is_that_of_the_moment_of_shipping(system: System, gateway: San
     assert "AA123456785BR" in text
     assert "Outra" not in text
     assert "BB999999999BR" not in text
+
+
+def test_the_same_change_twice_at_one_instant_is_told_once(system: System, gateway: SandboxProcess) -> None:
+    order = make_order()
+    barrier = threading.Barrier(2)
+    refused: list[str] = []
+
+    def confirm() -> None:
+        mine = Order.objects.get(pk=order.pk)
+        barrier.wait()
+        try:
+            apply_transition(mine, "confirm")
+        except TransitionNotAllowed as refusal:
+            refused.append(str(refusal))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=confirm) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    system.worker("whatsapp")
+    wait_for_all(Status.SENT, 1)
+    assert len(refused) == 1
+    assert order.events.filter(transition="confirm").count() == 1
+    assert len(gateway.messages()) == 1
 
 
 def test_with_only_the_default_worker_nothing_is_sent(system: System, gateway: SandboxProcess) -> None:
@@ -212,26 +259,18 @@ class TestBrokerTrouble:
         assert len(gateway.messages()) == 21
         client.close()
 
-    def test_a_broker_that_hangs_never_breaks_a_change(self, system: System, settings: Any) -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-            connections: list[socket.socket] = []
-
-            def accept() -> None:
-                while True:
-                    try:
-                        connections.append(listener.accept()[0])
-                    except OSError:
-                        return
-
-            threading.Thread(target=accept, daemon=True).start()
-            with broker_at(f"redis://127.0.0.1:{listener.getsockname()[1]}/0", settings):
-                order = make_order(notify=True)
-                apply_transition(order, "confirm")
-            assert connections
-            for one in connections:
-                one.close()
+    @pytest.mark.parametrize("trouble", ["hanging", "down"])
+    def test_the_admin_answers_and_the_change_is_committed(
+        self, trouble: str, hanging_server: str, settings: Any
+    ) -> None:
+        make_instance()
+        order = make_order()
+        client = client_of(make_staff())
+        with broker_at(hanging_server if trouble == "hanging" else "redis://127.0.0.1:9/0", settings):
+            answer = client.post(f"/admin/orders/order/{order.pk}/transition/confirm/", {"notify": "on"})
+        assert (answer.status_code, answer["Location"]) == (302, f"/admin/orders/order/{order.pk}/change/")
         assert Order.objects.get().status == "confirmed"
-        assert list(NotificationLog.objects.values_list("status", "woken_at")) == [(Status.PENDING, None)] * 2
+        assert list(NotificationLog.objects.values_list("status", "woken_at")) == [(Status.PENDING, None)]
 
     def test_publishing_gives_up_at_the_first_failure(self, system: System, settings: Any) -> None:
         orders = [make_order(notify=True) for _ in range(5)]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -299,32 +298,3 @@ class TestExpiry:
         }
         assert due.events.last().actor is None  # type: ignore[union-attr]
         assert expire_due_pickups() == 0
-
-
-@pytest.mark.django_db(transaction=True)
-class TestAtTheSameInstant:
-    def test_the_same_change_from_two_connections_gives_one_event_and_one_row(self) -> None:
-        make_instance()
-        order = make_order()
-        barrier = threading.Barrier(2)
-        outcomes: list[str] = []
-
-        def confirm() -> None:
-            mine = Order.objects.get(pk=order.pk)
-            barrier.wait()
-            try:
-                apply_transition(mine, "confirm")
-                outcomes.append("applied")
-            except TransitionNotAllowed:
-                outcomes.append("refused")
-            finally:
-                connection.close()
-
-        threads = [threading.Thread(target=confirm) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(outcomes) == ["applied", "refused"]
-        assert order.events.filter(transition="confirm").count() == 1
-        assert NotificationLog.objects.filter(event="confirm").count() == 1
