@@ -19,8 +19,8 @@ from django.utils import formats, timezone, translation
 from notifications.snapshot import Snapshot
 
 LANGUAGE = "pt-br"
-# WhatsApp's own limit is far above; a text this long is a mistake.
-MAX_LENGTH = 4000
+# A longer list is cut, so that the total and the closing words are still read.
+LISTED_ITEMS = 20
 
 
 def render(event: str, snapshot: Snapshot) -> str:
@@ -29,8 +29,9 @@ def render(event: str, snapshot: Snapshot) -> str:
     Raises `TemplateDoesNotExist` for a kind without a text.
     """
     with translation.override(LANGUAGE):
-        text = _engine().get_template(f"{event}.txt").render(Context(_values(snapshot), autoescape=False))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip() for line in text.splitlines())).strip()[:MAX_LENGTH]
+        rendered = _engine().get_template(f"{event}.txt").render(Context(_values(snapshot), autoescape=False))
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip() for line in rendered.splitlines())).strip()
+    return text[:1].upper() + text[1:]
 
 
 @cache
@@ -41,16 +42,20 @@ def _engine() -> Engine:
 def _values(snapshot: Snapshot) -> dict[str, Any]:
     """What the templates may name. A field that an older snapshot lacks reads as empty."""
     order, customer, store = (snapshot.get(part, {}) for part in ("order", "customer", "store"))
+    first_name = _first_word(customer.get("name", ""))
+    items = order.get("items", [])
     return {
-        "first_name": _first_word(customer.get("name", "")),
+        "first_name": first_name,
+        "to": f"{first_name}, " if first_name else "",
         "store": _line(store.get("name", "")),
         "pickup_address": _line(store.get("pickup_address", "")),
         "code": order.get("code", ""),
         "method": order.get("delivery_method", ""),
         "items": [
             f"{item['quantity']}× {_line(item['description'])} ({_money(item['unit_price'])})"
-            for item in order.get("items", [])
+            for item in items[:LISTED_ITEMS]
         ],
+        "more_items": max(len(items) - LISTED_ITEMS, 0),
         "total": _money(order.get("total", "0")),
         "paid": order.get("payment_status") == "paid",
         "tracking_code": order.get("tracking_code", ""),
@@ -58,7 +63,7 @@ def _values(snapshot: Snapshot) -> dict[str, Any]:
         "attempt": order.get("delivery_attempts", 0),
         "pickup_code": order.get("pickup_code", ""),
         "deadline": _deadline(order.get("pickup_deadline", "")),
-        "reason": _line(snapshot.get("reason", "")).rstrip("."),
+        "reason": _sentence(snapshot.get("reason", "")),
     }
 
 
@@ -70,6 +75,12 @@ def _first_word(text: str) -> str:
     return text.split(maxsplit=1)[0] if text.split() else ""
 
 
+def _sentence(text: str) -> str:
+    """The line with a full stop, unless it ends in a sign of its own."""
+    line = _line(text)
+    return f"{line}." if line and line[-1] not in ".!?…" else line
+
+
 def _money(amount: str) -> str:
     return f"R$ {formats.number_format(Decimal(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
@@ -77,4 +88,6 @@ def _money(amount: str) -> str:
 def _deadline(moment: str) -> str:
     if not moment:
         return ""
-    return formats.date_format(timezone.localtime(datetime.fromisoformat(moment)), r"l, d/m, \à\s H\hi").lower()
+    local = timezone.localtime(datetime.fromisoformat(moment))
+    minutes = f"{local.minute:02}" if local.minute else ""
+    return f"{formats.date_format(local, 'l, d/m').lower()}, às {local.hour}h{minutes}"

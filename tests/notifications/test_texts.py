@@ -41,16 +41,18 @@ def test_every_kind_has_a_text_that_names_order_and_customer_and_leaves_nothing_
     assert "*K7MPXQ*" in text
     assert "Maria" in text
     assert "Silva" not in text
-    for remnant in ("{{", "{%", "None", "\n\n\n", "  ", " .", " ,", "()"):
+    assert text[0].isupper()
+    for remnant in ("{{", "{%", "None", "\n\n\n", "  ", " .", " ,", "()", "!.", ".."):
         assert remnant not in text
 
 
 def test_create() -> None:
     assert texts.render("create", snapshot()) == (
-        "Olá, Maria! 😊 Recebemos seu pedido *K7MPXQ* na Loja da Ana:\n\n"
+        "Olá, Maria! 😊 Recebemos seu pedido *K7MPXQ*:\n\n"
         "2× Camiseta azul (R$ 617,25)\n\n"
         "*Total: R$ 1.234,50*\n\n"
-        "Assim que ele for confirmado, avisamos você por aqui."
+        "Assim que ele for confirmado, avisamos você por aqui.\n\n"
+        "_Loja da Ana_"
     )
 
 
@@ -77,19 +79,20 @@ def test_ship_by_courier_is_short() -> None:
 
 
 def test_ready_for_pickup_gives_code_address_and_deadline() -> None:
-    text = texts.render("ready_for_pickup", snapshot(pickup_deadline="2026-12-01T02:59:00+00:00"))
+    text = texts.render("ready_for_pickup", snapshot(pickup_deadline="2026-11-30T21:30:00+00:00"))
     assert text == (
         "Maria, seu pedido *K7MPXQ* está pronto para retirada! 🛍️\n\n"
         "Código de retirada: *AB23*\n"
-        "Mostre este código no balcão da Loja da Ana.\n\n"
+        "Mostre este código no balcão.\n\n"
         "Endereço: Rua das Flores, 10\n"
-        "Retire até segunda-feira, 30/11, às 23h59."
+        "Retire até segunda-feira, 30/11, às 18h30."
     )
 
 
 @pytest.mark.parametrize("event", ["fail_delivery", "cancel", "return_order"])
 def test_the_reason_is_told_when_there_is_one(event: str) -> None:
-    assert "Motivo: ninguém em casa.\n" in texts.render(event, snapshot() | {"reason": "ninguém em casa."})
+    for given, told in (("Ninguém em casa", "Ninguém em casa."), ("Fechado.", "Fechado."), ("Sumiu!", "Sumiu!")):
+        assert f"Motivo: {told}\n" in texts.render(event, snapshot() | {"reason": given})
     assert "Motivo" not in texts.render(event, snapshot())
 
 
@@ -115,9 +118,24 @@ def test_the_language_is_portuguese_whatever_is_active() -> None:
         assert "R$ 1.234,50" in texts.render("create", snapshot())
 
 
-def test_an_older_snapshot_that_lacks_fields_is_still_readable() -> None:
+def test_a_long_order_is_listed_in_part_and_the_rest_is_counted() -> None:
+    items = [{"description": f"Item {number}", "quantity": 1, "unit_price": "1.00"} for number in range(22)]
+    text = texts.render("create", snapshot(items=items))
+    assert "1× Item 19 (R$ 1,00)\n… e mais 2 itens\n\n*Total: R$ 1.234,50*" in text
+    assert "Item 20" not in text
+    assert "… e mais 1 item\n" in texts.render("create", snapshot(items=items[:21]))
+
+
+def test_an_older_snapshot_that_lacks_fields_still_gives_a_whole_sentence() -> None:
+    old = {"version": 1, "order": {"code": "K7MPXQ"}}
+    assert texts.render("confirm", old).startswith("Seu pedido *K7MPXQ* está confirmado! ✅\n\n")
+    assert texts.render("fail_delivery", old).startswith(
+        "Tentamos entregar seu pedido *K7MPXQ*, mas não conseguimos. 😕\n\nResponda"
+    )
+    assert texts.render("ready_for_pickup", old) == "Seu pedido *K7MPXQ* está pronto para retirada! 🛍️"
+    assert texts.render("expire_pickup", old).startswith("O prazo para retirar seu pedido *K7MPXQ* terminou. ⏰")
     for entry in TRANSITIONS.values():
-        assert "*K7MPXQ*" in texts.render(entry.name, {"version": 1, "order": {"code": "K7MPXQ"}})
+        assert "*K7MPXQ*" in texts.render(entry.name, old)
 
 
 @pytest.mark.django_db
