@@ -14,9 +14,11 @@ from kombu import Queue
 # no binding table in Redis and so survives a FLUSHALL without a restart.
 QUEUES = (Queue("default"), Queue("whatsapp"))
 
+# Seconds. Longer than any task may run and shorter than anyone wants to wait for a lost one.
+VISIBILITY_TIMEOUT = 300
+
 BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
-    # Longer than any task may run and shorter than anyone wants to wait for a lost one.
-    "visibility_timeout": 300,
+    "visibility_timeout": VISIBILITY_TIMEOUT,
     "unacked_restore_throttle": 1,
     # Above the one-second BRPOP of a worker; publishers use `PUBLISH_TRANSPORT_OPTIONS`.
     "socket_timeout": 30,
@@ -36,4 +38,4 @@ def broker_url(redis_url: str) -> str:
     if parts.scheme != "unix":
         return redis_url
     database = parse_qs(parts.query).get("db", ["0"])[0]
-    return f"redis+socket://{parts.path}?virtual_host={database}"
+    return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 
 from django.core.exceptions import ImproperlyConfigured
 
+from flowlog.broker import VISIBILITY_TIMEOUT
 from flowlog.env import Env
 
 
@@ -38,6 +39,12 @@ class Timings:
             raise ImproperlyConfigured(
                 f"NOTIFICATIONS_CONNECT_TIMEOUT + NOTIFICATIONS_READ_TIMEOUT ({self.call_timeout:g} s) must "
                 f"be less than NOTIFICATIONS_SOFT_TIME_LIMIT ({self.soft_time_limit:g} s)."
+            )
+
+        if not self.hard_time_limit < VISIBILITY_TIMEOUT:
+            raise ImproperlyConfigured(
+                f"NOTIFICATIONS_HARD_TIME_LIMIT ({self.hard_time_limit:g} s) must be less than the broker's visibility "
+                f"time-out ({VISIBILITY_TIMEOUT} s)."
             )
 
     @property
