@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -60,6 +61,10 @@ class EvolutionInstanceAdmin(ModelAdmin):
     search_fields = ("name",)
     fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_shown")
     readonly_fields = ("state_shown",)
+
+    def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
+        """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
+        obj.save(update_fields=form.changed_data if change else None)
 
     @label_column(STATE_COLOURS, description=_("connection"), ordering="state")
     def state_label(self, instance: EvolutionInstance) -> tuple[str, str]:

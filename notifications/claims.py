@@ -6,6 +6,7 @@ hold the token cannot settle the row; whoever dies with it blocks nothing for lo
 
 from __future__ import annotations
 
+import logging
 import random
 import uuid
 from dataclasses import dataclass
@@ -13,27 +14,30 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import policy, texts
+from notifications.errors import sentence
+
+logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
+CANNOT_RENDER_PAUSE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A message that this process, and no other, may send until its lease ends.
 
-    `skipped` of True: it may not be sent at all, and has been settled so.
+    `over` of True: it is not sent now, and what became of it is on the row already.
     """
 
     notification: NotificationLog
     token: uuid.UUID
-    skipped: bool = False
+    over: bool = False
 
 
 def due() -> QuerySet[NotificationLog]:
@@ -62,7 +66,8 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     """Claim the message, or return None if it may not be sent now; one statement when there is nothing to do.
 
     Permission is read here. A message that may not be sent at all is settled `skipped`, with the reason. The
-    text is rendered at the first claim and stored, so that every attempt says the same.
+    text is rendered at the first claim and stored, so that every attempt says the same; a message that this
+    release cannot put into words waits for one that can, without standing in another's way.
     """
     token = uuid.uuid4()
     with transaction.atomic():
@@ -77,11 +82,12 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
         refusal = policy.refusal(row)
         if refusal:
             _skip(row, refusal)
-            return Claim(row, token, skipped=True)
+            return Claim(row, token, over=True)
+        if not _write_text(row):
+            return Claim(row, token, over=True)
         if not _take_slot(row.instance, token):
             transaction.set_rollback(True)
             return None
-        _write_text(row)
     return Claim(row, token)
 
 
@@ -99,7 +105,13 @@ def begin_attempt(held: Claim) -> DeliveryAttempt | None:
         ):
             return DeliveryAttempt.objects.create(notification=held.notification, claim_token=held.token)
     rows.filter(status__in=(Status.SENDING, Status.UNKNOWN)).update(
-        status=Status.PENDING, lease_until=None, next_attempt_at=Now(), woken_at=None
+        status=Status.PENDING,
+        lease_until=None,
+        next_attempt_at=Now(),
+        woken_at=None,
+        wakes=0,
+        error_code="",
+        error_message="",
     )
     return None
 
@@ -110,8 +122,24 @@ def release_slot(held: Claim, **changes: object) -> None:
 
 
 def _ready_instances() -> QuerySet[EvolutionInstance]:
+    """Instances with a free slot, whose pace and daily cap allow a message now."""
+    today = Func(
+        Value("day"),
+        Now(),
+        Value(settings.TIME_ZONE),
+        function="date_trunc",
+        output_field=DateTimeField(),
+    )
+    # One whose outcome is unknown may have gone out, so it counts.
+    gone_out_today = NotificationLog.objects.filter(
+        Q(status=Status.SENT, sent_at__gte=today) | Q(status=Status.UNKNOWN, first_attempt_at__gte=today),
+        instance=OuterRef("pk"),
+    )
+    counted = gone_out_today.order_by().values("instance").annotate(number=Count("pk")).values("number")
     return EvolutionInstance.objects.filter(
-        Q(slot_until__isnull=True) | Q(slot_until__lte=Now()), next_send_at__lte=Now()
+        Q(slot_until__isnull=True) | Q(slot_until__lte=Now()),
+        Q(daily_cap=0) | Q(daily_cap__gt=Coalesce(Subquery(counted), 0)),
+        next_send_at__lte=Now(),
     )
 
 
@@ -124,7 +152,7 @@ def _take_slot(instance: EvolutionInstance | None, token: uuid.UUID) -> bool:
         .filter(pk=instance.pk)
         .update(slot_token=token, slot_until=_lease_end(), next_send_at=Now() + _gap(instance.messages_per_minute))
     )
-    return bool(taken) and not _cap_reached(instance)
+    return bool(taken)
 
 
 def _gap(messages_per_minute: int) -> timedelta:
@@ -134,20 +162,23 @@ def _gap(messages_per_minute: int) -> timedelta:
     return timedelta(seconds=60 / messages_per_minute * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
 
 
-def _cap_reached(instance: EvolutionInstance) -> bool:
-    if not instance.daily_cap:
-        return False
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    sent_today = NotificationLog.objects.filter(instance=instance, sent_at__gte=midnight).count()
-    return sent_today >= instance.daily_cap
-
-
-def _write_text(row: NotificationLog) -> None:
+def _write_text(row: NotificationLog) -> bool:
+    """Render and store the text at the first claim; False, with the row put back, if that is not possible."""
     recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
-    if not row.message or row.recipient != recipient:
+    if row.message and row.recipient == recipient:
+        return True
+    try:
         row.message = row.message or texts.render(row.event, row.snapshot)
-        row.recipient = recipient
-        row.save(update_fields=["message", "recipient"])
+    except Exception:  # whatever a template or an odd snapshot raises must not stop the messages behind it
+        logger.exception("Notification %s (%s) cannot be put into words", row.pk, row.event)
+        row.status, row.lease_until, row.error_code = Status.PENDING, None, "cannot_render"
+        row.error_message = sentence(row.error_code)
+        row.next_attempt_at = Now() + CANNOT_RENDER_PAUSE
+        row.save(update_fields=["status", "lease_until", "error_code", "error_message", "next_attempt_at"])
+        return False
+    row.recipient = recipient
+    row.save(update_fields=["message", "recipient"])
+    return True
 
 
 def _skip(row: NotificationLog, refusal: policy.Refusal) -> None:

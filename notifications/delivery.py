@@ -13,15 +13,15 @@ wakes from the dead cannot undo what happened meanwhile. No database connection 
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Now
-from django.utils import timezone
+from django.db.models.functions import Least, Now
 
 from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
@@ -35,6 +35,12 @@ logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
 State = EvolutionInstance.State
+
+# Seconds. Together with the call they stay well below the soft time limit.
+SETTLE_PAUSES = (0.2, 1.0, 3.0)
+LONGEST_COUNTDOWN = 30.0
+# A message that is about to expire gets its last try this long before.
+LAST_CHANCE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ def deliver(notification_id: int, *, task_id: str = "") -> None:
     held = claims.claim(notification_id, task_id=task_id)
     if held is None:
         return
-    if not held.skipped:
+    if not held.over:
         _send(held, gateway)
     wake_next(held.notification)
 
@@ -66,7 +72,22 @@ def _send(held: Claim, gateway: EvolutionClient) -> None:
         claims.release_slot(held)
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
-    settle(held, attempt, _call(gateway, held.notification))
+    result = _call(gateway, held.notification)
+    # Before anything else can fail: what the gateway said is not to be had a second time.
+    logger.info("Gateway on %s: %s %s", held.notification.pk, result.code or "sent", result.provider_message_id)
+    _settle_surely(held, attempt, result)
+
+
+def _settle_surely(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
+    """Settle, again if the database fails, since an answer in hand must not become an unknown outcome."""
+    for pause in SETTLE_PAUSES:
+        try:
+            return settle(held, attempt, result)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("Notification %s could not be settled (%s): once more", held.notification.pk, error)
+            connection.close()
+            time.sleep(pause)
+    return settle(held, attempt, result)
 
 
 def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
@@ -96,14 +117,16 @@ def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
 def wake_next(row: NotificationLog) -> None:
     """Wake the next message of the same order, and the oldest that waits for the instance's slot.
 
-    While the instance keeps its pace, that is one wake-up with a countdown; losing it is harmless.
+    While the instance keeps its pace, that is one wake-up with a countdown; losing it is harmless, since the sweep
+    wakes the oldest of every instance that stands ready.
     """
-    waiting = claims.due().select_related("instance").order_by("next_attempt_at", "pk")
+    waiting = claims.due().order_by("next_attempt_at", "pk")
     next_of_order = waiting.filter(order=row.order_id, order__isnull=False)
     oldest = waiting.filter(instance=row.instance_id)
     candidates = waiting.filter(Q(pk__in=next_of_order.values("pk")[:1]) | Q(pk__in=oldest.values("pk")[:1]))
-    for candidate in candidates:
-        wakeups.publish([candidate], countdown=_pause(candidate.instance))
+    for candidate in candidates.annotate(pace=F("instance__next_send_at") - Now()):
+        seconds = candidate.pace.total_seconds() if candidate.pace else 0
+        wakeups.publish([candidate], countdown=min(seconds, LONGEST_COUNTDOWN) if seconds > 0 else None)
 
 
 def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
@@ -120,6 +143,9 @@ def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
         )
     except SoftTimeLimitExceeded:
         return Result(Outcome.UNKNOWN, "interrupted")
+    except Exception:  # a defect of ours, at a moment nobody can name: the message may have gone out
+        logger.exception("Notification %s: the call failed in an unforeseen way", row.pk)
+        return Result(Outcome.UNKNOWN, "client_error")
     return _accepted(receipt)
 
 
@@ -148,12 +174,12 @@ def _settle_row(own: QuerySet[NotificationLog], row: NotificationLog, result: Re
 
 
 def _retry(own: QuerySet[NotificationLog], delay: timedelta, result: Result, **changes: Any) -> int:
-    """Back to `pending` while the message is worth sending at the next attempt; else it has expired."""
-    in_time = own.filter(expires_at__gt=Now() + delay)
+    """Back to `pending` while there is time for another attempt before the message expires; else it has."""
+    in_time = own.filter(expires_at__gt=Now() + LAST_CHANCE + retries.SCHEDULE[0])
     return in_time.update(
         status=Status.PENDING,
         lease_until=None,
-        next_attempt_at=Now() + delay,
+        next_attempt_at=Least(Now() + delay, F("expires_at") - LAST_CHANCE),
         woken_at=None,
         wakes=0,
         **_error(result.code),
@@ -189,11 +215,3 @@ def _instance_state(result: Result) -> dict[str, str]:
     if result.outcome is None:
         return {"state": State.OPEN}
     return {"state": State.CLOSE} if result.outcome is Outcome.INSTANCE_DOWN else {}
-
-
-def _pause(instance: EvolutionInstance | None) -> float | None:
-    """Seconds until the instance's pace allows the next message, at most 30 (the sweep covers the rest)."""
-    if instance is None:
-        return None
-    seconds = (instance.next_send_at - timezone.now()).total_seconds()
-    return min(seconds, 30) if seconds > 0 else None

@@ -8,6 +8,7 @@ _SENTENCES = {
     "no_phone": _("The customer has no phone. Add it to the customer; the next message will go."),
     "no_instance": _("There is no WhatsApp instance for this store. Add one under Evolution instances."),
     "opted_out": _("The customer does not want WhatsApp messages."),
+    "cannot_render": _("This version of Flowlog has no words for this message. It waits for one that has."),
     "expired": _("It could not be sent in time, and by now the news is too old."),
     "outcome_unknown": _("Nobody knows whether the customer got it. Ask before writing again."),
     "lease_expired": _("The worker stopped while sending. The message may have gone out; it is not sent again."),
@@ -34,6 +35,7 @@ _SENTENCES = {
     "media_unreachable": _("The gateway could not fetch the attachment. The message will be retried."),
     "meta_rate_limit": _("Meta asks for a pause. The message will be retried."),
     # Nobody knows whether it was sent
+    "client_error": _("Flowlog failed while sending. The message may have gone out; it is not sent again."),
     "read_timeout": _("The gateway did not answer in time. The message may have gone out; it is not sent again."),
     "connection_reset": _("The connection broke while sending. The message may have gone out; it is not sent again."),
     "whatsapp_timeout": _("WhatsApp did not confirm in time. The message may have gone out; it is not sent again."),

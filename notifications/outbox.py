@@ -44,9 +44,8 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
 def instance_of(store: Store) -> EvolutionInstance | None:
     """The instance that speaks for the store: its default, else its first, else the default store's.
 
-    None where the installation has no instance at all; such messages end `skipped`, saying so.
+    Never another shop's. None where neither has one; such messages end `skipped`, saying so.
     """
-    of_store = EvolutionInstance.objects.filter(store=store).order_by("-is_default", "pk").first()
-    if of_store:
-        return of_store
-    return EvolutionInstance.objects.order_by("-store__is_default", "-is_default", "pk").first()
+    own = EvolutionInstance.objects.filter(store=store)
+    of_default_store = EvolutionInstance.objects.filter(store__is_default=True)
+    return own.order_by("-is_default", "pk").first() or of_default_store.order_by("-is_default", "pk").first()

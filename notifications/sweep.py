@@ -63,17 +63,19 @@ def _expire(status: str, code: str) -> int:
 
 
 def _wake() -> int:
-    """Wake claimable messages again 60 s after the last time, then 120 s … at most 10 min."""
+    """Wake the oldest claimable message of each instance; each delivery then wakes the next.
+
+    One is enough, since an instance sends one at a time, and it keeps Redis from filling while a worker is down.
+    It is woken when it never was, or not since the instance stood ready; then again after 60 s, 120 s … at most
+    10 min.
+    """
     times = settings.NOTIFICATIONS
-    pause = ExpressionWrapper(
-        Least(
-            Value(times.wake_repeat) * Power(Value(2.0), F("wakes"), output_field=FloatField()), times.wake_repeat_max
-        )
-        * Value(timedelta(seconds=1)),
-        output_field=DurationField(),
-    )
-    forgotten = claims.claimable().filter(Q(woken_at__isnull=True) | Q(woken_at__lte=Now() - pause))
-    rows = list(forgotten.order_by("next_attempt_at", "pk")[:BATCH])
+    doubled = Value(times.wake_repeat) * Power(Value(2.0), F("wakes"), output_field=FloatField())
+    seconds = Least(doubled, times.wake_repeat_max)
+    pause = ExpressionWrapper(seconds * Value(timedelta(seconds=1)), output_field=DurationField())
+    forgotten = Q(woken_at__isnull=True) | Q(woken_at__lt=F("instance__next_send_at")) | Q(woken_at__lte=Now() - pause)
+    oldest = claims.claimable().order_by("instance_id", "next_attempt_at", "pk").distinct("instance_id")
+    rows = list(NotificationLog.objects.filter(forgotten, pk__in=oldest.values("pk"))[:BATCH])
     if rows:
         NotificationLog.objects.filter(pk__in=[row.pk for row in rows]).update(woken_at=Now(), wakes=F("wakes") + 1)
         wakeups.publish(rows)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 
 from django.conf import settings
-from kombu.exceptions import OperationalError
+from kombu.exceptions import LimitExceeded, OperationalError
 from kombu.pools import producers
 
 from flowlog.broker import PUBLISH_TRANSPORT_OPTIONS
@@ -41,7 +41,7 @@ def publish(rows: Iterable[NotificationLog], *, countdown: float | None = None) 
                     ignore_result=True,
                 )
                 published += 1
-    except (OperationalError, OSError) as error:
+    except (OperationalError, LimitExceeded, OSError) as error:
         unpublished = [row.pk for row in rows[published:]]
         NotificationLog.objects.filter(pk__in=unpublished, status=NotificationLog.Status.PENDING).update(woken_at=None)
         logger.warning("Broker unavailable (%s): %d messages wait for the sweep", error, len(unpublished))

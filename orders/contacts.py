@@ -72,6 +72,11 @@ def mask_phone(e164: str) -> str:
     return f"…{e164[-4:]}" if e164 else ""
 
 
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can hold the text: no NUL, no half of a character."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def normalize_cpf(text: str) -> str:
     """The eleven digits of a valid CPF; raises `ValidationError`."""
     digits = stdnum_cpf.compact(text)

@@ -6,7 +6,7 @@ The constraints make rows impossible that no sequence of transitions reaches; st
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +51,9 @@ class Store(models.Model):
         default=7,
         validators=[MinValueValidator(1)],
         help_text=_("How many days an order waits at the counter before it expires."),
+    )
+    pickup_until = models.TimeField(
+        _("time to pick up until"), default=time(18), help_text=_("When the counter closes on the last day.")
     )
     is_default = models.BooleanField(_("default store"), default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)

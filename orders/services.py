@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from orders import codes
-from orders.contacts import normalize_cpf, normalize_phone
+from orders.contacts import is_storable, normalize_cpf, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.signals import StatusChange, order_status_changed
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
@@ -79,6 +79,9 @@ def create_order(
     `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str). Raises
     `ValidationError` for anything that cannot be; then nothing is stored.
     """
+    typed = [customer_name, customer_phone, customer_cpf, delivery_address, notes]
+    if not all(is_storable(text) for text in [*typed, *(str(values.get("description", "")) for values in items)]):
+        raise ValidationError(_("The text has characters that cannot be stored."))
     customer = _find_or_make_customer(store, customer_name, customer_phone, customer_cpf)
     order = Order(
         store=store,
@@ -119,7 +122,7 @@ def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, 
 @transaction.atomic
 def recalculate_total(order: Order) -> None:
     """Bring the order's total up to date after its items have changed; the order is locked meanwhile."""
-    order.refresh_from_db(from_queryset=_locked(Order.objects.all()))
+    _lock_and_read(order)
     order.total = sum((item.subtotal for item in order.items.all()), Decimal(0))
     order.save(update_fields=["total"])
 
@@ -132,7 +135,7 @@ def apply_transition(order: Order, name: str, *, actor: Actor = None, notify: bo
     """
     transition = get_transition(name)
     cleaned = clean_data(transition, data.items())
-    order.refresh_from_db(from_queryset=_locked(Order.objects.all()))
+    _lock_and_read(order)
     before = _statuses(order)
     transition.apply(order, cleaned)
     order.save(update_fields=_CHANGED_FIELDS)
@@ -147,8 +150,13 @@ def apply_transition_bulk(
     """Apply one transition to many orders in a handful of statements, refusing those that cannot take it."""
     transition = get_transition(name)
     cleaned = clean_data(transition, data.items())
-    chosen = Order.objects.filter(pk__in=[order.pk for order in orders])
-    return _apply_to_all(chosen, transition, cleaned, actor=actor, notify=notify)
+    given = {order.pk: order for order in orders}
+    chosen = Order.objects.filter(pk__in=given)
+    result = _apply_to_all(chosen, transition, cleaned, actor=actor, notify=notify)
+    for order in [*result.applied, *(order for order, _reason in result.refused)]:
+        given.pop(order.pk)
+    result.refused += [(order, _("This order does not exist any more.")) for order in given.values()]
+    return result
 
 
 @transaction.atomic
@@ -204,8 +212,22 @@ def _values(order: Order) -> Values:
 
 
 def _locked(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """The orders locked in one global order, so that two bulk actions never wait for each other in a ring."""
-    return orders.select_related("store", "customer").select_for_update(of=("self",)).order_by("pk")
+    """The orders locked in one global order, so that two bulk actions never wait for each other in a ring.
+
+    They are read after the locks are held, with their store and customer: a join under FOR UPDATE would drop, or
+    show as it was, what changed while waiting.
+    """
+    pks = list(orders.select_for_update().order_by("pk").values_list("pk", flat=True))
+    return _whole_orders().filter(pk__in=pks).order_by("pk")
+
+
+def _lock_and_read(order: Order) -> None:
+    Order.objects.select_for_update().get(pk=order.pk)
+    order.refresh_from_db(from_queryset=_whole_orders())
+
+
+def _whole_orders() -> QuerySet[Order]:
+    return Order.objects.select_related("store", "customer")
 
 
 def _statuses(order: Order) -> tuple[str, str, str]:

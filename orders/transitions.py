@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
@@ -19,6 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from orders.codes import same_code
+from orders.contacts import is_storable
 from orders.statuses import (
     CORREIOS_METHODS,
     HANDED_OVER,
@@ -140,9 +141,9 @@ def _check_pickup_code(order: Order, data: Data) -> None:
 
 
 def _set_pickup_deadline(order: Order, _data: Data) -> None:
-    """The end of the last day, in the shop's time zone: people think in days."""
+    """When the counter closes on the last day, in the shop's time zone."""
     last_day = timezone.localdate() + timedelta(days=order.store.pickup_days)
-    order.pickup_deadline = timezone.make_aware(datetime.combine(last_day, time(23, 59)))
+    order.pickup_deadline = timezone.make_aware(datetime.combine(last_day, order.store.pickup_until))
 
 
 def _count_delivery_attempt(order: Order, _data: Data) -> None:
@@ -305,6 +306,8 @@ def clean_data(transition: Transition, data: Iterable[tuple[str, object]]) -> Da
         if name not in transition.takes:
             raise TypeError(f"Transition {transition.name!r} takes no {name!r}; it takes: {transition.takes}.")
         text = " ".join(str(value or "").split())
+        if not is_storable(text):
+            raise TransitionNotAllowed(gettext("The text has characters that cannot be stored."))
         if len(text) > MAX_LENGTHS[name]:
             raise TransitionNotAllowed(
                 gettext("“%(value)s…” is too long: %(limit)d characters at most.")

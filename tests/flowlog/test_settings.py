@@ -115,6 +115,7 @@ def test_every_setting_that_is_read_is_listed_in_the_example() -> None:
         {"hard_time_limit": 90},
         {"lease": 86_400},
         {"wake_repeat": 600},
+        {"hard_time_limit": 300, "lease": 400},
     ],
 )
 def test_times_that_do_not_fit_together_are_refused(values: dict[str, float]) -> None:
@@ -144,6 +145,7 @@ def test_seconds_must_be_a_positive_number(value: str, monkeypatch: pytest.Monke
 
 def test_the_brokers_address() -> None:
     assert broker_url("redis://h:1/2") == "redis://h:1/2"
+    assert broker_url("unix://:word@/run/v.sock") == "redis+socket://:word@/run/v.sock?virtual_host=0"
     assert broker_url("unix:///run/valkey.sock?db=3") == "redis+socket:///run/valkey.sock?virtual_host=3"
 
 

@@ -9,6 +9,8 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
+from django.forms import ModelForm
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -160,3 +162,22 @@ class TestInstances:
         address = f"/admin/integrations/evolutioninstance/{instance.pk}/change/"
         assert client.get(address).status_code == 200
         assert client.post(address, {"name": "x"}).status_code == 403
+
+
+def test_editing_an_instance_leaves_a_send_in_hand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form was opened before a worker took the slot; saving it must not give the slot to another."""
+    client = client_of(make_staff("gil", MANAGEMENT_GROUP))
+    instance = EvolutionInstance.objects.get()
+    values = {"store": instance.store_id, "name": instance.name, "is_default": "on"}
+    values |= {"messages_per_minute": 5, "daily_cap": 0}
+    token, is_valid = uuid4(), ModelForm.is_valid
+
+    def claimed_meanwhile(form: ModelForm) -> bool:
+        EvolutionInstance.objects.update(slot_token=token, slot_until=Now() + timedelta(minutes=1), state="open")
+        return is_valid(form)
+
+    monkeypatch.setattr(ModelForm, "is_valid", claimed_meanwhile)
+    answer = client.post(f"/admin/integrations/evolutioninstance/{instance.pk}/change/", values)
+    assert answer.status_code == 302
+    instance.refresh_from_db()
+    assert (instance.messages_per_minute, instance.slot_token, instance.state) == (5, token, "open")

@@ -45,7 +45,7 @@ def test_a_claim_is_a_sending_row_with_token_lease_text_and_the_instances_slot(i
     row = pending()
     held = claims.claim(row.pk, task_id="task-1")
     assert held is not None
-    assert not held.skipped
+    assert not held.over
     row = fresh(row)
     assert (row.status, row.claim_token, row.celery_task_id) == (Status.SENDING, held.token, "task-1")
     assert row.lease_until - timezone.now() > timedelta(seconds=80)  # type: ignore[operator]
@@ -142,14 +142,21 @@ class TestSlotAndPace:
         assert timedelta(seconds=2) < gap < timedelta(seconds=5)
         assert claims.claim(pending().pk) is None
 
-    def test_the_daily_cap_lets_nothing_more_go_today(self, instance: EvolutionInstance) -> None:
+    @pytest.mark.parametrize(
+        "gone_out", [{"status": Status.SENT, "sent_at": Now()}, {"status": Status.UNKNOWN, "first_attempt_at": Now()}]
+    )
+    def test_the_daily_cap_lets_nothing_more_go_today(
+        self, instance: EvolutionInstance, gone_out: dict[str, Any]
+    ) -> None:
         EvolutionInstance.objects.update(daily_cap=1)
         first, second = pending(), pending()
-        change(first, status=Status.SENT, sent_at=Now())
-        assert claims.claim(second.pk) is None
+        change(first, **gone_out)
+        with CaptureQueriesContext(connection) as queries:
+            assert claims.claim(second.pk) is None
+        assert [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]] == ["UPDATE"]
         assert fresh(second).status == Status.PENDING
         assert EvolutionInstance.objects.get().slot_token is None
-        change(first, sent_at=Now() - timedelta(days=1))
+        change(first, **{name: Now() - timedelta(days=1) for name in gone_out if name != "status"})
         assert claims.claim(second.pk)
 
     def test_other_instances_are_not_concerned(self, instance: EvolutionInstance) -> None:
@@ -179,7 +186,7 @@ class TestPermission:
         prepare(row)
         held = claims.claim(row.pk)
         assert held
-        assert held.skipped
+        assert held.over
         row = fresh(row)
         assert (row.status, row.error_code, row.message, row.attempts) == (Status.SKIPPED, code, "", 0)
         assert row.error_message
@@ -210,10 +217,12 @@ class TestBeginAttempt:
     ) -> None:
         held = claims.claim(pending().pk)
         assert held
-        change(held.notification, status=status, lease_until=Now() if status == Status.SENDING else None)
+        lease = Now() if status == Status.SENDING else None
+        change(held.notification, status=status, lease_until=lease, error_code="lease_expired", wakes=3)
         assert claims.begin_attempt(held) is None
         row = fresh(held.notification)
         assert (row.status, row.attempts, row.lease_until) == (Status.PENDING, 0, None)
+        assert (row.error_code, row.error_message, row.wakes, row.woken_at) == ("", "", 0, None)
         assert DeliveryAttempt.objects.count() == 0
 
     def test_a_claim_that_another_took_over_is_left_alone(self, instance: EvolutionInstance) -> None:
@@ -224,6 +233,22 @@ class TestBeginAttempt:
         assert claims.begin_attempt(held) is None
         row = fresh(held.notification)
         assert (row.status, row.claim_token, row.attempts) == (Status.SENDING, other, 0)
+
+    @pytest.mark.parametrize(
+        "values", [{"event": "teleport"}, {"snapshot": {"order": {"items": [{"description": "sem preço"}]}}}]
+    )
+    def test_a_message_without_words_waits_and_stands_in_nobodys_way(
+        self, instance: EvolutionInstance, values: dict[str, Any]
+    ) -> None:
+        row, other = pending(), pending()
+        change(row, **values)
+        held = claims.claim(row.pk)
+        assert held
+        assert held.over
+        row = fresh(row)
+        assert (row.status, row.error_code, row.attempts, row.lease_until) == (Status.PENDING, "cannot_render", 0, None)
+        assert timedelta(minutes=9) < row.next_attempt_at - timezone.now() < timedelta(minutes=11)
+        assert claims.claim(other.pk)
 
     def test_the_text_is_rendered_once(self, instance: EvolutionInstance) -> None:
         row = pending()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -135,6 +135,16 @@ def test_a_gateway_that_is_down_is_tried_again_later(settings: Any) -> None:
     assert row.delivery_attempts.get().http_status is None
 
 
+def test_the_last_retry_comes_before_the_expiry(gateway: SandboxProcess) -> None:
+    gateway.fault(Fault.META_RATE_LIMIT)
+    row = pending()
+    NotificationLog.objects.update(attempts=6, expires_at=Now() + timedelta(minutes=10))
+    deliver(row.pk)
+    row = fresh(row)
+    assert (row.status, row.attempts) == (Status.PENDING, 7)
+    assert row.expires_at - row.next_attempt_at == timedelta(seconds=60)
+
+
 def test_a_retry_after_the_expiry_is_no_retry(gateway: SandboxProcess) -> None:
     gateway.fault(Fault.META_RATE_LIMIT)
     row = pending()
@@ -221,6 +231,37 @@ def test_the_soft_time_limit_inside_the_call_is_unknown(
     deliver(row.pk)
     assert (fresh(row).status, fresh(row).error_code) == (Status.UNKNOWN, "interrupted")
     assert slot_is_free()
+
+
+def test_a_defect_inside_the_call_is_unknown_and_frees_the_slot(
+    gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("integrations.evolution.client.EvolutionClient.send_text", broken)
+    row = pending()
+    deliver(row.pk)
+    assert (fresh(row).status, fresh(row).error_code) == (Status.UNKNOWN, "client_error")
+    assert slot_is_free()
+
+
+def test_an_answer_in_hand_survives_a_database_that_fails_for_a_moment(
+    gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, failures = delivery.settle, iter([OperationalError, InterfaceError])
+
+    def failing(*args: Any) -> None:
+        for error in failures:
+            raise error("the connection is lost")
+        settle(*args)
+
+    monkeypatch.setattr(delivery, "settle", failing)
+    monkeypatch.setattr(delivery, "SETTLE_PAUSES", (0, 0, 0))
+    row = pending()
+    deliver(row.pk)
+    assert (fresh(row).status, fresh(row).attempts) == (Status.SENT, 1)
+    assert len(gateway.messages()) == 1
 
 
 def test_no_database_connection_is_held_during_the_call(

@@ -84,6 +84,7 @@ def test_wakes_what_was_never_published() -> None:
 
 @pytest.mark.parametrize(("wakes", "pause"), [(0, 60), (1, 120), (2, 240), (3, 480), (4, 600), (30, 600)])
 def test_wakes_again_after_a_pause_that_doubles_up_to_ten_minutes(wakes: int, pause: int) -> None:
+    EvolutionInstance.objects.update(next_send_at=Now() - timedelta(hours=1))
     lost = row(wakes=wakes, woken_at=Now() - timedelta(seconds=pause - 2))
     assert sweep().woken == 0
     NotificationLog.objects.update(woken_at=Now() - timedelta(seconds=pause))
@@ -106,20 +107,39 @@ def test_wakes_only_what_can_be_claimed() -> None:
     assert sweep().woken == 0
 
 
-def test_wakes_the_longest_due_first_and_at_most_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.sweep.BATCH", 2)
+def test_wakes_the_longest_due_of_each_instance_which_wakes_the_rest(instance: EvolutionInstance) -> None:
     now = timezone.now()
     rows = [row(woken_at=None, next_attempt_at=now - timedelta(minutes=age)) for age in (1, 3, 2)]
+    other = EvolutionInstance.objects.create(name="other", store=instance.store)
+    elsewhere = row(woken_at=None, instance=other)
     assert sweep().woken == 2
-    assert woken() == [rows[1].pk, rows[2].pk]
+    assert sorted(woken()) == sorted([rows[1].pk, elsewhere.pk])
+
+
+def test_wakes_again_as_soon_as_the_pace_allows_the_next() -> None:
+    """However often it was woken before: a countdown that came too early or was lost must not slow the pace."""
+    waiting = row(wakes=9, woken_at=Now() - timedelta(seconds=3))
+    EvolutionInstance.objects.update(next_send_at=Now() + timedelta(seconds=30))
+    assert sweep().woken == 0
+    EvolutionInstance.objects.update(next_send_at=Now() - timedelta(seconds=1))
+    assert sweep().woken == 1
+    assert woken() == [waiting.pk]
+    assert sweep().woken == 0
+
+
+def test_messages_without_an_instance_are_woken_too() -> None:
+    lost = row(woken_at=None, instance=None)
+    assert sweep().woken == 1
+    assert woken() == [lost.pk]
 
 
 def test_a_pass_costs_the_same_statements_for_any_number() -> None:
     counts = []
     for size in (1, 30):
         for _ in range(size):
-            row(woken_at=None)
+            row()
+        NotificationLog.objects.update(woken_at=None)
         with CaptureQueriesContext(connection) as queries:
-            assert sweep().woken == size
+            assert sweep().woken == 1
         counts.append(len(queries))
     assert counts[0] == counts[1] == 5

@@ -174,7 +174,13 @@ class TestList:
 def test_store_is_edited_by_the_management_only(client: Client) -> None:
     store = Store.get_default()
     address = f"/admin/orders/store/{store.pk}/change/"
-    values = {"name": "Loja da Ana", "phone": "(11) 3333-4444", "pickup_days": "5", "is_default": "on"}
+    values = {
+        "name": "Loja da Ana",
+        "phone": "(11) 3333-4444",
+        "pickup_days": "5",
+        "pickup_until": "18:30",
+        "is_default": "on",
+    }
     assert client.post(address, values).status_code == 403
     assert client_of(make_staff("gil", MANAGEMENT_GROUP)).post(address, values).status_code == 302
     store.refresh_from_db()

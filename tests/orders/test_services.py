@@ -107,6 +107,8 @@ class TestCreateOrder:
             {"items": [{"description": "Caneca", "quantity": 1, "unit_price": "NaN"}]},
             {"items": [{"description": "Ouro", "quantity": 2_000_000_000, "unit_price": "99999999.99"}]},
             {"delivery_method": "drone"},
+            {"customer_name": "João\0"},
+            {"notes": "\ud800"},
             {"delivery_address": "x" * 301},
         ],
     )
@@ -140,6 +142,15 @@ class TestApplyTransition:
             apply_transition(stale, "confirm")
         apply_transition(stale, "pay")
         assert (stale.status, stale.payment_status) == ("confirmed", "paid")
+
+    def test_reads_the_customer_anew_too(self) -> None:
+        make_instance()
+        order = make_order()
+        assert order.customer.name == "Maria da Silva"
+        Customer.objects.update(name="Mariana Souza")
+        apply_transition(order, "confirm")
+        assert order.customer.name == "Mariana Souza"
+        assert NotificationLog.objects.get().snapshot["customer"]["name"] == "Mariana Souza"
 
     def test_keeps_what_others_changed_in_other_fields(self) -> None:
         order = make_order()
@@ -182,12 +193,12 @@ class TestApplyTransition:
     def test_pick_up_works_without_a_code(self) -> None:
         assert apply_transition(make_order(until="ready_for_pickup"), "pick_up").status == "completed"
 
-    def test_ready_for_pickup_sets_the_deadline_to_the_end_of_the_stores_last_day(self) -> None:
-        Store.objects.filter(pk=Store.get_default().pk).update(pickup_days=3)
+    def test_ready_for_pickup_sets_the_deadline_to_when_the_counter_closes_on_the_last_day(self) -> None:
+        Store.objects.filter(pk=Store.get_default().pk).update(pickup_days=3, pickup_until="19:30")
         order = make_order(until="ready_for_pickup")
         deadline = timezone.localtime(order.pickup_deadline)
         assert deadline.date() == timezone.localdate() + timedelta(days=3)
-        assert (deadline.hour, deadline.minute) == (23, 59)
+        assert (deadline.hour, deadline.minute) == (19, 30)
 
     def test_counts_failed_attempts_and_notes_the_reason(self) -> None:
         order = make_order(until="out_for_delivery")
@@ -210,10 +221,11 @@ class TestApplyTransition:
         assert everything() == before
         assert Order.objects.values().get() == row
 
-    def test_refuses_a_text_that_is_too_long(self) -> None:
+    @pytest.mark.parametrize("reason", ["x" * 301, "a\0b", "\ud800"])
+    def test_refuses_a_text_that_cannot_be_stored(self, reason: str) -> None:
         order = make_order()
         with pytest.raises(TransitionNotAllowed):
-            apply_transition(order, "cancel", reason="x" * 301)
+            apply_transition(order, "cancel", reason=reason)
         assert Order.objects.get().status == "pending"
 
     def test_data_that_the_transition_does_not_take_is_the_callers_mistake(self) -> None:
@@ -277,7 +289,14 @@ class TestBulk:
             ) as queries:
                 assert len(apply_transition_bulk(orders, "confirm").applied) == size
             counts.append(len(queries))
-        assert counts[0] == counts[1] <= 8
+        assert counts[0] == counts[1] <= 9
+
+    def test_says_what_does_not_exist_any_more(self) -> None:
+        order = make_order()
+        gone = Order(pk=order.pk + 1, code="GONE22")
+        result = apply_transition_bulk([order, gone], "confirm")
+        assert result.applied == [order]
+        assert [refused for refused, _reason in result.refused] == [gone]
 
     def test_of_nothing_is_nothing(self) -> None:
         result = apply_transition_bulk([], "confirm")
