@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Order, OrderEvent, Store
+from orders.transitions import TRANSITIONS
 
 
 class EvolutionInstance(models.Model):
@@ -167,7 +168,8 @@ class NotificationLog(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.snapshot_order_code} {self.event} #{self.pk}".lstrip()
+        kind = TRANSITIONS[self.event].done if self.event in TRANSITIONS else self.event
+        return f"{self.snapshot_order_code} · {kind}" if self.snapshot_order_code else str(kind)
 
     @property
     def snapshot_order_code(self) -> str:

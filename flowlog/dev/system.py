@@ -26,6 +26,8 @@ from flowlog.dev.servers import EmbeddedServers
 from flowlog.dev.supervisor import READY_TIMEOUT, Interrupted, Supervisor
 
 WEB_PORT, SANDBOX_PORT = 8000, 8085
+# The default store's name, as a new database has it.
+SHOP = "Minha loja"
 WORKERS = {"default": 2, "whatsapp": 1}
 INTERRUPTED = 130
 
@@ -177,7 +179,8 @@ class System:
 
     def _start_sandbox(self, url: str, environment: dict[str, str]) -> None:
         port = url.rpartition(":")[2]
-        command = ["manage.py", "evolution_sandbox", "--port", port, "--api-key", self._options.gateway_key]
+        command = ["manage.py", "evolution_sandbox", "--port", port, "--shop", SHOP]
+        command += ["--api-key", self._options.gateway_key]
         with self._console.step(f"Sandbox gateway on port {port}"):
             self._supervisor.start(
                 "sandbox", [*command, "--data", str(self._options.home / "sandbox.json")], environment

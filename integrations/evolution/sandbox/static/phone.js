@@ -46,4 +46,6 @@ async function refresh() {
 }
 
 toEnd(false);
+// Fonts that arrive late make the messages taller.
+document.fonts.ready.then(() => toEnd(false));
 refresh();
