@@ -15,6 +15,7 @@ from flowlog.database import check_connection
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
 from flowlog.timings import Timings
+from flowlog.translations import compile_catalogs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -159,9 +160,10 @@ STORAGES = {
     },
 }
 LANGUAGE_CODE = "pt-br"
-# Compiled from locale/ when a process starts.
+# Compiled here, before any app is loaded: some read a translation while they are.
 COMPILED_LOCALE_DIR = BASE_DIR / "var" / "locale"
 LOCALE_PATHS = [COMPILED_LOCALE_DIR]
+compile_catalogs(BASE_DIR / "locale", COMPILED_LOCALE_DIR)
 TIME_ZONE = env.time_zone("TIME_ZONE", "America/Sao_Paulo")
 USE_TZ = True
 

@@ -12,6 +12,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
 
-from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
 from orders.admin import timeline
 from orders.admin.base import (
     ModelAdmin,
@@ -125,7 +126,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     inlines = (AttemptInline,)
     list_display = (
-        "status_label", "event_words", "order_link", "customer_name", "phone", "created", "sent", "attempts", "problem",
+        "status_label", "event_words", "order_link", "problem", "customer_name", "phone", "created", "sent", "attempts",
     )  # fmt: skip
     list_display_links = ("status_label", "event_words")
     list_filter = (
@@ -206,10 +207,13 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("next attempt"))
     def next_try(self, row: NotificationLog) -> str:
-        return moment(row.next_attempt_at) if row.status == NotificationLog.Status.PENDING else ""
+        waits = row.status == NotificationLog.Status.PENDING and row.next_attempt_at > timezone.now()
+        return moment(row.next_attempt_at) if waits else ""
 
     @admin.display(description=_("what happened"))
     def problem(self, row: NotificationLog) -> str:
+        if row.status == NotificationLog.Status.PENDING and row.waits_for_earlier:  # type: ignore[attr-defined]
+            return gettext("Waits for the earlier message of this order.")
         return row.error_message or row.error_code
 
     @admin.display(description=_("message"))
@@ -224,7 +228,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         return format_html('<pre class="flowlog-code">{}</pre>', text)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
-        return super().get_queryset(request).select_related("instance")
+        rows: QuerySet[NotificationLog] = super().get_queryset(request).select_related("instance")
+        return rows.annotate(waits_for_earlier=earlier_unfinished())
 
     def get_search_results(
         self,

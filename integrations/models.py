@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -175,6 +175,17 @@ class NotificationLog(models.Model):
     def snapshot_order_code(self) -> str:
         """The order's code as the snapshot has it; empty for a message without an order."""
         return str(self.snapshot.get("order", {}).get("code", ""))
+
+
+def earlier_unfinished() -> Exists:
+    """Whether a message of an earlier event of the same order is unfinished: that one goes first."""
+    return Exists(
+        NotificationLog.objects.filter(
+            order_id=OuterRef("order_id"),
+            order_event_id__lt=OuterRef("order_event_id"),
+            status__in=NotificationLog.UNFINISHED,
+        )
+    )
 
 
 class DeliveryAttempt(models.Model):

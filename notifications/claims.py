@@ -18,7 +18,7 @@ from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q,
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 
-from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
 from notifications import policy, texts
 from notifications.errors import sentence
 
@@ -46,13 +46,8 @@ def due() -> QuerySet[NotificationLog]:
     Every condition stands in the outer WHERE, never behind a join: an UPDATE built on it is checked again on
     the newest version of the row after waiting for another transaction.
     """
-    earlier = NotificationLog.objects.filter(
-        order_id=OuterRef("order_id"),
-        order_event_id__lt=OuterRef("order_event_id"),
-        status__in=NotificationLog.UNFINISHED,
-    )
     return NotificationLog.objects.filter(
-        ~Exists(earlier), status=Status.PENDING, next_attempt_at__lte=Now(), expires_at__gt=Now()
+        ~earlier_unfinished(), status=Status.PENDING, next_attempt_at__lte=Now(), expires_at__gt=Now()
     )
 
 

@@ -167,6 +167,10 @@ class ItemForm(forms.ModelForm):
 class ItemFormSet(BaseInlineFormSet):
     """The items of an order, which change only while it is pending."""
 
+    default_error_messages = BaseInlineFormSet.default_error_messages | {
+        "too_few_forms": _("An order needs at least one item.")
+    }
+
     def clean(self) -> None:
         super().clean()
         if self.instance.pk and self.instance.status != OrderStatus.PENDING and self.has_changed():

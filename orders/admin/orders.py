@@ -73,7 +73,7 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     autocomplete_fields = ("customer",)
     actions = bulk_actions()
     list_display = (
-        "code", "customer_name", "status_label", "payment_label", "delivery_label", "total_money",
+        "code", "status_label", "customer_name", "payment_label", "delivery_label", "total_money",
         "delivery_method", "created",
     )  # fmt: skip
     list_filter = (

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
 from django_celery_results.models import TaskResult
@@ -65,7 +66,8 @@ def test_first_page_counts_the_day() -> None:
         ("pedidos hoje", 4),
         ("mensagens na fila", 1),
         ("mensagens enviadas hoje", 1),
-        ("mensagens não enviadas hoje", 2),
+        ("mensagens não enviadas hoje", 1),
+        ("mensagens que podem ter saído", 1),
     ]
     for tile in response.context["tiles"]:
         listed = client.get(tile["address"])
@@ -103,3 +105,16 @@ def test_tasks_are_read_only(boss: User) -> None:
     assert client.post(f"{address}change/", {"status": "SUCCESS"}).status_code == 403
     assert client.post(f"{address}delete/", {"post": "yes"}).status_code == 403
     assert TaskResult.objects.get().status == "FAILURE"
+
+
+def test_a_refusal_is_a_page_in_portuguese() -> None:
+    answer = client_of(make_staff()).get("/admin/auth/user/")
+    assert answer.status_code == 403
+    body = answer.content.decode()
+    assert "<h1>Sem permissão</h1>" in body
+    assert "Voltar ao início" in body
+
+
+@pytest.mark.parametrize("name", ["403.html", "404.html", "500.html"])
+def test_error_pages_need_nothing(name: str) -> None:
+    assert "</html>" in render_to_string(name)

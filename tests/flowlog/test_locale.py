@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,3 +96,12 @@ def test_placeholders_agree(catalog: Catalog) -> None:
         if not {frozenset(PLACEHOLDER.findall(text)) for text in translations(message)} <= expected:
             wrong.append(message.id)
     assert wrong == []
+
+
+def test_the_first_process_after_an_update_speaks_portuguese_already() -> None:
+    """Nothing may read a catalog before it was compiled, not even the admin's discovery."""
+    for compiled in settings.COMPILED_LOCALE_DIR.rglob("*.mo"):
+        compiled.unlink()
+    code = "import django; django.setup(); from django.utils.translation import gettext; print(gettext('Ship'))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "Marcar como enviado\n"

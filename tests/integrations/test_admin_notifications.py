@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from orders.services import apply_transition
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
 
@@ -114,6 +115,16 @@ class TestPage:
         assert "recusada em definitivo" in body
         assert "400" in body
         assert "{&quot;message&quot;: &quot;&lt;b&gt;no&lt;/b&gt;&quot;}" in body
+
+    def test_says_what_a_message_waits_for(self, client: Client) -> None:
+        first = make_log(status="unknown", error_code="read_timeout")
+        assert first.order
+        apply_transition(first.order, "confirm")
+        second = NotificationLog.objects.get(event="confirm")
+        assert "Espera a mensagem anterior deste pedido." in page(client, second)
+        assert "Espera a mensagem anterior deste pedido." in client.get(LIST).content.decode()
+        NotificationLog.objects.filter(pk=first.pk).update(status="failed")
+        assert "Espera a mensagem anterior" not in page(client, second)
 
     def test_shows_the_snapshot(self, client: Client) -> None:
         row = make_log()
