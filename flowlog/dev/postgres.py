@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shlex
 import shutil
 import signal
@@ -57,6 +58,8 @@ class Postgres(Server):
         return True
 
     def start(self) -> None:
+        if self.place != self.folder:
+            self._bind_place()
         super().start()
         create_database(self._connect(), DATABASE_NAME)
 
@@ -65,16 +68,30 @@ class Postgres(Server):
         for folder in (self.place, self.sockets, self.folder):
             delete(folder)
 
+    def _bind_place(self) -> None:
+        """Make sure that a place outside the checkout holds this checkout's data.
+
+        A checkout that was deleted leaves its place behind, and the next one at the same path finds it: both hold
+        a mark, and a place with another mark is emptied.
+        """
+        mark, counterpart = self.folder / "mark", self.place / "mark"
+        if mark.is_file() and counterpart.is_file() and mark.read_text() == counterpart.read_text():
+            return
+        self.stop()
+        delete(self.place)
+        private_folder(self.folder)
+        private_folder(ROOT_PLACE, mode=0o711)
+        private_folder(self.place, mode=0o711)
+        counterpart.write_text(secrets.token_hex())
+        mark.write_text(counterpart.read_text())
+
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(
             host=str(self.sockets), user=DATABASE_USER, dbname="postgres", connect_timeout=3, autocommit=True
         )
 
     def _launch(self) -> None:
-        private_folder(self.folder)  # for root, too: it says that there is a server
-        if self.place != self.folder:
-            private_folder(ROOT_PLACE, mode=0o711)
-            private_folder(self.place, mode=0o711)
+        private_folder(self.folder)
         private_folder(self.sockets, owner=_owner())
         if not self.data.exists():
             self._create_cluster()

@@ -65,6 +65,23 @@ def test_folders_and_sockets_are_private(home: Path) -> None:
             as_user(STRANGER, knock)
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_checkout_that_was_deleted_leaves_nothing_to_the_next_at_its_path(home: Path, running: bool) -> None:
+    """Even where the data lives elsewhere, and even if the former server still runs."""
+    servers = embedded(home)
+    servers.start()
+    query(servers.database_url, "CREATE TABLE former AS SELECT 1")
+    if not running:
+        servers.stop()
+    shutil.rmtree(home)
+    with embedded(home) as successors:
+        assert query(successors.database_url, "SELECT to_regclass('former')") is None
+        query(successors.database_url, "CREATE TABLE ours AS SELECT 7")
+    with embedded(home) as again:
+        assert query(again.database_url, "SELECT * FROM ours") == 7
+    servers.stop()
+
+
 @as_root
 def test_an_ordinary_user_needs_no_root(tmp_path: Path) -> None:
     """The wheels are copied because the interpreter's own folder may be closed to that user."""
