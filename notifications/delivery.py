@@ -72,9 +72,11 @@ def _send(held: Claim, gateway: EvolutionClient) -> None:
         claims.release_slot(held)
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
-    result = _call(gateway, held.notification)
+    row = held.notification
+    result = _call(gateway, row)
     # Before anything else can fail: what the gateway said is not to be had a second time.
-    logger.info("Gateway on %s: %s %s", held.notification.pk, result.code or "sent", result.provider_message_id)
+    said = result.code or f"sent, {result.provider_message_id or 'a message without id'}"
+    logger.info("Notification %s (%s to %s): %s", row.pk, row.event, mask_phone(row.recipient), said)
     _settle_surely(held, attempt, result)
 
 
@@ -105,13 +107,6 @@ def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
             late.update(**_sent(result))
         _complete(attempt, result)
         claims.release_slot(held, **_instance_state(result))
-    logger.info(
-        "Notification %s (%s to %s): %s",
-        row.pk,
-        row.event,
-        mask_phone(row.recipient),
-        result.code or result.outcome or "sent",
-    )
 
 
 def wake_next(row: NotificationLog) -> None:

@@ -26,6 +26,7 @@ from tests.flowlog.server_users import embedded, main_pids, ping, query, remove
 
 STRANGER = 65533
 ORDINARY = pwd.getpwnam("nobody").pw_uid
+# Run by root (as CI is) these cover the ordinary user too; run by an ordinary user, every other test here does.
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
