@@ -69,7 +69,7 @@ _META = {
     131030: Refused(Outcome.PERMANENT, "meta_recipient_not_allowed"),
     131026: Refused(Outcome.PERMANENT, "meta_undeliverable"),
 }
-_UNEXPECTED = Refused(Outcome.UNKNOWN, "unexpected_answer")
+UNEXPECTED = Refused(Outcome.UNKNOWN, "unexpected_answer")
 # Where the status says it all, because the gateway or a proxy before it answers with any body.
 _BY_STATUS: dict[int, Refused] = {
     HTTPStatus.UNAUTHORIZED: Refused(Outcome.INSTANCE_DOWN, "unauthorized"),
@@ -97,7 +97,7 @@ def classify(http_status: int, body: str) -> Accepted | Refused:
         case HTTPStatus.BAD_REQUEST | HTTPStatus.INTERNAL_SERVER_ERROR:
             return _failed(data)
         case _:
-            return _BY_STATUS.get(http_status, _UNEXPECTED)
+            return _BY_STATUS.get(http_status, UNEXPECTED)
 
 
 def parse_object(body: str) -> dict[str, object]:
@@ -120,7 +120,7 @@ def _created(data: dict[str, object]) -> Accepted | Refused:
         return Accepted(message_id, printable(key.get("remoteJid")))
     if key is None and ("code" in data or "type" in data):
         return _META.get(_integer(data.get("code")), Refused(Outcome.UNKNOWN, "meta_error"))
-    return _UNEXPECTED
+    return UNEXPECTED
 
 
 def _not_found(data: dict[str, object]) -> Refused:
@@ -131,7 +131,7 @@ def _not_found(data: dict[str, object]) -> Refused:
             # No handler took the request: the address or the gateway's version is wrong, for every
             # message alike. So it is held like a missing instance, not counted against this one.
             return Refused(Outcome.INSTANCE_DOWN, "route_not_found")
-    return _UNEXPECTED
+    return UNEXPECTED
 
 
 def _failed(data: dict[str, object]) -> Accepted | Refused:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import re
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
@@ -16,13 +18,18 @@ import requests
 from django.conf import settings
 from urllib3.exceptions import HTTPError
 
-from integrations.evolution.classify import Accepted, Refused, classify, parse_object
+from integrations.evolution.classify import UNEXPECTED, Accepted, Refused, classify, parse_object
 from integrations.evolution.errors import GatewayError, Outcome
+from integrations.evolution.jids import addresses
+from integrations.evolution.messages import FoundMessage, Page, key_of, own_message, parse_page
 from integrations.evolution.transport import Clock, GatewaySession, transport_failure
 
 _E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 _MAX_BODY = 64 * 1024
+_MAX_PAGE_BODY = 1024 * 1024
 _KEPT_BODY = 2000
+_PAGE_SIZE = 50
+_MAX_PAGES = 50
 # Also where the gateway quotes JSON inside a text.
 _SECRET_FIELD = re.compile(
     r'(\\?"(?:apikey|api_key|token|hash|jwt_key|authorization|access_?token)\\?"\s*:\s*\\?")[^"\\]*', re.IGNORECASE
@@ -55,7 +62,7 @@ class _Answer:
 class EvolutionClient:
     """Calls one gateway with one key. Safe for several threads of one process; not across a fork.
 
-    A call takes at most about `connect_timeout` and `read_timeout` together. An exception raised into it from
+    A request takes at most about `connect_timeout` and `read_timeout` together. An exception raised into it from
     outside, such as Celery's soft time limit, passes through unchanged: the connection in use is dropped
     and the client stays usable.
     """
@@ -82,8 +89,7 @@ class EvolutionClient:
 
     def send_text(self, instance_name: str, number: str, text: str) -> SendReceipt:
         """Send `text` to `number` (E.164) once; raises `GatewayError` unless the gateway accepted it."""
-        if not _E164.fullmatch(number):
-            raise GatewayError(Outcome.PERMANENT, "invalid_number")
+        _check_number(number)
         # Looking for a preview of a link makes the gateway wait for a third party's site.
         payload = {"number": number.removeprefix("+"), "text": text, "linkPreview": False}
         answer = self._call("POST", f"/message/sendText/{_segment(instance_name)}", payload)
@@ -108,12 +114,69 @@ class EvolutionClient:
         state = instance.get("state") if isinstance(instance, dict) else None
         if isinstance(state, str):
             return state
-        verdict = classify(answer.status, answer.body)
-        if isinstance(verdict, Accepted):
-            verdict = Refused(Outcome.UNKNOWN, "unexpected_answer")
-        raise self._error(verdict, answer)
+        raise self._unreadable(answer)
 
-    def _call(self, method: str, path: str, payload: dict[str, object] | None = None) -> _Answer:
+    def find_messages(self, instance_name: str, number: str, *, since: datetime, until: datetime) -> list[FoundMessage]:
+        """What the instance sent to `number` (E.164), in either form of it, from `since` to `until` (aware).
+
+        Both ends count, the first rounded down and the last up to whole seconds. A record that is not whole
+        is left out; the latest come first. Raises `GatewayError` unless the gateway gave all that it has, so
+        an empty list says that it has nothing. Makes a request for each page of each form.
+        """
+        _check_number(number)
+        between = {"gte": _stamp(math.floor(since.timestamp())), "lte": _stamp(math.ceil(until.timestamp()))}
+        found = []
+        for address in addresses(number):
+            where = {"key": {"remoteJid": address, "fromMe": True}, "messageTimestamp": between}
+            records = self._records(instance_name, where)
+            found += [message for record in records if (message := own_message(record, address))]
+        return sorted(found, key=lambda message: message.timestamp, reverse=True)
+
+    def has_message(self, instance_name: str, provider_message_id: str) -> bool:
+        """Whether the gateway has the instance's message of that id, which must not be empty.
+
+        Raises `GatewayError` unless the answer is certain.
+        """
+        if not provider_message_id:
+            # The gateway would take it for no filter at all.
+            raise ValueError("There is no message without an id.")
+        answer, page = self._page(instance_name, {"key": {"id": provider_message_id}}, 1)
+        if any(key_of(record).get("id") == provider_message_id for record in page.records.values()):
+            return True
+        if page.total or page.records:
+            raise self._error(UNEXPECTED, answer)
+        return False
+
+    def _records(self, instance_name: str, where: dict[str, object]) -> list[object]:
+        """All records that match; raises `GatewayError` unless it is certain that they are all."""
+        answer, first = self._page(instance_name, where, 1)
+        if first.pages > _MAX_PAGES:
+            raise self._error(Refused(Outcome.UNKNOWN, "too_many_messages"), answer)
+        records = dict(first.records)
+        for number in range(2, first.pages + 1):
+            answer, page = self._page(instance_name, where, number)
+            records.update(page.records)
+        # The gateway has no fixed order within a second, and messages may come or go between two pages.
+        if len(records) < first.total:
+            raise self._error(Refused(Outcome.UNKNOWN, "incomplete_answer"), answer)
+        return list(records.values())
+
+    def _page(self, instance_name: str, where: dict[str, object], number: int) -> tuple[_Answer, Page]:
+        """A page of the records that match; raises `GatewayError` unless it came whole and well-formed."""
+        answer = self._call(
+            "POST",
+            f"/chat/findMessages/{_segment(instance_name)}",
+            {"where": where, "page": number, "offset": _PAGE_SIZE},
+            max_body=_MAX_PAGE_BODY,
+        )
+        page = parse_page(answer.body) if answer.status == HTTPStatus.OK else None
+        if page is None:
+            raise self._unreadable(answer)
+        return answer, page
+
+    def _call(
+        self, method: str, path: str, payload: dict[str, object] | None = None, *, max_body: int = _MAX_BODY
+    ) -> _Answer:
         """The gateway's answer, whatever its status; raises `GatewayError` if none came whole."""
         started = time.monotonic()
         status = None
@@ -129,12 +192,17 @@ class EvolutionClient:
             with closing(response):
                 status = response.status_code
                 # A longer body is cut, which no JSON survives: its outcome is unknown.
-                body = response.raw.read(_MAX_BODY, decode_content=False)
+                body = response.raw.read(max_body, decode_content=False)
         except (requests.RequestException, HTTPError) as error:
             refused = transport_failure(error)
             duration = time.monotonic() - started
             raise GatewayError(refused.outcome, refused.code, http_status=status, duration=duration) from error
         return _Answer(status, body.decode(errors="replace"), time.monotonic() - started)
+
+    def _unreadable(self, answer: _Answer) -> GatewayError:
+        """The failure of a read whose answer is not what was asked for."""
+        verdict = classify(answer.status, answer.body)
+        return self._error(UNEXPECTED if isinstance(verdict, Accepted) else verdict, answer)
 
     def _error(self, refused: Refused, answer: _Answer) -> GatewayError:
         return GatewayError(
@@ -171,6 +239,15 @@ def _shared_client(
 ) -> EvolutionClient:
     """One client for each process: a forked child must not write into its parent's connections."""
     return EvolutionClient(base_url, api_key, connect_timeout=connect_timeout, read_timeout=read_timeout)
+
+
+def _check_number(number: str) -> None:
+    if not _E164.fullmatch(number):
+        raise GatewayError(Outcome.PERMANENT, "invalid_number")
+
+
+def _stamp(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _segment(name: str) -> str:

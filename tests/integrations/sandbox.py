@@ -99,6 +99,10 @@ class SandboxProcess:
         """Cut an instance off from WhatsApp, or connect it again."""
         self.options(disconnected={instance: disconnected})
 
+    def forget(self, instance: str, forgetful: bool = True) -> None:
+        """Let an instance store nothing of what it sends from now on, or store it again."""
+        self.options(forgetful={instance: forgetful})
+
     def close(self) -> None:
         """Stop for good."""
         self.stop()

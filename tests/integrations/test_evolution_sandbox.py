@@ -68,7 +68,15 @@ def api(process: SandboxProcess) -> Iterator[Api]:
     yield api
     api.session.close()
     process.options(
-        fault=None, error_rate=0, latency_ms=0, keep_messages=True, failures=2, disconnected={"loja": False}
+        fault=None,
+        error_rate=0,
+        latency_ms=0,
+        keep_messages=True,
+        failures=2,
+        search_status=0,
+        search_hang_seconds=0,
+        disconnected={"loja": False},
+        forgetful={"loja": False},
     )
 
 
@@ -484,6 +492,46 @@ def test_what_the_gateway_does_not_store_it_does_not_find(api: Api) -> None:
     assert api.process.texts() == ["not stored", "not kept"]
 
 
+def test_a_forgetful_instance_does_not_find_what_it_sends_from_then_on(api: Api) -> None:
+    api.send("before")
+    api.process.forget("loja")
+    key_id = api.send("forgotten").json()["key"]["id"]
+    api.call("POST", "/message/sendText/outra", {"number": MOBILE, "text": "of another"})
+    options = api.process.options()
+    assert (options["forgetful"]["loja"], options["forgetful"]["outra"]) == (True, False)
+    api.process.forget("loja", forgetful=False)
+    api.send("after")
+    assert api.find({}) == ["after", "before"]
+    assert api.find({"key": {"id": key_id}}) == []
+    of_another = api.call("POST", "/chat/findMessages/outra", {"where": {}}).json()["messages"]
+    assert of_another["total"] == 1
+    assert api.process.texts() == ["before", "forgotten", "of another", "after"]
+
+
+def test_a_search_fails_with_the_status_that_was_asked_for(api: Api) -> None:
+    api.send()
+    for status, name in ((500, "Internal Server Error"), (401, "Unauthorized"), (503, "Service Unavailable")):
+        api.process.options(search_status=status)
+        assert_error(api.call("POST", "/chat/findMessages/loja", {"where": {}}), status, name, name)
+    assert api.send().status_code == 201
+    api.process.options(search_status=0)
+    assert api.find({}) == ["Olá", "Olá"]
+
+
+def test_a_search_hangs(api: Api) -> None:
+    api.process.options(search_hang_seconds=0.25)
+    started = time.monotonic()
+    assert api.find({}) == []
+    assert time.monotonic() - started >= 0.25
+
+
+def test_the_options_can_be_put_back_as_they_were(api: Api) -> None:
+    before = api.process.options()
+    api.process.options(search_status=500, search_hang_seconds=9, fault="hang", forgetful={"loja": True})
+    healthy = {name: value for name, value in before.items() if name != "instances"}
+    assert api.process.options(**healthy) == before
+
+
 # -- Control -------------------------------------------------------------------------------------
 
 
@@ -522,6 +570,14 @@ def test_latency(api: Api) -> None:
         {"disconnected": True},
         {"disconnected": {"nao-existe": True}},
         {"disconnected": {"loja": 1}},
+        {"forgetful": True},
+        {"forgetful": {"nao-existe": True}},
+        {"forgetful": {"loja": 1}, "disconnected": {"loja": True}},
+        {"search_status": 200},
+        {"search_status": 599},
+        {"search_status": False},
+        {"search_status": 500.0},
+        {"search_hang_seconds": -1},
         {"latency": 5},
         {"latency_ms": 500, "failures": True},
     ],

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-_BRAZILIAN_MOBILE = re.compile(r"55(\d\d)9(\d{8})")
-_BRAZILIAN_SHORT = re.compile(r"55(\d\d)(\d{8})")
-_USER = "@s.whatsapp.net"
+from integrations.evolution.jids import BRAZILIAN_MOBILE, USER, addresses
+
 _GROUP_LENGTH = 18
 _FIRST_DDD_WITHOUT_NINE = 31
 _FIRST_MOBILE_DIGIT = 7
@@ -18,26 +17,21 @@ def create_jid(number: str) -> str:
     A Brazilian mobile loses its ninth digit if its DDD is 31 or more and the digit after the nine is at
     least 7: such accounts were made before the ninth digit came.
     """
-    if any(suffix in number for suffix in (_USER, "@lid", "@g.us")):
+    if any(suffix in number for suffix in (USER, "@lid", "@g.us")):
         return number
     digits = re.sub(r"\D", "", number)
     if len(digits) >= _GROUP_LENGTH:
         return digits + "@g.us"
-    if match := _BRAZILIAN_MOBILE.fullmatch(digits):
+    if match := BRAZILIAN_MOBILE.fullmatch(digits):
         ddd, rest = match.groups()
         if int(ddd) >= _FIRST_DDD_WITHOUT_NINE and int(rest[0]) >= _FIRST_MOBILE_DIGIT:
             digits = f"55{ddd}{rest}"
-    return digits + _USER
+    return digits + USER
 
 
 def variants(jid: str) -> tuple[str, ...]:
     """The address, and the same with or without the ninth digit, which the gateway's cache takes as one."""
-    digits = digits_of(jid)
-    if match := _BRAZILIAN_MOBILE.fullmatch(digits):
-        return jid, f"55{match[1]}{match[2]}{_USER}"
-    if match := _BRAZILIAN_SHORT.fullmatch(digits):
-        return jid, f"55{match[1]}9{match[2]}{_USER}"
-    return (jid,)
+    return jid, *addresses(digits_of(jid))[1:]
 
 
 def digits_of(jid: str) -> str:

@@ -16,18 +16,20 @@ _PAGE_SIZE = 50
 
 
 def find_messages(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
-    """The stored messages that match, the latest first, a page of them."""
+    """The stored messages that match, the latest first, a page of them; or what the options ask for."""
+    sandbox.pause(sandbox.options.search_hang_seconds)
+    if sandbox.options.search_status:
+        status = HTTPStatus(sandbox.options.search_status)
+        return failure(status, status.phrase)
     body = request.body
     where = _mapping(body.get("where"))
     try:
         between = _between(where)
     except ValueError:
         return failure(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
-    remote_jid = _mapping(where.get("key")).get("remoteJid")
-    candidates = sandbox.chat(remote_jid) if isinstance(remote_jid, str) and remote_jid else sandbox.messages()
     found = [
         message
-        for message in reversed(candidates)
+        for message in reversed(_candidates(sandbox, _mapping(where.get("key"))))
         if message.instance == instance.name and message.stored and _matches(message, where, between)
     ]
     page, size = _positive(body.get("page"), 1), _positive(body.get("offset"), _PAGE_SIZE)
@@ -43,6 +45,15 @@ def find_messages(sandbox: Sandbox, instance: Instance, request: Request) -> Ans
             }
         },
     )
+
+
+def _candidates(sandbox: Sandbox, key: Mapping[str, object]) -> list[Message]:
+    """The messages to look among, in the order of arrival: as few as is cheap to tell."""
+    key_id, remote_jid = key.get("id"), key.get("remoteJid")
+    if isinstance(key_id, str) and key_id:
+        message = sandbox.message(key_id)
+        return [message] if message else []
+    return sandbox.chat(remote_jid) if isinstance(remote_jid, str) and remote_jid else sandbox.messages()
 
 
 def _matches(message: Message, where: Mapping[str, object], between: tuple[float, float] | None) -> bool:

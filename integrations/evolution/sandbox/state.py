@@ -21,13 +21,14 @@ SHORTEST_NUMBER = 10
 
 @dataclass(slots=True)
 class Instance:
-    """One connection to WhatsApp. `state` is open, connecting or close."""
+    """One connection to WhatsApp. `state` is open, connecting or close; a `forgetful` one stores nothing it sends."""
 
     name: str
     integration: str = BAILEYS
     token: str = field(default_factory=lambda: str(uuid.uuid4()).upper())
     number: str | None = None
     state: str = "close"
+    forgetful: bool = False
     was_connected: bool = False
     settings: dict[str, object] = field(default_factory=dict)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -45,7 +46,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the sandbox behaves. `fault` meets the next `fault_count` sends, `error_fault` a share of them."""
+    """How the sandbox behaves. `fault` meets the next `fault_count` sends, `error_fault` a share of them.
+
+    A search hangs for `search_hang_seconds`, and fails with `search_status` unless that is 0.
+    """
 
     latency_ms: float = 0
     error_rate: float = 0
@@ -55,6 +59,8 @@ class Options:
     keep_messages: bool = True
     fault: Fault | None = None
     fault_count: int = 0
+    search_status: int = 0
+    search_hang_seconds: float = 0
 
 
 class Sandbox:
@@ -67,11 +73,13 @@ class Sandbox:
         self.stopped = threading.Event()
         self._lock = threading.RLock()
         self._instances: dict[str, Instance] = {}
+        # By the id of the key, in the order of arrival.
+        self._messages: dict[str, Message] = {}
         self._chats: dict[str, list[Message]] = defaultdict(list)
         self._failures: Counter[str] = Counter()
         self._archive = Archive(data)
         for message in self._archive.load():
-            self._chats[message.remote_jid].append(message)
+            self._keep(message)
 
     # -- Instances -------------------------------------------------------------------------------
 
@@ -155,12 +163,16 @@ class Sandbox:
                 remote_jid=jid,
                 text=text,
                 arrived_at=time.time(),
-                stored=stored and self.options.keep_messages,
+                stored=stored and self.options.keep_messages and not instance.forgetful,
             )
-            self._chats[jid].append(message)
+            self._keep(message)
             self._archive.append(message)
             self.revision += 1
         return message
+
+    def _keep(self, message: Message) -> None:
+        self._messages[message.key_id] = message
+        self._chats[message.remote_jid].append(message)
 
     def chats(self) -> dict[str, list[Message]]:
         """Each phone's messages in the order of their arrival, the phone with the latest first."""
@@ -175,12 +187,18 @@ class Sandbox:
 
     def messages(self) -> list[Message]:
         """All messages in the order of their arrival."""
-        everything = [message for messages in self.chats().values() for message in messages]
-        return sorted(everything, key=lambda message: message.arrived_at)
+        with self._lock:
+            return list(self._messages.values())
+
+    def message(self, key_id: str) -> Message | None:
+        """The message whose key has that id."""
+        with self._lock:
+            return self._messages.get(key_id)
 
     def clear(self) -> None:
         """Forget all messages, in the file too, and the failures that were counted."""
         with self._lock:
+            self._messages.clear()
             self._chats.clear()
             self._failures.clear()
             self._archive.clear()
