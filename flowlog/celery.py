@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging.config
 import os
+import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
 
@@ -22,3 +23,9 @@ def use_django_logging(**_kwargs: Any) -> None:
     from django.conf import settings  # noqa: PLC0415 - the settings import this package
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_process_init.connect
+def leave_stopping_to_the_main_process(**_kwargs: Any) -> None:
+    """A SIGTERM to the whole process group must not tear a task in hand: the main process ends its children."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

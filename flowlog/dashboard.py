@@ -10,9 +10,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations.admin import STATE_COLOURS
+from integrations.admin import state_html
 from integrations.models import EvolutionInstance, NotificationLog
-from orders.admin.base import label_html
 from orders.models import Order
 
 Status = NotificationLog.Status
@@ -25,10 +24,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tiles.append(_orders_today())
     if request.user.has_perm("integrations.view_notificationlog"):
         tiles += _messages()
-        context["instances"] = [
-            (each.name, label_html(STATE_COLOURS[each.state], each.get_state_display()))
-            for each in EvolutionInstance.objects.all()
-        ]
+        context["instances"] = [(each.name, state_html(each)) for each in EvolutionInstance.objects.all()]
     return {**context, "tiles": tiles}
 
 

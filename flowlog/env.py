@@ -56,14 +56,21 @@ class Env:
 
     def seconds(self, name: str, default: float) -> float:
         """A duration in seconds, above zero; fractions are allowed."""
-        value = self.text(name, str(default))
-        try:
-            number = float(value)
-        except ValueError:
-            number = 0.0
-        if not 0 < number < float("inf"):
-            raise ImproperlyConfigured(f"{name} must be a number of seconds above 0, not {value!r}.")
-        return number
+        return _seconds(name, self.text(name, str(default)))
+
+    def seconds_list(self, name: str, default: str) -> tuple[float, ...]:
+        """One or more durations in seconds, comma-separated."""
+        values = self.names(name, default)
+        if not values:
+            raise ImproperlyConfigured(f"{name} must be one or more numbers of seconds, like {default}.")
+        return tuple(_seconds(name, value) for value in values)
+
+    def seconds_by_name(self, name: str, default: str) -> dict[str, float]:
+        """Durations in seconds, each for what it is written to: `name=seconds`, comma-separated."""
+        pairs = [item.partition("=") for item in self.names(name, default)]
+        if not all(equals and key.strip() for key, equals, _value in pairs):
+            raise ImproperlyConfigured(f"{name} must be like name=seconds,name=seconds.")
+        return {key.strip(): _seconds(name, value.strip()) for key, _equals, value in pairs}
 
     def names(self, name: str, default: str | None = None) -> list[str]:
         """A comma-separated list; blanks are dropped."""
@@ -106,3 +113,13 @@ class Env:
         if urlsplit(value).scheme not in schemes:
             raise ImproperlyConfigured(f"{name} must start with one of: {', '.join(sorted(schemes))}.")
         return value
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ImproperlyConfigured(f"{name} must be a number of seconds above 0, not {value!r}.")
+    return number

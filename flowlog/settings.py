@@ -141,6 +141,11 @@ EVOLUTION_INSTANCE = env.text("EVOLUTION_INSTANCE", "flowlog" if DEBUG else "")
 
 NOTIFICATIONS_OVERRIDE_RECIPIENT = env.phone("NOTIFICATIONS_OVERRIDE_RECIPIENT")
 NOTIFICATIONS = Timings.from_env(env)
+NOTIFICATIONS_RETRIES = env.seconds_list("NOTIFICATIONS_RETRIES", "30,120,600,1800,3600,7200,14400")
+# That the courier is on the way is no news tomorrow.
+NOTIFICATIONS_EXPIRES_AFTER_BY_KIND = env.seconds_by_name(
+    "NOTIFICATIONS_EXPIRES_AFTER_BY_KIND", "out_for_delivery=43200"
+)
 
 # -- Orders --------------------------------------------------------------------------------------
 
@@ -201,6 +206,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {
     "notifications.tasks.send_whatsapp": {"queue": "whatsapp"},
+    "notifications.tasks.look_up": {"queue": "whatsapp"},
+    "notifications.tasks.probe": {"queue": "whatsapp"},
     "notifications.tasks.sweep": {"queue": "default"},
     "orders.tasks.expire_pickups": {"queue": "default"},
     "celery.backend_cleanup": {"queue": "default"},

@@ -26,6 +26,11 @@ class Timings:
     sweep_interval: float = 5
     wake_repeat: float = 60
     wake_repeat_max: float = 600
+    lookup_first: float = 5
+    lookup_second: float = 30
+    lookup_last: float = 120
+    probe_first: float = 15
+    probe_max: float = 300
     expires_after: float = 24 * 3600
 
     def __post_init__(self) -> None:
@@ -46,6 +51,11 @@ class Timings:
                 f"NOTIFICATIONS_HARD_TIME_LIMIT ({self.hard_time_limit:g} s) must be less than the broker's visibility "
                 f"time-out ({VISIBILITY_TIMEOUT} s)."
             )
+
+    @property
+    def lookups(self) -> tuple[float, float, float]:
+        """How long after its request began a message of unknown outcome is looked up."""
+        return self.lookup_first, self.lookup_second, self.lookup_last
 
     @property
     def call_timeout(self) -> float:
@@ -69,5 +79,10 @@ _INCREASING = (
     ("soft_time_limit", "hard_time_limit"),
     ("hard_time_limit", "lease"),
     ("wake_repeat", "wake_repeat_max"),
-    ("lease", "expires_after"),
+    ("lookup_first", "lookup_second"),
+    ("lookup_second", "lookup_last"),
+    # "Not found" is no proof while the call may still be under way.
+    ("lease", "lookup_last"),
+    ("lookup_last", "expires_after"),
+    ("probe_first", "probe_max"),
 )

@@ -60,20 +60,37 @@ class EvolutionInstanceAdmin(ModelAdmin):
     list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
     list_select_related = ("store",)
     search_fields = ("name",)
-    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_shown")
-    readonly_fields = ("state_shown",)
+    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_shown", "hold_shown")
+    readonly_fields = ("state_shown", "hold_shown")
 
     def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
         """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
         obj.save(update_fields=form.changed_data if change else None)
 
-    @label_column(STATE_COLOURS, description=_("connection"), ordering="state")
-    def state_label(self, instance: EvolutionInstance) -> tuple[str, str]:
-        return instance.state, instance.get_state_display()
+    @admin.display(description=_("connection"), ordering="state")
+    def state_label(self, instance: EvolutionInstance) -> SafeString:
+        return state_html(instance)
 
     @admin.display(description=_("connection"))
     def state_shown(self, instance: EvolutionInstance) -> SafeString:
-        return label_html(STATE_COLOURS[instance.state], instance.get_state_display())
+        return state_html(instance)
+
+    @admin.display(description=_("messages"))
+    def hold_shown(self, instance: EvolutionInstance) -> str:
+        if not instance.held_at:
+            return gettext("They go out.")
+        return gettext("They wait since %(since)s. %(reason)s Next try: %(next)s.") % {
+            "since": moment(instance.held_at),
+            "reason": instance.held_reason,
+            "next": moment(instance.probe_at),
+        }
+
+
+def state_html(instance: EvolutionInstance) -> SafeString:
+    """The instance's connection as a label; that it is held comes first."""
+    if instance.held_at:
+        return label_html("danger", gettext("held"))
+    return label_html(STATE_COLOURS[instance.state], instance.get_state_display())
 
 
 class EventFilter(DropdownFilter):  # type: ignore[misc]
@@ -91,7 +108,7 @@ class EventFilter(DropdownFilter):  # type: ignore[misc]
 
 class AttemptInline(TabularInline):
     model = DeliveryAttempt
-    fields = readonly_fields = ("started", "took", "outcome", "error_code", "http_status", "response")
+    fields = readonly_fields = ("started", "kind", "took", "outcome", "error_code", "http_status", "response")
     can_delete = False
     ordering = ("-pk",)
 
@@ -151,7 +168,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
             {
                 "fields": (
                     ("created", "sent"), ("delivered", "read"), ("next_try", "attempts"),
-                    ("instance", "provider_message_id"),
+                    ("instance", "provider_message_id"), ("resend_link", "requested_by", "cancelled_by"),
                 )
             },
         ),
@@ -159,7 +176,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = (
         "bubble", "status_shown", "problem", "event_words", "order_link", "customer_name", "phone", "created", "sent",
-        "delivered", "read", "next_try", "snapshot_written",
+        "delivered", "read", "next_try", "resend_link", "snapshot_written",
     )  # fmt: skip
 
     @label_column(STATUS_COLOURS, description=_("status"))
@@ -214,7 +231,16 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     def problem(self, row: NotificationLog) -> str:
         if row.status == NotificationLog.Status.PENDING and row.waits_for_earlier:  # type: ignore[attr-defined]
             return gettext("Waits for the earlier message of this order.")
+        if row.status == NotificationLog.Status.PENDING and row.instance and row.instance.held_at:
+            return gettext("The instance is held: %(reason)s") % {"reason": row.instance.held_reason}
         return row.error_message or row.error_code
+
+    @admin.display(description=_("sent again for"))
+    def resend_link(self, row: NotificationLog) -> SafeString | str:
+        if row.resend_of is None:
+            return ""
+        address = reverse("admin:integrations_notificationlog_change", args=[row.resend_of_id])
+        return format_html('<a class="text-link" href="{}">{}</a>', address, moment(row.resend_of.created_at))
 
     @admin.display(description=_("message"))
     def bubble(self, row: NotificationLog) -> SafeString | str:
@@ -228,7 +254,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         return format_html('<pre class="flowlog-code">{}</pre>', text)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
-        rows: QuerySet[NotificationLog] = super().get_queryset(request).select_related("instance")
+        rows: QuerySet[NotificationLog] = super().get_queryset(request).select_related("instance", "resend_of")
         return rows.annotate(waits_for_earlier=earlier_unfinished())
 
     def get_search_results(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
@@ -16,7 +17,11 @@ from orders.transitions import TRANSITIONS
 
 
 class EvolutionInstance(models.Model):
-    """One WhatsApp number of a store, connected to the gateway under this name."""
+    """One WhatsApp number of a store, connected to the gateway under this name.
+
+    It sends one message at a time: whoever has its slot (`slot_token`, until `slot_until`). While it is held nothing
+    is sent but probes; `failures` counts what went wrong in a row and not because of one number.
+    """
 
     class State(models.TextChoices):
         UNKNOWN = "unknown", _("unknown")
@@ -33,12 +38,21 @@ class EvolutionInstance(models.Model):
         _("messages per minute"), default=20, help_text=_("The pace that protects the number from a ban. 0: no limit.")
     )
     daily_cap = models.PositiveIntegerField(
-        _("messages per day"), default=0, help_text=_("What exceeds it waits for the next day. 0: no limit.")
+        _("messages in 24 hours"),
+        default=0,
+        help_text=_("What exceeds it waits until the limit allows it. 0: no limit."),
     )
     state = models.CharField(_("connection"), max_length=20, choices=State, default=State.UNKNOWN, editable=False)
     next_send_at = models.DateTimeField(_("next message not before"), db_default=Now(), editable=False)
     slot_token = models.UUIDField(null=True, editable=False)
     slot_until = models.DateTimeField(null=True, editable=False)
+    failures = models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)
+    failed_recipient = models.CharField(max_length=16, db_default="", default="", editable=False)
+    held_at = models.DateTimeField(_("held since"), null=True, editable=False)
+    held_code = models.CharField(max_length=40, db_default="", default="", editable=False)
+    held_reason = models.CharField(_("why it is held"), max_length=500, db_default="", default="", editable=False)
+    probe_at = models.DateTimeField(_("next probe"), null=True, editable=False)
+    probes = models.PositiveIntegerField(db_default=0, default=0, editable=False)
 
     class Meta:
         verbose_name = _("Evolution instance")
@@ -55,6 +69,11 @@ class EvolutionInstance(models.Model):
                 condition=Q(slot_token__isnull=True, slot_until__isnull=True)
                 | Q(slot_token__isnull=False, slot_until__isnull=False),
                 name="instance_slot_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(held_at__isnull=True, probe_at__isnull=True, held_code="")
+                | Q(held_at__isnull=False, probe_at__isnull=False) & ~Q(held_code=""),
+                name="instance_hold_whole",
             ),
         )
 
@@ -113,6 +132,34 @@ class NotificationLog(models.Model):
     celery_task_id = models.CharField(_("Celery task"), max_length=64, blank=True)
     claim_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
+    lookup_at = models.DateTimeField(_("next look-up"), null=True, editable=False)
+    resend_of = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,  # most rows are no resend: see `notification_resends`
+        related_name="resends",
+        verbose_name=_("sent again for"),
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("asked for by"),
+    )
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("cancelled by"),
+    )
     first_attempt_at = models.DateTimeField(_("first attempt"), null=True)
     woken_at = models.DateTimeField(null=True, editable=False, db_default=Now())
     wakes = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
@@ -128,7 +175,13 @@ class NotificationLog(models.Model):
         ordering = ("-created_at", "-pk")
         indexes = (
             models.Index(fields=["-created_at", "-id"], name="notification_newest_first"),
-            models.Index(fields=["next_attempt_at", "id"], condition=Q(status="pending"), name="notification_due"),
+            models.Index(
+                fields=["instance", "next_attempt_at", "id"],
+                condition=Q(status="pending"),
+                name="notification_due_by_instance",
+            ),
+            models.Index(fields=["lookup_at"], condition=Q(status="unknown"), name="notification_to_look_up"),
+            models.Index(fields=["resend_of"], condition=Q(resend_of__isnull=False), name="notification_resends"),
             models.Index(
                 fields=["order", "order_event"],
                 condition=Q(status__in=("pending", "sending", "unknown")),
@@ -189,10 +242,15 @@ def earlier_unfinished() -> Exists:
 
 
 class DeliveryAttempt(models.Model):
-    """One call to the gateway for a notification, written before the request and completed after the answer.
+    """One send, or one look-up of a send whose outcome is unknown, at the gateway.
 
-    An attempt without `outcome` is one whose worker died, or is still in the call.
+    A send is written before its request and completed after the answer: without `outcome` its worker died, or is
+    still in the call. `provider_message_id` is the message that a send or a look-up brought to light.
     """
+
+    class Kind(models.TextChoices):
+        SEND = "send", _("send")
+        LOOK_UP = "look_up", _("look-up")
 
     class Result(models.TextChoices):
         SENT = "sent", _("accepted by the gateway")
@@ -200,7 +258,11 @@ class DeliveryAttempt(models.Model):
         RETRYABLE = "retryable", _("not sent, will be retried")
         INSTANCE_DOWN = "instance_down", _("not sent, instance down")
         UNKNOWN = "unknown", _("unknown outcome")
+        FOUND = "found", _("found: it was sent")
+        NOT_FOUND = "not_found", _("not found")
+        NO_ANSWER = "no_answer", _("could not be looked up")
 
+    kind = models.CharField(_("what"), max_length=10, choices=Kind, default=Kind.SEND, db_default=Kind.SEND)
     notification = models.ForeignKey(NotificationLog, models.CASCADE, related_name="delivery_attempts")
     claim_token = models.UUIDField(editable=False)
     started_at = models.DateTimeField(_("when"), db_default=Now())
@@ -209,6 +271,9 @@ class DeliveryAttempt(models.Model):
     error_code = models.CharField(_("error code"), max_length=40, blank=True)
     http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
     response_body = models.TextField(_("response"), blank=True)
+    provider_message_id = models.CharField(
+        _("gateway's message id"), max_length=100, blank=True, default="", db_default=""
+    )
 
     class Meta:
         verbose_name = _("delivery attempt")

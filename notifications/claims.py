@@ -11,21 +11,23 @@ import random
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, DateTimeField, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 
+from integrations.connections import probe_pause
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
-from notifications import policy, texts
-from notifications.errors import sentence
+from notifications import moves, policy, texts
 
 logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
 CANNOT_RENDER_PAUSE = timedelta(minutes=10)
+CAP_WINDOW = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,12 @@ class Claim:
     token: uuid.UUID
     over: bool = False
 
+    @property
+    def probe(self) -> bool:
+        """Whether its instance was held at the claim, so that this message finds out whether it still has to be."""
+        instance = self.notification.instance
+        return instance is not None and instance.held_at is not None
+
 
 def due() -> QuerySet[NotificationLog]:
     """Messages whose turn it is: pending, due, not expired, and no earlier one of the same order unfinished.
@@ -51,34 +59,60 @@ def due() -> QuerySet[NotificationLog]:
     )
 
 
-def claimable() -> QuerySet[NotificationLog]:
-    """Messages that could be sent this moment: due, and their instance has a free slot and pace."""
-    ready = _ready_instances().filter(pk=OuterRef("instance_id"))
-    return due().filter(Exists(ready) | Q(instance__isnull=True))
+def oldest_due(instance: Any) -> QuerySet[NotificationLog, Any]:
+    """The key of the message that is next at the instance, which may be a reference to an outer query's."""
+    return due().filter(instance=instance).order_by("next_attempt_at", "pk").values("pk")[:1]
+
+
+def ready_instances() -> QuerySet[EvolutionInstance]:
+    """Instances that may send a message now: a free slot, pace, daily cap; one that is held, its next probe."""
+    return (
+        EvolutionInstance.objects.exclude(capped())
+        .filter(Q(slot_until__isnull=True) | Q(slot_until__lte=Now()))
+        .filter(Q(held_at__isnull=True) | Q(probe_at__lte=Now()), next_send_at__lte=Now())
+    )
+
+
+def capped() -> Q:
+    """Whether an instance has sent as much in the last 24 hours as its cap allows.
+
+    A rolling window, so that what had to wait does not leave at midnight. An unknown one may have gone out, so it
+    counts.
+    """
+    since = Now() - CAP_WINDOW
+    gone_out = NotificationLog.objects.filter(
+        Q(status=Status.SENT, sent_at__gt=since) | Q(status=Status.UNKNOWN, first_attempt_at__gt=since),
+        instance=OuterRef("pk"),
+    )
+    counted = gone_out.order_by().values("instance").annotate(number=Count("pk")).values("number")
+    return Q(daily_cap__gt=0, daily_cap__lte=Coalesce(Subquery(counted), 0))
 
 
 def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
-    """Claim the message, or return None if it may not be sent now; one statement when there is nothing to do.
+    """Claim the message that is next at this one's instance; None, after one statement, if none may be sent now.
 
-    Permission is read here. A message that may not be sent at all is settled `skipped`, with the reason. The
-    text is rendered at the first claim and stored, so that every attempt says the same; a message that this
-    release cannot put into words waits for one that can, without standing in another's way.
+    So messages leave in the order in which they fell due, whichever wake-up comes first. Permission is read here:
+    a message that may not be sent at all is settled `skipped`, with the reason. One that this release cannot put
+    into words waits for one that can, without standing in another's way.
     """
     token = uuid.uuid4()
+    own_instance = NotificationLog.objects.filter(pk=notification_id).values("instance")[:1]
     with transaction.atomic():
-        taken = (
-            claimable()
-            .filter(pk=notification_id)
-            .update(status=Status.SENDING, claim_token=token, lease_until=_lease_end(), celery_task_id=task_id)
-        )
+        ready = ready_instances().filter(pk=OuterRef("instance_id"))
+        claimable = due().filter(Exists(ready) | Q(instance__isnull=True))
+        taken = claimable.filter(
+            pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), Value(notification_id))
+        ).update(status=Status.SENDING, claim_token=token, lease_until=_lease_end(), celery_task_id=task_id)
         if not taken:
             return None
-        row = NotificationLog.objects.select_related("instance", "order__customer").get(pk=notification_id)
+        own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
+        row = own.select_related("instance", "order__customer").get()
         refusal = policy.refusal(row)
         if refusal:
-            _skip(row, refusal)
+            moves.to_skipped(own, refusal)
             return Claim(row, token, over=True)
-        if not _write_text(row):
+        if not _put_into_words(row):
+            moves.put_back(own, code="cannot_render", next_attempt_at=Now() + CANNOT_RENDER_PAUSE)
             return Claim(row, token, over=True)
         if not _take_slot(row.instance, token):
             transaction.set_rollback(True)
@@ -87,27 +121,23 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
 
 
 def begin_attempt(held: Claim) -> DeliveryAttempt | None:
-    """Record that the request goes out now; None if the claim no longer leaves time for the call.
+    """Record that the request goes out now, and the text that it carries; None if no time is left for the call.
 
     This is the last look at token and lease before the request. On None the message was not sent for certain,
     so that it goes back to `pending`, even if the sweep has already made it `unknown`.
     """
+    row = held.notification
     enough = Now() + timedelta(seconds=settings.NOTIFICATIONS.call_timeout)
-    rows = NotificationLog.objects.filter(pk=held.notification.pk, claim_token=held.token)
+    rows = NotificationLog.objects.filter(pk=row.pk, claim_token=held.token)
     with transaction.atomic():
         if rows.filter(status=Status.SENDING, lease_until__gt=enough).update(
-            attempts=F("attempts") + 1, first_attempt_at=Coalesce("first_attempt_at", Now())
+            attempts=F("attempts") + 1,
+            first_attempt_at=Coalesce("first_attempt_at", Now()),
+            message=row.message,
+            recipient=row.recipient,
         ):
-            return DeliveryAttempt.objects.create(notification=held.notification, claim_token=held.token)
-    rows.filter(status__in=(Status.SENDING, Status.UNKNOWN)).update(
-        status=Status.PENDING,
-        lease_until=None,
-        next_attempt_at=Now(),
-        woken_at=None,
-        wakes=0,
-        error_code="",
-        error_message="",
-    )
+            return DeliveryAttempt.objects.create(notification=row, claim_token=held.token)
+    moves.put_back(rows.filter(status__in=(Status.SENDING, Status.UNKNOWN)))
     return None
 
 
@@ -116,36 +146,21 @@ def release_slot(held: Claim, **changes: object) -> None:
     EvolutionInstance.objects.filter(slot_token=held.token).update(slot_token=None, slot_until=None, **changes)
 
 
-def _ready_instances() -> QuerySet[EvolutionInstance]:
-    """Instances with a free slot, whose pace and daily cap allow a message now."""
-    today = Func(
-        Value("day"),
-        Now(),
-        Value(settings.TIME_ZONE),
-        function="date_trunc",
-        output_field=DateTimeField(),
-    )
-    # One whose outcome is unknown may have gone out, so it counts.
-    gone_out_today = NotificationLog.objects.filter(
-        Q(status=Status.SENT, sent_at__gte=today) | Q(status=Status.UNKNOWN, first_attempt_at__gte=today),
-        instance=OuterRef("pk"),
-    )
-    counted = gone_out_today.order_by().values("instance").annotate(number=Count("pk")).values("number")
-    return EvolutionInstance.objects.filter(
-        Q(slot_until__isnull=True) | Q(slot_until__lte=Now()),
-        Q(daily_cap=0) | Q(daily_cap__gt=Coalesce(Subquery(counted), 0)),
-        next_send_at__lte=Now(),
-    )
-
-
 def _take_slot(instance: EvolutionInstance | None, token: uuid.UUID) -> bool:
     """Take the instance's only slot and set its pace. The UPDATE locks the instance until the commit."""
     if instance is None:
         return False
+    held = instance.held_at is not None
+    probe = {"probe_at": Now() + probe_pause(instance.probes), "probes": instance.probes + 1} if held else {}
     taken = (
-        _ready_instances()
-        .filter(pk=instance.pk)
-        .update(slot_token=token, slot_until=_lease_end(), next_send_at=Now() + _gap(instance.messages_per_minute))
+        ready_instances()
+        .filter(pk=instance.pk, held_at__isnull=not held)
+        .update(
+            slot_token=token,
+            slot_until=_lease_end(),
+            next_send_at=Now() + _gap(instance.messages_per_minute),
+            **probe,
+        )
     )
     return bool(taken)
 
@@ -157,29 +172,15 @@ def _gap(messages_per_minute: int) -> timedelta:
     return timedelta(seconds=60 / messages_per_minute * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
 
 
-def _write_text(row: NotificationLog) -> bool:
-    """Render and store the text at the first claim; False, with the row put back, if that is not possible."""
-    recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
-    if row.message and row.recipient == recipient:
-        return True
+def _put_into_words(row: NotificationLog) -> bool:
+    """Render the text at the first claim, so that every attempt says the same; False if that is not possible."""
     try:
         row.message = row.message or texts.render(row.event, row.snapshot)
     except Exception:  # whatever a template or an odd snapshot raises must not stop the messages behind it
         logger.exception("Notification %s (%s) cannot be put into words", row.pk, row.event)
-        row.status, row.lease_until, row.error_code = Status.PENDING, None, "cannot_render"
-        row.error_message = sentence(row.error_code)
-        row.next_attempt_at = Now() + CANNOT_RENDER_PAUSE
-        row.save(update_fields=["status", "lease_until", "error_code", "error_message", "next_attempt_at"])
         return False
-    row.recipient = recipient
-    row.save(update_fields=["message", "recipient"])
+    row.recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
     return True
-
-
-def _skip(row: NotificationLog, refusal: policy.Refusal) -> None:
-    row.status, row.lease_until = Status.SKIPPED, None
-    row.error_code, row.error_message = refusal.code, refusal.sentence
-    row.save(update_fields=["status", "lease_until", "error_code", "error_message"])
 
 
 def _lease_end() -> CombinedExpression:

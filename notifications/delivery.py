@@ -1,10 +1,4 @@
-"""From a wake-up to a settled row: claim, send, settle, wake the next.
-
-    pending ──claim──► sending ──► sent        201 with an id (or proof that it was relayed)
-       ▲                  ├──────► pending     not sent for certain: retry later; instance trouble
-       │                  ├──────► failed      permanent, or no time left
-       │                  └──────► unknown     anything else, or the lease ran out
-       └── skipped (no permission, at the claim) · failed/expired (the sweep)
+"""From a wake-up to a settled row: claim, send, settle, wake the next. `PROTOCOL.md` has the whole picture.
 
 Every UPDATE out of `sending` or `unknown` names the claim's token and the status it leaves, so that a worker that
 wakes from the dead cannot undo what happened meanwhile. No database connection is held during the call.
@@ -14,19 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Least, Now
+from django.conf import settings
+from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
 
+from integrations.connections import heal, hold
 from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
-from notifications import claims, retries, wakeups
+from notifications import claims, lookups, moves, retries, wakeups
 from notifications.claims import Claim
 from notifications.errors import sentence
 from orders.contacts import mask_phone
@@ -36,11 +32,14 @@ logger = logging.getLogger(__name__)
 Status = NotificationLog.Status
 State = EvolutionInstance.State
 
-# Seconds. Together with the call they stay well below the soft time limit.
+# Seconds between tries to settle while the database is away; the last one repeats.
 SETTLE_PAUSES = (0.2, 1.0, 3.0)
-LONGEST_COUNTDOWN = 30.0
-# A message that is about to expire gets its last try this long before.
-LAST_CHANCE = timedelta(seconds=60)
+# So many failures in a row, not explained by one number, hold the instance.
+STREAK = 3
+# These say nothing of the number: the request did not get as far.
+NOT_ABOUT_A_NUMBER = frozenset({"gateway_unreachable", "gateway_database_down", "meta_rate_limit", "bad_gateway"})
+# After so many probes in vain by one message another one tries, should it be the trouble itself.
+PROBES_BY_ONE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +51,32 @@ class Result:
     provider_message_id: str = ""
     http_status: int | None = None
     response_body: str = ""
-    duration: timedelta | None = None
+    duration: timedelta = timedelta()
+
+    @property
+    def shows_life(self) -> bool:
+        """Whether only a connected instance could have said this."""
+        return bool(self.provider_message_id) or self.code == "not_on_whatsapp"
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether this may be the instance's fault."""
+        return self.outcome in {Outcome.RETRYABLE, Outcome.INSTANCE_DOWN, Outcome.UNKNOWN}
 
 
 def deliver(notification_id: int, *, task_id: str = "") -> None:
-    """Send one message if it may be sent now, settle it, and wake the next; else do nothing, cheaply."""
+    """Send the message that is next at this one's instance, settle it, and wake the next; else do nothing, cheaply."""
     gateway = client()
     held = claims.claim(notification_id, task_id=task_id)
     if held is None:
         return
     if not held.over:
         _send(held, gateway)
-    wake_next(held.notification)
+    wakeups.wake_next(held.notification)
 
 
 def _send(held: Claim, gateway: EvolutionClient) -> None:
+    claimed_at = time.monotonic()
     attempt = claims.begin_attempt(held)
     if attempt is None:
         claims.release_slot(held)
@@ -77,19 +87,30 @@ def _send(held: Claim, gateway: EvolutionClient) -> None:
     # Before anything else can fail: what the gateway said is not to be had a second time.
     said = result.code or f"sent, {result.provider_message_id or 'a message without id'}"
     logger.info("Notification %s (%s to %s): %s", row.pk, row.event, mask_phone(row.recipient), said)
-    _settle_surely(held, attempt, result)
+    _settle_surely(held, attempt, result, until=claimed_at + settings.NOTIFICATIONS.soft_time_limit)
 
 
-def _settle_surely(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
-    """Settle, again if the database fails, since an answer in hand must not become an unknown outcome."""
-    for pause in SETTLE_PAUSES:
+def _settle_surely(held: Claim, attempt: DeliveryAttempt, result: Result, *, until: float) -> None:
+    """Settle, again while the database is away, since an answer in hand must not become an unknown outcome.
+
+    Given up when `until` (monotonic) is near: then the lease ends, and a look-up finds the message.
+    """
+    for number in range(1000):
         try:
             return settle(held, attempt, result)
+        except IntegrityError:
+            if not result.provider_message_id:
+                raise
+            logger.error("Notification %s: the gateway gave an id that another message has", held.notification.pk)
+            result = replace(result, provider_message_id="")
         except (OperationalError, InterfaceError) as error:
+            pause = SETTLE_PAUSES[min(number, len(SETTLE_PAUSES) - 1)]
+            if time.monotonic() + pause > until:
+                raise
             logger.warning("Notification %s could not be settled (%s): once more", held.notification.pk, error)
             connection.close()
             time.sleep(pause)
-    return settle(held, attempt, result)
+    raise AssertionError("unreachable: the pauses outlast any time limit")
 
 
 def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
@@ -99,33 +120,59 @@ def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
     `unknown` row, or one put back to `pending`, `sent`.
     """
     row = held.notification
-    own = NotificationLog.objects.filter(pk=row.pk, claim_token=held.token)
+    own = NotificationLog.objects.filter(pk=row.pk, status=Status.SENDING, claim_token=held.token)
     with transaction.atomic():
-        settled = _settle_row(own.filter(status=Status.SENDING), row, result)
+        settled = _move(own, held, attempt, result)
         if not settled and result.outcome is None:
             late = NotificationLog.objects.filter(pk=row.pk, status__in=(Status.UNKNOWN, Status.PENDING))
-            late.update(**_sent(result))
+            moves.to_sent(late, result.provider_message_id, sent_at=attempt.started_at)
         _complete(attempt, result)
-        claims.release_slot(held, **_instance_state(result))
+        claims.release_slot(held, **(_judge_instance(held, result) if settled else {}))
 
 
-def wake_next(row: NotificationLog) -> None:
-    """Wake the next message of the same order, and the oldest that waits for the instance's slot.
+def _move(own: moves.Rows, held: Claim, attempt: DeliveryAttempt, result: Result) -> int:
+    match result.outcome:
+        case None:
+            return moves.to_sent(own, result.provider_message_id)
+        case Outcome.PERMANENT:
+            return moves.to_failed(own, result.code)
+        case Outcome.UNKNOWN:
+            return moves.to_unknown(own, result.code, lookup_at=lookups.next_after(attempt.started_at, result.duration))
+        case Outcome.RETRYABLE if not held.probe:
+            delay = retries.delay_after(held.notification.attempts + 1)
+            return moves.retry(own, Now() + delay, code=result.code)
+        case _:
+            return moves.put_back(own, code=result.code, attempts=F("attempts") - 1, **_place_after_probe(held))
 
-    While the instance keeps its pace, that is one wake-up with a countdown; losing it is harmless, since the sweep
-    wakes the oldest of every instance that stands ready.
-    """
-    waiting = claims.due().order_by("next_attempt_at", "pk")
-    next_of_order = waiting.filter(order=row.order_id, order__isnull=False)
-    oldest = waiting.filter(instance=row.instance_id)
-    candidates = waiting.filter(Q(pk__in=next_of_order.values("pk")[:1]) | Q(pk__in=oldest.values("pk")[:1]))
-    for candidate in candidates.annotate(pace=F("instance__next_send_at") - Now()):
-        seconds = candidate.pace.total_seconds() if candidate.pace else 0
-        wakeups.publish([candidate], countdown=min(seconds, LONGEST_COUNTDOWN) if seconds > 0 else None)
+
+def _place_after_probe(held: Claim) -> dict[str, Any]:
+    """A message that could not go keeps its place, unless it has been the probe in vain too often."""
+    instance = held.notification.instance
+    in_vain = held.probe and instance is not None and (instance.probes + 1) % PROBES_BY_ONE == 0
+    return {"next_attempt_at": Now()} if in_vain else {}
+
+
+def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
+    """Hold or heal the instance by what this call has shown; returns what else is to be written to it."""
+    row, instance = held.notification, held.notification.instance
+    assert instance is not None  # noqa: S101 - the claim has its slot
+    if result.shows_life:
+        if held.probe:
+            heal(instance.pk)
+        return {"state": State.OPEN, "failures": 0, "failed_recipient": ""}
+    if not result.is_trouble:
+        return {}
+    same_number = instance.failed_recipient == row.recipient and result.code not in NOT_ABOUT_A_NUMBER
+    failures = instance.failures if same_number else instance.failures + 1
+    if result.outcome is Outcome.INSTANCE_DOWN or failures >= STREAK:
+        hold(instance.pk, result.code, sentence(result.code))
+    state = {"state": State.CLOSE} if result.outcome is Outcome.INSTANCE_DOWN else {}
+    return {"failures": min(failures, STREAK), "failed_recipient": row.recipient, **state}
 
 
 def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
     assert row.instance is not None  # noqa: S101 - the claim has its slot
+    started = time.monotonic()
     try:
         receipt = gateway.send_text(row.instance.name, row.recipient, row.message)
     except GatewayError as error:
@@ -137,10 +184,10 @@ def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
             duration=timedelta(seconds=error.duration),
         )
     except SoftTimeLimitExceeded:
-        return Result(Outcome.UNKNOWN, "interrupted")
+        return Result(Outcome.UNKNOWN, "interrupted", duration=timedelta(seconds=time.monotonic() - started))
     except Exception:  # a defect of ours, at a moment nobody can name: the message may have gone out
         logger.exception("Notification %s: the call failed in an unforeseen way", row.pk)
-        return Result(Outcome.UNKNOWN, "client_error")
+        return Result(Outcome.UNKNOWN, "client_error", duration=timedelta(seconds=time.monotonic() - started))
     return _accepted(receipt)
 
 
@@ -154,59 +201,13 @@ def _accepted(receipt: SendReceipt) -> Result:
     )
 
 
-def _settle_row(own: QuerySet[NotificationLog], row: NotificationLog, result: Result) -> int:
-    match result.outcome:
-        case None:
-            return own.update(**_sent(result))
-        case Outcome.PERMANENT:
-            return own.update(status=Status.FAILED, lease_until=None, **_error(result.code))
-        case Outcome.RETRYABLE:
-            return _retry(own, retries.delay_after(row.attempts + 1), result)
-        case Outcome.INSTANCE_DOWN:
-            return _retry(own, retries.INSTANCE_TROUBLE_PAUSE, result, attempts=F("attempts") - 1)
-        case _:
-            return own.update(status=Status.UNKNOWN, lease_until=None, **_error(result.code))
-
-
-def _retry(own: QuerySet[NotificationLog], delay: timedelta, result: Result, **changes: Any) -> int:
-    """Back to `pending` while there is time for another attempt before the message expires; else it has."""
-    in_time = own.filter(expires_at__gt=Now() + LAST_CHANCE + retries.SCHEDULE[0])
-    return in_time.update(
-        status=Status.PENDING,
-        lease_until=None,
-        next_attempt_at=Least(Now() + delay, F("expires_at") - LAST_CHANCE),
-        woken_at=None,
-        wakes=0,
-        **_error(result.code),
-        **changes,
-    ) or own.update(status=Status.FAILED, lease_until=None, **_error("expired"))
-
-
-def _sent(result: Result) -> dict[str, Any]:
-    return {
-        "status": Status.SENT,
-        "sent_at": Now(),
-        "lease_until": None,
-        "provider_message_id": result.provider_message_id,
-        "error_code": "",
-        "error_message": "",
-    }
-
-
-def _error(code: str) -> dict[str, str]:
-    return {"error_code": code, "error_message": sentence(code)}
-
-
 def _complete(attempt: DeliveryAttempt, result: Result) -> None:
-    attempt.outcome = result.outcome or "sent"
+    attempt.outcome = result.outcome or DeliveryAttempt.Result.SENT
     attempt.error_code = result.code
     attempt.http_status = result.http_status
     attempt.response_body = result.response_body
+    attempt.provider_message_id = result.provider_message_id
     attempt.duration = result.duration
-    attempt.save(update_fields=["outcome", "error_code", "http_status", "response_body", "duration"])
-
-
-def _instance_state(result: Result) -> dict[str, str]:
-    if result.outcome is None:
-        return {"state": State.OPEN}
-    return {"state": State.CLOSE} if result.outcome is Outcome.INSTANCE_DOWN else {}
+    attempt.save(
+        update_fields=["outcome", "error_code", "http_status", "response_body", "provider_message_id", "duration"]
+    )

@@ -10,9 +10,11 @@ _SENTENCES = {
     "opted_out": _("The customer does not want WhatsApp messages."),
     "cannot_render": _("This version of Flowlog has no words for this message. It waits for one that has."),
     "expired": _("It could not be sent in time, and by now the news is too old."),
+    "daily_cap": _("The instance has sent all that its limit for 24 hours allows. It goes as soon as that allows it."),
+    "did_not_arrive": _("The gateway does not have it: it was not sent. It is sent again."),
     "outcome_unknown": _("Nobody knows whether the customer got it. Ask before writing again."),
-    "lease_expired": _("The worker stopped while sending. The message may have gone out; it is not sent again."),
-    "interrupted": _("The gateway did not answer in time. The message may have gone out; it is not sent again."),
+    "lease_expired": _("The worker stopped while sending. The message may have gone out; the gateway is being asked."),
+    "interrupted": _("The gateway did not answer in time. The message may have gone out; the gateway is being asked."),
     # The message itself
     "not_on_whatsapp": _("This number is not on WhatsApp. Check it with the customer."),
     "invalid_number": _("The customer's number cannot be a WhatsApp number. Correct it."),
@@ -34,17 +36,24 @@ _SENTENCES = {
     "number_query_timeout": _("WhatsApp did not answer in time. The message will be retried."),
     "media_unreachable": _("The gateway could not fetch the attachment. The message will be retried."),
     "meta_rate_limit": _("Meta asks for a pause. The message will be retried."),
+    # A look-up
+    "incomplete_answer": _("The gateway showed only a part of its messages. It is asked again."),
+    "too_many_messages": _("The gateway has too many messages for this number to look through. It is asked again."),
     # Nobody knows whether it was sent
-    "client_error": _("Flowlog failed while sending. The message may have gone out; it is not sent again."),
-    "read_timeout": _("The gateway did not answer in time. The message may have gone out; it is not sent again."),
-    "connection_reset": _("The connection broke while sending. The message may have gone out; it is not sent again."),
-    "whatsapp_timeout": _("WhatsApp did not confirm in time. The message may have gone out; it is not sent again."),
+    "client_error": _("Flowlog failed while sending. The message may have gone out; the gateway is being asked."),
+    "read_timeout": _("The gateway did not answer in time. The message may have gone out; the gateway is being asked."),
+    "connection_reset": _(
+        "The connection broke while sending. The message may have gone out; the gateway is being asked."
+    ),
+    "whatsapp_timeout": _(
+        "WhatsApp did not confirm in time. The message may have gone out; the gateway is being asked."
+    ),
     "bad_gateway": _(
-        "The gateway's proxy answered with an error. The message may have gone out; it is not sent again."
+        "The gateway's proxy answered with an error. The message may have gone out; the gateway is being asked."
     ),
 }
 # Every code that is not listed is an answer that nobody has seen yet: its outcome is unknown.
-_OTHERWISE = _("The gateway answered in an unexpected way. The message may have gone out; it is not sent again.")
+_OTHERWISE = _("The gateway answered in an unexpected way. The message may have gone out; the gateway is being asked.")
 
 
 def sentence(code: str) -> str:

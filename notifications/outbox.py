@@ -31,14 +31,25 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
             order_event=change.event,
             instance=instances[change.order.store_id],
             dedupe_key=f"event:{change.event.pk}:{change.event.transition}",
-            recipient=settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or change.order.customer.phone,
+            recipient=recipient(change.order.customer.phone),
             snapshot=taken,
-            expires_at=Now() + timedelta(seconds=settings.NOTIFICATIONS.expires_after),
+            expires_at=Now() + lifetime(change.event.transition),
         )
         for change, taken in zip(changes, snapshot.build_all(changes), strict=True)
     )
     transaction.on_commit(partial(wakeups.publish, rows), robust=True)
     return rows
+
+
+def recipient(phone: str) -> str:
+    """Who gets a message for this number: everybody's goes to the test number where there is one."""
+    return settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or phone
+
+
+def lifetime(event: str) -> timedelta:
+    """How long a message of this kind is still news."""
+    by_kind = settings.NOTIFICATIONS_EXPIRES_AFTER_BY_KIND
+    return timedelta(seconds=by_kind.get(event, settings.NOTIFICATIONS.expires_after))
 
 
 def instance_of(store: Store) -> EvolutionInstance | None:

@@ -10,11 +10,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import DurationField, ExpressionWrapper, F, FloatField, Q, Value
-from django.db.models.functions import Least, Now, Power
+from django.db.models import (
+    CharField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    FloatField,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+)
+from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, Power, Trim
 
-from integrations.models import NotificationLog
-from notifications import claims, wakeups
+from integrations.connections import probe_pause
+from integrations.models import EvolutionInstance, NotificationLog
+from notifications import claims, lookups, moves, wakeups
 from notifications.errors import sentence
 
 logger = logging.getLogger(__name__)
@@ -25,21 +37,27 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many messages one pass found."""
+    """How many messages one pass ended, put off and woke, and how many instances it had probed."""
 
-    lease_expired: int
-    expired: int
-    outcome_unknown: int
-    woken: int
+    lease_expired: int = 0
+    expired: int = 0
+    outcome_unknown: int = 0
+    put_off: int = 0
+    woken: int = 0
+    looked_up: int = 0
+    probed: int = 0
 
 
 def sweep() -> Swept:
-    """One pass: end leases and messages whose time is over, wake what is claimable and was not woken lately."""
+    """One pass: end leases and messages whose time is over, wake what can go on and was not woken lately."""
     swept = Swept(
         lease_expired=_end_leases(),
-        expired=_expire(Status.PENDING, "expired"),
-        outcome_unknown=_expire(Status.UNKNOWN, "outcome_unknown"),
+        expired=_expire_pending(),
+        outcome_unknown=_expire_unknown(),
+        put_off=_put_off(),
         woken=_wake(),
+        looked_up=_wake_look_ups(),
+        probed=_probe(),
     )
     if any((swept.lease_expired, swept.expired, swept.outcome_unknown)):
         logger.warning("Sweep: %s", swept)
@@ -48,35 +66,98 @@ def sweep() -> Swept:
 
 def _end_leases() -> int:
     """A lease that has run out says nothing of whether the message left: `unknown`, never `pending`."""
-    return NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now()).update(
-        status=Status.UNKNOWN,
-        lease_until=None,
-        error_code="lease_expired",
-        error_message=sentence("lease_expired"),
-    )
+    over = NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now())
+    return moves.to_unknown(over, "lease_expired", lookup_at=Now())
 
 
-def _expire(status: str, code: str) -> int:
-    return NotificationLog.objects.filter(status=status, expires_at__lte=Now()).update(
-        status=Status.FAILED, error_code=code, error_message=sentence(code)
-    )
+def _expire_pending() -> int:
+    """What is too old; if its instance is held, the row says why that is."""
+    held = EvolutionInstance.objects.filter(pk=OuterRef("instance_id")).values("held_reason")
+    why = Concat(Value(sentence("expired") + " "), Coalesce(Subquery(held), Value("")), output_field=CharField())
+    too_old = NotificationLog.objects.filter(status=Status.PENDING, expires_at__lte=Now())
+    return moves.to_failed(too_old, "expired", error_message=Trim(why))
+
+
+def _expire_unknown() -> int:
+    too_old = NotificationLog.objects.filter(status=Status.UNKNOWN, expires_at__lte=Now())
+    return moves.to_failed(too_old, "outcome_unknown")
+
+
+def _put_off() -> int:
+    """Say on the row that the daily cap keeps it back, and let it live longer by as many days as that may take."""
+    waiting = claims.due().filter(instance=OuterRef("pk")).exclude(error_code="daily_cap")
+    instances = EvolutionInstance.objects.filter(claims.capped(), Exists(waiting)).only("daily_cap")
+    return sum(_put_off_at(instance) for instance in instances)
+
+
+def _put_off_at(instance: EvolutionInstance) -> int:
+    here = NotificationLog.objects.filter(instance=instance, status=Status.PENDING)
+    ahead = here.filter(error_code="daily_cap").count()
+    waiting = here.exclude(error_code="daily_cap").filter(next_attempt_at__lte=Now(), expires_at__gt=Now())
+    ids = list(waiting.order_by("next_attempt_at", "pk").values_list("pk", flat=True)[:BATCH])
+    by_days: dict[int, list[int]] = {}
+    for place, pk in enumerate(ids, start=ahead):
+        by_days.setdefault(place // instance.daily_cap + 1, []).append(pk)
+    for days, pks in by_days.items():
+        later = F("expires_at") + timedelta(days=days)
+        waiting.filter(pk__in=pks).update(expires_at=later, **moves.reason("daily_cap"))
+    return len(ids)
 
 
 def _wake() -> int:
-    """Wake the oldest claimable message of each instance; each delivery then wakes the next.
+    """Wake the message that is next at each instance that stands ready; each delivery then wakes the next.
 
     One is enough, since an instance sends one at a time, and it keeps Redis from filling while a worker is down.
     It is woken when it never was, or not since the instance stood ready; then again after 60 s, 120 s … at most
     10 min.
     """
-    times = settings.NOTIFICATIONS
-    doubled = Value(times.wake_repeat) * Power(Value(2.0), F("wakes"), output_field=FloatField())
-    seconds = Least(doubled, times.wake_repeat_max)
-    pause = ExpressionWrapper(seconds * Value(timedelta(seconds=1)), output_field=DurationField())
-    forgotten = Q(woken_at__isnull=True) | Q(woken_at__lt=F("instance__next_send_at")) | Q(woken_at__lte=Now() - pause)
-    oldest = claims.claimable().order_by("instance_id", "next_attempt_at", "pk").distinct("instance_id")
-    rows = list(NotificationLog.objects.filter(forgotten, pk__in=oldest.values("pk"))[:BATCH])
+    ready_since = Greatest(F("instance__next_send_at"), F("instance__probe_at"))
+    next_ones = claims.ready_instances().values_list(Subquery(claims.oldest_due(OuterRef("pk"))))
+    without_instance = claims.due().filter(instance__isnull=True).values("pk")
+    rows = list(
+        NotificationLog.objects.filter(
+            _forgotten() | Q(woken_at__lt=ready_since), Q(pk__in=next_ones) | Q(pk__in=without_instance)
+        )[:BATCH]
+    )
     if rows:
-        NotificationLog.objects.filter(pk__in=[row.pk for row in rows]).update(woken_at=Now(), wakes=F("wakes") + 1)
+        _stamp(rows)
         wakeups.publish(rows)
     return len(rows)
+
+
+def _wake_look_ups() -> int:
+    rows = list(lookups.due().filter(_forgotten() | Q(woken_at__lt=F("lookup_at")))[:BATCH])
+    if rows:
+        _stamp(rows)
+        wakeups.publish_look_ups(rows)
+    return len(rows)
+
+
+def _probe() -> int:
+    """Have held instances asked for their state where no message waits that could be the probe."""
+    waiting = claims.due().filter(instance=OuterRef("pk"))
+    instances = [
+        instance
+        for instance in claims.ready_instances().filter(~Exists(waiting), held_at__isnull=False)
+        if EvolutionInstance.objects.filter(pk=instance.pk, probe_at=instance.probe_at).update(
+            probe_at=Now() + probe_pause(instance.probes), probes=F("probes") + 1
+        )
+    ]
+    if instances:
+        wakeups.publish_probes([instance.pk for instance in instances])
+    return len(instances)
+
+
+def _forgotten() -> Q:
+    """Whether a row was never woken, or so long ago that its wake-up must be lost."""
+    times = settings.NOTIFICATIONS
+    doubled = Value(times.wake_repeat) * Power(Value(2.0), Least(F("wakes"), Value(20)), output_field=FloatField())
+    seconds = Least(doubled, times.wake_repeat_max)
+    pause = ExpressionWrapper(seconds * Value(timedelta(seconds=1)), output_field=DurationField())
+    return Q(woken_at__isnull=True) | Q(woken_at__lte=Now() - pause)
+
+
+def _stamp(rows: list[NotificationLog]) -> None:
+    NotificationLog.objects.filter(pk__in=[row.pk for row in rows]).update(
+        woken_at=Now(), wakes=Least(F("wakes") + 1, Value(100))
+    )

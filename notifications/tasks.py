@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from notifications import delivery
+from notifications import delivery, lookups, probes
 from notifications import sweep as sweeping
 
 
@@ -18,6 +18,18 @@ def send_whatsapp(self: Task, notification_id: int, snapshot: dict[str, Any]) ->
     so that the message of a task is known even before its row is looked up.
     """
     delivery.deliver(notification_id, task_id=self.request.id or "")
+
+
+@shared_task(ignore_result=True)
+def look_up(notification_id: int) -> None:
+    """Look for a message whose outcome is unknown, on queue `whatsapp`."""
+    lookups.look_up(notification_id)
+
+
+@shared_task(ignore_result=True)
+def probe(instance_id: int) -> None:
+    """Ask whether a held instance is connected again, on queue `whatsapp`."""
+    probes.probe(instance_id)
 
 
 @shared_task(ignore_result=True)

@@ -4,37 +4,88 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
+from django.db.models import F, Q
+from django.db.models.functions import Now
 from kombu.exceptions import LimitExceeded, OperationalError
 from kombu.pools import producers
 
 from flowlog.broker import PUBLISH_TRANSPORT_OPTIONS
 from flowlog.celery import app
 from integrations.models import NotificationLog
+from notifications import claims
 
 logger = logging.getLogger(__name__)
 
-SEND_TASK = "notifications.tasks.send_whatsapp"
+LONGEST_COUNTDOWN = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _WakeUp:
+    task: str
+    args: tuple[Any, ...]
+    argsrepr: str
 
 
 def publish(rows: Iterable[NotificationLog], *, countdown: float | None = None) -> int:
-    """Publish a wake-up for each row; returns how many went out.
+    """Publish a wake-up to send for each row; returns how many went out.
 
     Never raises for a broker that is down or hangs: it gives up at the first failure, within about two
     seconds, and leaves the rest to the sweep, which finds them unwoken.
     """
     rows = list(rows)
+    # What logs and monitors may show: the snapshot holds the customer's name and phone.
+    published = _publish(
+        [_WakeUp("notifications.tasks.send_whatsapp", (row.pk, row.snapshot), f"({row.pk}, …)") for row in rows],
+        countdown,
+    )
+    _forget_waking(rows[published:])
+    return published
+
+
+def publish_look_ups(rows: Iterable[NotificationLog]) -> int:
+    """The same, to look the messages up."""
+    rows = list(rows)
+    published = _publish([_WakeUp("notifications.tasks.look_up", (row.pk,), f"({row.pk},)") for row in rows])
+    _forget_waking(rows[published:])
+    return published
+
+
+def publish_probes(instance_ids: Iterable[int]) -> int:
+    """The same, to ask the gateway for the state of instances."""
+    return _publish([_WakeUp("notifications.tasks.probe", (pk,), f"({pk},)") for pk in instance_ids])
+
+
+def wake_next(row: NotificationLog) -> None:
+    """Wake the message that is next at the row's instance, and the next of its order where another one sends that.
+
+    While the instance keeps its pace, that is one wake-up with a countdown; losing it is harmless, since the sweep
+    wakes the oldest of every instance that stands ready. One that is held is left to the sweep.
+    """
+    candidates = claims.due().filter(
+        Q(pk__in=claims.oldest_due(row.instance_id))
+        | Q(order=row.order_id, order__isnull=False) & ~Q(instance=row.instance_id),
+        instance__held_at__isnull=True,
+    )
+    for candidate in candidates.annotate(pace=F("instance__next_send_at") - Now()):
+        seconds = candidate.pace.total_seconds() if candidate.pace else 0
+        publish([candidate], countdown=min(seconds, LONGEST_COUNTDOWN) if seconds > 0 else None)
+
+
+def _publish(wake_ups: list[_WakeUp], countdown: float | None = None) -> int:
+    """How many were published before the broker failed, if it did."""
     published = 0
     try:
         connection = app.connection_for_write(transport_options=PUBLISH_TRANSPORT_OPTIONS)
         with producers[connection].acquire(block=True, timeout=1) as producer:
-            for row in rows:
+            for wake_up in wake_ups:
                 app.send_task(
-                    SEND_TASK,
-                    args=(row.pk, row.snapshot),
-                    # What logs and monitors may show: the snapshot holds the customer's name and phone.
-                    argsrepr=f"({row.pk}, …)",
+                    wake_up.task,
+                    args=wake_up.args,
+                    argsrepr=wake_up.argsrepr,
                     producer=producer,
                     countdown=countdown,
                     expires=settings.NOTIFICATIONS.expires_after,
@@ -42,7 +93,11 @@ def publish(rows: Iterable[NotificationLog], *, countdown: float | None = None) 
                 )
                 published += 1
     except (OperationalError, LimitExceeded, OSError) as error:
-        unpublished = [row.pk for row in rows[published:]]
-        NotificationLog.objects.filter(pk__in=unpublished, status=NotificationLog.Status.PENDING).update(woken_at=None)
-        logger.warning("Broker unavailable (%s): %d messages wait for the sweep", error, len(unpublished))
+        logger.warning("Broker unavailable (%s): %d wake-ups wait for the sweep", error, len(wake_ups) - published)
     return published
+
+
+def _forget_waking(rows: list[NotificationLog]) -> None:
+    if rows:
+        waiting = (NotificationLog.Status.PENDING, NotificationLog.Status.UNKNOWN)
+        NotificationLog.objects.filter(pk__in=[row.pk for row in rows], status__in=waiting).update(woken_at=None)

@@ -89,7 +89,7 @@ class StoreForm(forms.ModelForm):
 
     class Meta:
         model = Store
-        fields = ("name", "phone", "pickup_address", "pickup_days", "pickup_until", "is_default")
+        fields = ("name", "phone", "pickup_address", "pickup_days", "pickup_until", "on_unknown_outcome", "is_default")
 
 
 class CustomerForm(ConstrainedForm):

@@ -43,6 +43,10 @@ def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstr
 class Store(models.Model):
     """A shop. Most installations have exactly one, the default."""
 
+    class OnUnknownOutcome(models.TextChoices):
+        RESEND = "resend", _("send it again")
+        ASK_STAFF = "ask_staff", _("ask the staff")
+
     name = models.CharField(_("name"), max_length=100)
     phone = models.CharField(_("contact phone"), max_length=16, blank=True, validators=[validate_phone])
     pickup_address = models.CharField(_("pickup address"), max_length=300, blank=True)
@@ -54,6 +58,17 @@ class Store(models.Model):
     )
     pickup_until = models.TimeField(
         _("time to pick up until"), default=time(18), help_text=_("When the counter closes on the last day.")
+    )
+    on_unknown_outcome = models.CharField(
+        _("message that may not have arrived"),
+        max_length=10,
+        choices=OnUnknownOutcome,
+        default=OnUnknownOutcome.RESEND,
+        db_default=OnUnknownOutcome.RESEND,
+        help_text=_(
+            "What to do when the gateway cannot say whether a message went out: send it again, at the risk of sending "
+            "it twice, or leave it to the staff."
+        ),
     )
     is_default = models.BooleanField(_("default store"), default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)

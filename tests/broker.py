@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -44,3 +47,20 @@ def broker_at(redis_url: str, settings: Any) -> Iterator[None]:
         for name, value in before[0].items():
             setattr(conf, name, value)
         settings.REDIS_URL = before[1]
+
+
+@contextmanager
+def hanging_server() -> Iterator[str]:
+    """The address of a broker that accepts connections and never says a word."""
+    connections: list[socket.socket] = []
+
+    def accept(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connections.append(listener.accept()[0])
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+    for one in connections:
+        one.close()

@@ -9,13 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
+import psutil
 from django.conf import settings
 from django.db import connection
+
+from tests.integrations.sandbox import SandboxProcess
 
 READY = " ready."
 PATIENCE = 40.0
@@ -41,10 +44,10 @@ def environment(**changed: str) -> dict[str, str]:
 class Process:
     """One running `celery …` command with its log."""
 
-    def __init__(self, arguments: list[str], log: IO[bytes], env: dict[str, str]) -> None:
+    def __init__(self, app: str, arguments: list[str], log: IO[bytes], env: dict[str, str]) -> None:
         self.log = Path(log.name)
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "flowlog", *arguments],
+            [sys.executable, "-m", "celery", "-A", app, *arguments],
             cwd=settings.BASE_DIR,
             env=env,
             stdout=log,
@@ -60,6 +63,20 @@ class Process:
         os.killpg(self.popen.pid, signal.SIGKILL)
         self.popen.wait()
 
+    @property
+    def is_dead(self) -> bool:
+        return self.popen.poll() is not None
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the main process and all its children have been stopped (SIGSTOP)."""
+        main = psutil.Process(self.popen.pid)
+        return {each.status() for each in (main, *main.children())} == {psutil.STATUS_STOPPED}
+
+    def thaw(self) -> None:
+        """Let the whole process group go on after SIGSTOP."""
+        os.killpg(self.popen.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """SIGTERM to the main process, as systemd does; kill what does not obey."""
         if self.popen.poll() is None:
@@ -71,10 +88,10 @@ class Process:
 
 
 @contextmanager
-def celery(*arguments: str, ready: str, **env: str) -> Iterator[Process]:
+def celery(*arguments: str, ready: str, app: str = "flowlog", **env: str) -> Iterator[Process]:
     """A celery command, once its log says `ready`; stopped at the end."""
     with tempfile.NamedTemporaryFile(suffix=".log") as log:
-        process = Process(list(arguments), log, environment(**env))
+        process = Process(app, list(arguments), log, environment(**env))
         try:
             wait_until(lambda: ready in process.output() or process.popen.poll() is not None, ready)
             assert process.popen.poll() is None, process.output()
@@ -83,14 +100,46 @@ def celery(*arguments: str, ready: str, **env: str) -> Iterator[Process]:
             process.stop()
 
 
-def worker(queue: str, **env: str) -> AbstractContextManager[Process]:
-    """A worker that consumes one queue, as production starts it."""
+def worker(
+    queue: str, *options: str, app: str = "flowlog", name: str = "", **env: str
+) -> AbstractContextManager[Process]:
+    """A worker that consumes one queue, as production starts it; `options` are more of the command's."""
     return celery(
-        "worker", "-Q", queue, "-c", "1", "-n", f"{queue}@test", "--without-gossip", "--without-mingle",
-        ready=READY, **env,
+        "worker", "-Q", queue, "-c", "1", "-n", f"{name or queue}@test", "--without-gossip", "--without-mingle",
+        *options, ready=READY, app=app, **env,
     )  # fmt: skip
 
 
 def beat(schedule: Path, **env: str) -> AbstractContextManager[Process]:
     """Beat with its schedule file in a folder of the test's."""
     return celery("beat", "-s", str(schedule), ready="beat: Starting", **env)
+
+
+class System:
+    """Starts the processes that a test needs, on the gateway and the broker of the settings."""
+
+    def __init__(self, stack: ExitStack, folder: Path, gateway: SandboxProcess, **env: str) -> None:
+        self._stack = stack
+        self._folder = folder
+        self.processes: list[Process] = []
+        self.env = {
+            "EVOLUTION_API_URL": gateway.base_url,
+            "EVOLUTION_API_KEY": gateway.api_key,
+            "REDIS_URL": settings.REDIS_URL,
+        } | env
+
+    def worker(self, queue: str, *options: str, **env: str) -> Process:
+        """A worker; `env` goes beyond the system's, and may name another `app` and the worker's `name`."""
+        return self._start(worker(queue, *options, **self.env | env))
+
+    def beat(self) -> Process:
+        return self._start(beat(self._folder / "schedule", **self.env))
+
+    def start_all(self) -> None:
+        self.worker("whatsapp")
+        self.worker("default")
+        self.beat()
+
+    def _start(self, process: AbstractContextManager[Process]) -> Process:
+        self.processes.append(self._stack.enter_context(process))
+        return self.processes[-1]

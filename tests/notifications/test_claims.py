@@ -49,7 +49,7 @@ def test_a_claim_is_a_sending_row_with_token_lease_text_and_the_instances_slot(i
     row = fresh(row)
     assert (row.status, row.claim_token, row.celery_task_id) == (Status.SENDING, held.token, "task-1")
     assert row.lease_until - timezone.now() > timedelta(seconds=80)  # type: ignore[operator]
-    assert row.message.startswith("Olá, Maria!")
+    assert held.notification.message.startswith("Olá, Maria!")
     assert row.attempts == 0
     instance.refresh_from_db()
     assert instance.slot_token == held.token
@@ -92,8 +92,9 @@ class TestOrderOfMessages:
         second = NotificationLog.objects.get(event="confirm")
         lease = {"lease_until": Now(), "claim_token": uuid.uuid4()} if status == Status.SENDING else {}
         change(first, status=status, **lease)
-        assert claims.claim(second.pk) is None
-        assert fresh(second).attempts == 0
+        held = claims.claim(second.pk)
+        assert (held.notification.pk if held else None) == (first.pk if status == Status.PENDING else None)
+        assert fresh(second).status == Status.PENDING
 
     @pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED, Status.CANCELLED])
     def test_one_that_ended_without_being_sent_lets_the_next_go(self, instance: EvolutionInstance, status: str) -> None:
@@ -107,6 +108,39 @@ class TestOrderOfMessages:
         first, second = pending(), pending()
         change(first, status=Status.UNKNOWN)
         assert claims.claim(second.pk)
+
+
+class TestOldestFirst:
+    """Whichever wake-up comes first."""
+
+    def test_a_wake_up_claims_what_is_next_at_the_instance(self, instance: EvolutionInstance) -> None:
+        rows = [pending() for _ in range(3)]
+        change(rows[2], next_attempt_at=Now() - timedelta(minutes=5))
+        claimed = []
+        for row in (rows[1], rows[1], rows[0]):
+            held = claims.claim(row.pk)
+            assert held
+            claims.release_slot(held)
+            claimed.append(held.notification.pk)
+        assert claimed == [rows[2].pk, rows[0].pk, rows[1].pk]
+
+    def test_it_passes_over_what_waits_for_an_earlier_message(self, instance: EvolutionInstance) -> None:
+        first = pending()
+        assert first.order
+        apply_transition(first.order, "confirm")
+        change(first, status=Status.UNKNOWN)
+        other = pending()
+        held = claims.claim(NotificationLog.objects.get(event="confirm").pk)
+        assert held
+        assert held.notification.pk == other.pk
+
+    def test_the_instances_of_others_are_not_looked_at(self, instance: EvolutionInstance) -> None:
+        older, own = pending(), pending()
+        change(own, instance=make_instance(name="other", is_default=False))
+        held = claims.claim(own.pk)
+        assert held
+        assert held.notification.pk == own.pk
+        assert fresh(older).status == Status.PENDING
 
 
 class TestSlotAndPace:
@@ -145,7 +179,7 @@ class TestSlotAndPace:
     @pytest.mark.parametrize(
         "gone_out", [{"status": Status.SENT, "sent_at": Now()}, {"status": Status.UNKNOWN, "first_attempt_at": Now()}]
     )
-    def test_the_daily_cap_lets_nothing_more_go_today(
+    def test_the_daily_cap_lets_nothing_more_go_within_24_hours(
         self, instance: EvolutionInstance, gone_out: dict[str, Any]
     ) -> None:
         EvolutionInstance.objects.update(daily_cap=1)
@@ -165,6 +199,41 @@ class TestSlotAndPace:
         other = EvolutionInstance.objects.create(name="other", store=instance.store, messages_per_minute=0)
         change(first, instance=other)
         assert claims.claim(first.pk)
+
+
+class TestHeld:
+    def hold(self, **values: Any) -> None:
+        values = {"held_at": Now(), "held_code": "connection_closed", "probe_at": Now() + timedelta(minutes=1)} | values
+        EvolutionInstance.objects.update(**values)
+
+    def test_nothing_goes_while_the_instance_is_held(self, instance: EvolutionInstance) -> None:
+        row = pending()
+        self.hold()
+        with CaptureQueriesContext(connection) as queries:
+            assert claims.claim(row.pk) is None
+        assert [query["sql"].split()[0] for query in queries if "SAVEPOINT" not in query["sql"]] == ["UPDATE"]
+        assert fresh(row).status == Status.PENDING
+
+    @pytest.mark.parametrize(("probes", "pause"), [(0, 30), (1, 60), (2, 120), (3, 240), (4, 300), (500, 300)])
+    def test_but_its_next_probe_and_then_it_waits_longer(
+        self, instance: EvolutionInstance, probes: int, pause: int
+    ) -> None:
+        first, second = pending(), pending()
+        self.hold(probe_at=Now(), probes=probes)
+        held = claims.claim(second.pk)
+        assert held
+        assert (held.probe, held.notification.pk) == (True, first.pk)
+        claims.release_slot(held)
+        instance.refresh_from_db()
+        assert instance.probe_at
+        assert round((instance.probe_at - timezone.now()).total_seconds()) == pause
+        assert instance.probes == probes + 1
+        assert claims.claim(second.pk) is None
+
+    def test_an_instance_that_is_not_held_has_no_probe(self, instance: EvolutionInstance) -> None:
+        held = claims.claim(pending().pk)
+        assert held
+        assert not held.probe
 
 
 class TestPermission:
@@ -196,7 +265,9 @@ class TestPermission:
     def test_an_override_gets_every_message(self, instance: EvolutionInstance, settings: Any) -> None:
         row = pending()
         settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = "+5511900000001"
-        claims.claim(row.pk)
+        held = claims.claim(row.pk)
+        assert held
+        claims.begin_attempt(held)
         assert fresh(row).recipient == "+5511900000001"
         assert pending().recipient == "+5511900000001"
 
@@ -209,6 +280,8 @@ class TestBeginAttempt:
         assert attempt
         row = fresh(held.notification)
         assert (row.attempts, attempt.outcome, attempt.claim_token) == (1, "", held.token)
+        assert attempt.kind == DeliveryAttempt.Kind.SEND
+        assert row.message.startswith("Olá, Maria!")
         assert row.first_attempt_at is not None
 
     @pytest.mark.parametrize("status", [Status.SENDING, Status.UNKNOWN])
@@ -255,6 +328,7 @@ class TestBeginAttempt:
         change(row, message="Como da primeira vez *X*")
         held = claims.claim(row.pk)
         assert held
+        assert claims.begin_attempt(held)
         assert held.notification.message == fresh(row).message == "Como da primeira vez *X*"
 
 
@@ -271,7 +345,7 @@ def test_many_claim_at_once_and_one_gets_it() -> None:
             for row in rows:
                 held = claims.claim(row.pk)
                 if held:
-                    got.append(row.pk)
+                    got.append(held.notification.pk)
                     claims.release_slot(held)
         finally:
             connection.close()

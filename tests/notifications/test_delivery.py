@@ -352,15 +352,29 @@ class TestWakingTheNext:
     def test_wakes_the_longest_waiting_of_the_instance(self, gateway: SandboxProcess, published: list[Any]) -> None:
         rows = [pending() for _ in range(3)]
         published.clear()
-        deliver(rows[1].pk)
-        assert published == [(rows[0].pk, None)]
+        deliver(rows[2].pk)
+        assert fresh(rows[0]).status == Status.SENT
+        assert published == [(rows[1].pk, None)]
+
+    def test_wakes_the_next_of_the_order_where_another_instance_sends_it(
+        self, gateway: SandboxProcess, published: list[Any]
+    ) -> None:
+        row = pending()
+        assert row.order
+        apply_transition(row.order, "confirm")
+        second = NotificationLog.objects.get(event="confirm")
+        other = EvolutionInstance.objects.create(name="other", store=row.order.store)
+        NotificationLog.objects.filter(pk=second.pk).update(instance=other)
+        published.clear()
+        deliver(row.pk)
+        assert published == [(second.pk, None)]
 
     def test_a_skipped_message_wakes_the_next_too(self, gateway: SandboxProcess, published: list[Any]) -> None:
-        first, second = pending(), pending(customer_phone="")
+        first, second = pending(customer_phone=""), pending()
         published.clear()
-        deliver(second.pk)
-        assert fresh(second).status == Status.SKIPPED
-        assert published == [(first.pk, None)]
+        deliver(first.pk)
+        assert fresh(first).status == Status.SKIPPED
+        assert published == [(second.pk, None)]
 
     def test_at_a_pace_the_next_is_woken_when_its_turn_comes(
         self, gateway: SandboxProcess, published: list[Any]

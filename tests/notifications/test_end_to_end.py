@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 import redis
-from django.conf import settings as django_settings
 from django.db import connection
 
 from flowlog.celery import app
@@ -21,11 +19,11 @@ from integrations.models import NotificationLog
 from notifications import wakeups
 from orders.models import Order
 from orders.services import TransitionNotAllowed, apply_transition
-from tests.broker import broker_at, purge, take_all
+from tests.broker import broker_at, hanging_server, purge, take_all
 from tests.embedded import RUN_HOME
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
-from tests.processes import Process, beat, wait_until, worker
+from tests.processes import System, wait_until
 from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,33 +37,12 @@ FAST = {
 }
 
 
-class System:
-    """Starts the processes that a test needs, on the broker and gateway of its own settings."""
-
-    def __init__(self, stack: ExitStack, folder: Path, gateway: SandboxProcess) -> None:
-        self._stack = stack
-        self._folder = folder
-        self.env = FAST | {"EVOLUTION_API_URL": gateway.base_url, "EVOLUTION_API_KEY": gateway.api_key}
-        self.env["REDIS_URL"] = django_settings.REDIS_URL
-
-    def worker(self, queue: str) -> Process:
-        return self._stack.enter_context(worker(queue, **self.env))
-
-    def beat(self) -> Process:
-        return self._stack.enter_context(beat(self._folder / "schedule", **self.env))
-
-    def start_all(self) -> None:
-        self.worker("whatsapp")
-        self.worker("default")
-        self.beat()
-
-
 @pytest.fixture
 def system(tmp_path: Path, gateway: SandboxProcess) -> Iterator[System]:
     with ExitStack() as stack:
         purge("default", "whatsapp")
         make_instance()
-        yield System(stack, tmp_path, gateway)
+        yield System(stack, tmp_path, gateway, **FAST)
 
 
 @pytest.fixture
@@ -78,23 +55,6 @@ def own_valkey(settings: Any) -> Iterator[Valkey]:
             yield valkey
     finally:
         valkey.stop()
-
-
-@pytest.fixture
-def hanging_server() -> Iterator[str]:
-    """The address of a broker that accepts connections and never says a word."""
-    connections: list[socket.socket] = []
-
-    def accept(listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connections.append(listener.accept()[0])
-
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        threading.Thread(target=accept, args=(listener,), daemon=True).start()
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
-    for one in connections:
-        one.close()
 
 
 def statuses(**filters: Any) -> list[str]:
@@ -260,13 +220,12 @@ class TestBrokerTrouble:
         client.close()
 
     @pytest.mark.parametrize("trouble", ["hanging", "down"])
-    def test_the_admin_answers_and_the_change_is_committed(
-        self, trouble: str, hanging_server: str, settings: Any
-    ) -> None:
+    def test_the_admin_answers_and_the_change_is_committed(self, trouble: str, settings: Any) -> None:
         make_instance()
         order = make_order()
         client = client_of(make_staff())
-        with broker_at(hanging_server if trouble == "hanging" else "redis://127.0.0.1:9/0", settings):
+        down = contextlib.nullcontext("redis://127.0.0.1:9/0")
+        with hanging_server() if trouble == "hanging" else down as url, broker_at(url, settings):
             answer = client.post(f"/admin/orders/order/{order.pk}/transition/confirm/", {"notify": "on"})
         assert (answer.status_code, answer["Location"]) == (302, f"/admin/orders/order/{order.pk}/change/")
         assert Order.objects.get().status == "confirmed"

@@ -1,0 +1,201 @@
+"""Finding out whether a message of unknown outcome was sent, by evidence, before anything is sent again.
+
+What proves that it was: the answer of the send itself, if it came after all, or the message among those that the
+gateway keeps. What proves that it was not: no request of its claim ever began; or the gateway, asked long enough
+after, does not have it though it does keep what it sends.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db import connection
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Greatest, Now
+
+from integrations.evolution.client import EvolutionClient, client
+from integrations.evolution.errors import GatewayError, Outcome
+from integrations.models import DeliveryAttempt, NotificationLog
+from notifications import moves, retries, wakeups
+from orders.models import Store
+
+logger = logging.getLogger(__name__)
+
+Status = NotificationLog.Status
+Finding = DeliveryAttempt.Result
+
+# How far the gateway's clock may be behind the database's, and ahead of it.
+CLOCK_SKEW = timedelta(seconds=10)
+AHEAD = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """One look-up of one message, as the row was when it began."""
+
+    notification: NotificationLog
+    began_at: datetime | None
+    """When the request of unknown outcome began; None if it never did."""
+    now: datetime
+
+    @property
+    def rows(self) -> moves.Rows:
+        """The row, as long as nobody else has settled it."""
+        row = self.notification
+        return NotificationLog.objects.filter(pk=row.pk, status=Status.UNKNOWN, claim_token=row.claim_token)
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the request must be over by now, so that not finding the message means something."""
+        return self.began_at is not None and (self.now - self.began_at).total_seconds() >= _last()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gateway said. `keeps_messages`: whether it has the latest message that it is known to have sent."""
+
+    finding: Finding
+    provider_message_id: str = ""
+    keeps_messages: bool = False
+    error: GatewayError | None = None
+    duration: timedelta = timedelta()
+
+
+def next_after(began_at: datetime, elapsed: timedelta) -> datetime:
+    """When a request that began then, and is that old, is looked up next; after the last time, again and again."""
+    seconds = elapsed.total_seconds()
+    later = (pause for pause in settings.NOTIFICATIONS.lookups if pause > seconds)
+    return began_at + timedelta(seconds=next(later, seconds + _last()))
+
+
+def due() -> moves.Rows:
+    """Messages that are to be looked up now."""
+    return NotificationLog.objects.filter(
+        Q(lookup_at__isnull=True) | Q(lookup_at__lte=Now()), status=Status.UNKNOWN, expires_at__gt=Now()
+    )
+
+
+def look_up(notification_id: int) -> None:
+    """Look for the message if it is time to, and settle it if that shows what became of it; else do nothing, cheaply.
+
+    A worker that dies over it loses nothing: the next look-up is on the row already.
+    """
+    gateway = client()
+    begun = _begin(notification_id)
+    if begun is None:
+        return
+    if begun.began_at is None:
+        # Its worker stopped between the claim and the request.
+        moved = moves.put_back(begun.rows)
+    elif known := _known_id(begun.notification):
+        moved = moves.to_sent(begun.rows, known, sent_at=begun.began_at)
+    else:
+        connection.close()  # back to the pool: a slow gateway must not hold a database connection
+        started = time.monotonic()
+        answer = replace(_ask(gateway, begun), duration=timedelta(seconds=time.monotonic() - started))
+        _record(begun, answer)
+        moved = _settle(begun, answer)
+    if moved:
+        wakeups.wake_next(begun.notification)
+
+
+def _begin(notification_id: int) -> LookUp | None:
+    """Put the next look-up on the row, so that only one process does this one; None if it is not due."""
+    requests = DeliveryAttempt.objects.filter(
+        notification=OuterRef("pk"), claim_token=OuterRef("claim_token"), kind=DeliveryAttempt.Kind.SEND
+    )
+    row = (
+        due()
+        .filter(pk=notification_id)
+        .select_related("instance__store", "order__store")
+        .annotate(began_at=Subquery(requests.order_by("-pk").values("started_at")[:1]), now=Now())
+        .first()
+    )
+    if row is None:
+        return None
+    begun = LookUp(row, row.began_at, row.now)
+    elapsed = row.now - row.began_at if row.began_at else timedelta()
+    scheduled = next_after(row.began_at or row.now, elapsed)
+    return begun if begun.rows.filter(lookup_at=row.lookup_at).update(lookup_at=scheduled) else None
+
+
+def _known_id(row: NotificationLog) -> str:
+    """The id of a message that an attempt of this row is known to have sent, its answer being late; or nothing."""
+    sends = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.SEND).exclude(provider_message_id="")
+    return sends.values_list("provider_message_id", flat=True).first() or ""
+
+
+def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
+    row = begun.notification
+    assert row.instance is not None  # noqa: S101 - it was sent through it
+    since = (row.first_attempt_at or begun.now) - CLOCK_SKEW
+    try:
+        found = gateway.find_messages(row.instance.name, row.recipient, since=since, until=begun.now + AHEAD)
+        ids = [each.provider_message_id for each in found if each.text == row.message]
+        if free := _not_held_by_others(row, ids):
+            return Answer(Finding.FOUND, free)
+        control = _latest_sent(row) if begun.is_last else ""
+        keeps = bool(control) and gateway.has_message(row.instance.name, control)
+    except GatewayError as error:
+        return Answer(Finding.NO_ANSWER, error=error)
+    except SoftTimeLimitExceeded:
+        return Answer(Finding.NO_ANSWER, error=GatewayError(Outcome.UNKNOWN, "interrupted"))
+    return Answer(Finding.NOT_FOUND, keeps_messages=keeps)
+
+
+def _not_held_by_others(row: NotificationLog, ids: list[str]) -> str:
+    rows = NotificationLog.objects.filter(instance=row.instance_id, provider_message_id__in=ids)
+    held = set(rows.values_list("provider_message_id", flat=True))
+    return next((each for each in reversed(ids) if each not in held), "")
+
+
+def _latest_sent(row: NotificationLog) -> str:
+    """The id of the latest message of the instance that was sent; empty if there is none, or it has no id."""
+    sent = NotificationLog.objects.filter(instance=row.instance_id, status=Status.SENT).order_by("-sent_at", "-pk")
+    return sent.values_list("provider_message_id", flat=True).first() or ""
+
+
+def _settle(begun: LookUp, answer: Answer) -> int:
+    """Move the row if the answer decides; returns whether it did."""
+    row = begun.notification
+    assert begun.began_at is not None  # noqa: S101 - else there was nothing to ask
+    logger.info("Notification %s (%s) looked up: %s", row.pk, row.event, answer.finding)
+    if answer.finding == Finding.FOUND:
+        return moves.to_sent(begun.rows, answer.provider_message_id, sent_at=begun.began_at)
+    if answer.finding != Finding.NOT_FOUND or not begun.is_last:
+        return 0
+    if not answer.keeps_messages and _store(row).on_unknown_outcome == Store.OnUnknownOutcome.ASK_STAFF:
+        return moves.to_failed(begun.rows, "outcome_unknown")
+    due_at = Greatest(begun.began_at + retries.delay_after(row.attempts), Now())
+    return moves.retry(begun.rows, due_at, code="did_not_arrive")
+
+
+def _store(row: NotificationLog) -> Store:
+    assert row.instance is not None  # noqa: S101 - it was sent through it
+    return row.order.store if row.order else row.instance.store
+
+
+def _record(begun: LookUp, answer: Answer) -> None:
+    error, token = answer.error, begun.notification.claim_token
+    assert token is not None  # noqa: S101 - an attempt of the claim was found
+    DeliveryAttempt.objects.create(
+        notification=begun.notification,
+        claim_token=token,
+        kind=DeliveryAttempt.Kind.LOOK_UP,
+        started_at=begun.now,
+        duration=answer.duration,
+        outcome=answer.finding,
+        error_code=error.code if error else "",
+        http_status=error.http_status if error else 200,
+        response_body=error.response_body if error else "",
+        provider_message_id=answer.provider_message_id,
+    )
+
+
+def _last() -> float:
+    return float(settings.NOTIFICATIONS.lookup_last)
