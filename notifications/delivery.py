@@ -164,7 +164,7 @@ def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
         return {}
     same_number = instance.failed_recipient == row.recipient and result.code not in NOT_ABOUT_A_NUMBER
     failures = instance.failures if same_number else instance.failures + 1
-    if result.outcome is Outcome.INSTANCE_DOWN or failures >= STREAK:
+    if held.probe or result.outcome is Outcome.INSTANCE_DOWN or failures >= STREAK:
         hold(instance.pk, result.code, sentence(result.code))
     state = {"state": State.CLOSE} if result.outcome is Outcome.INSTANCE_DOWN else {}
     return {"failures": min(failures, STREAK), "failed_recipient": row.recipient, **state}

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import EvolutionInstance, NotificationLog
+from notifications import claims
+from notifications.errors import sentence
 from notifications.sweep import Swept, sweep
 from orders.services import apply_transition
 from tests.broker import purge, take_all
@@ -143,3 +146,71 @@ def test_a_pass_costs_the_same_statements_for_any_number() -> None:
             assert sweep().woken == 1
         counts.append(len(queries))
     assert counts[0] == counts[1] == 8
+
+
+class TestLookUps:
+    def test_are_woken_when_they_are_due(self) -> None:
+        early = row(status=Status.UNKNOWN, lookup_at=Now() + timedelta(seconds=5))
+        late = row(status=Status.UNKNOWN, lookup_at=Now() + timedelta(seconds=5), woken_at=Now())
+        purge("whatsapp")
+        assert sweep() == Swept()
+        NotificationLog.objects.filter(pk=late.pk).update(lookup_at=F("woken_at") + timedelta(microseconds=1))
+        assert sweep() == Swept(looked_up=1)
+        [message] = take_all("whatsapp")
+        assert (message.headers["task"], message.decode()[0]) == ("notifications.tasks.look_up", [late.pk])
+        assert sweep() == Swept()
+        assert NotificationLog.objects.get(pk=early.pk).wakes == 0
+
+    def test_a_lost_wake_up_is_repeated_after_a_pause(self) -> None:
+        now = timezone.now()
+        lost = row(status=Status.UNKNOWN, lookup_at=now - timedelta(hours=1), woken_at=now - timedelta(seconds=58))
+        assert sweep().looked_up == 0
+        NotificationLog.objects.update(woken_at=Now() - timedelta(seconds=60))
+        assert sweep().looked_up == 1
+        assert NotificationLog.objects.get(pk=lost.pk).wakes == 1
+
+    def test_an_unknown_row_of_an_older_release_is_looked_up_too(self) -> None:
+        row(status=Status.UNKNOWN, lookup_at=None, woken_at=Now() - timedelta(seconds=60))
+        assert sweep().looked_up == 1
+
+
+class TestDailyCap:
+    def test_what_it_keeps_back_says_so_and_lives_as_many_days_longer(self, instance: EvolutionInstance) -> None:
+        row(status=Status.SENT, sent_at=Now())
+        EvolutionInstance.objects.update(daily_cap=1)
+        rows = [row() for _ in range(3)]
+        assert sweep() == Swept(put_off=3)
+        for days, before in enumerate(rows, start=1):
+            after = NotificationLog.objects.get(pk=before.pk)
+            assert (after.status, after.error_code) == (Status.PENDING, "daily_cap")
+            assert after.error_message == sentence("daily_cap")
+            assert after.expires_at - before.expires_at == timedelta(days=days)
+            assert after.next_attempt_at == before.next_attempt_at
+        assert sweep() == Swept()
+
+    def test_what_comes_later_is_put_off_behind_it(self, instance: EvolutionInstance) -> None:
+        row(status=Status.SENT, sent_at=Now())
+        EvolutionInstance.objects.update(daily_cap=1)
+        row()
+        sweep()
+        later = row()
+        assert sweep() == Swept(put_off=1)
+        assert NotificationLog.objects.get(pk=later.pk).expires_at - later.expires_at == timedelta(days=2)
+
+    def test_below_it_nothing_is_put_off(self, instance: EvolutionInstance) -> None:
+        row(status=Status.SENT, sent_at=Now())
+        EvolutionInstance.objects.update(daily_cap=2)
+        waiting = row(woken_at=Now())
+        assert sweep().put_off == 0
+        assert NotificationLog.objects.get(pk=waiting.pk).error_code == ""
+
+    def test_a_higher_cap_lets_them_go_at_once(self, instance: EvolutionInstance) -> None:
+        row(status=Status.SENT, sent_at=Now())
+        EvolutionInstance.objects.update(daily_cap=1)
+        waiting = row()
+        sweep()
+        assert claims.claim(waiting.pk) is None
+        EvolutionInstance.objects.update(daily_cap=2)
+        held = claims.claim(waiting.pk)
+        assert held
+        assert held.notification.pk == waiting.pk

@@ -179,6 +179,7 @@ def test_store_is_edited_by_the_management_only(client: Client) -> None:
         "phone": "(11) 3333-4444",
         "pickup_days": "5",
         "pickup_until": "18:30",
+        "on_unknown_outcome": "ask_staff",
         "is_default": "on",
     }
     assert client.post(address, values).status_code == 403

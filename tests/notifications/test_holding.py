@@ -1,0 +1,301 @@
+"""An instance that cannot send is held by evidence, probed, and healed by evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from integrations import connections
+from integrations.evolution.sandbox.faults import Fault
+from integrations.models import EvolutionInstance, NotificationLog
+from integrations.signals import instance_connection_changed
+from notifications.delivery import deliver
+from notifications.errors import sentence
+from notifications.probes import probe
+from notifications.sweep import Swept, sweep
+from tests.broker import purge, take_all
+from tests.factories import PHONE, make_instance, make_order
+from tests.integrations.sandbox import SandboxProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Status = NotificationLog.Status
+OTHER_PHONE = "+5511987650000"
+
+
+@pytest.fixture(autouse=True)
+def instance() -> EvolutionInstance:
+    purge("whatsapp")
+    return make_instance()
+
+
+@pytest.fixture
+def told() -> Iterator[list[tuple[str, bool]]]:
+    """What `instance_connection_changed` says."""
+    heard: list[tuple[str, bool]] = []
+
+    def hear(instance: EvolutionInstance, held: bool, **_kwargs: Any) -> None:
+        heard.append((instance.name, held))
+
+    instance_connection_changed.connect(hear)
+    yield heard
+    instance_connection_changed.disconnect(hear)
+
+
+def row_of(phone: str = PHONE) -> NotificationLog:
+    return NotificationLog.objects.get(order=make_order(notify=True, customer_phone=phone))
+
+
+def now() -> EvolutionInstance:
+    return EvolutionInstance.objects.get()
+
+
+def fresh(row: NotificationLog) -> NotificationLog:
+    return NotificationLog.objects.get(pk=row.pk)
+
+
+def due() -> None:
+    """Let retries and the next probe come at once."""
+    NotificationLog.objects.filter(status=Status.PENDING, next_attempt_at__gt=Now()).update(next_attempt_at=Now())
+    EvolutionInstance.objects.filter(held_at__isnull=False).update(probe_at=Now())
+
+
+class TestHeldBy:
+    def test_the_instances_own_trouble_at_once(self, gateway: SandboxProcess, told: list[tuple[str, bool]]) -> None:
+        row, other = row_of(), row_of(OTHER_PHONE)
+        gateway.disconnect("flowlog")
+        deliver(row.pk)
+        assert told == [("flowlog", True)]
+        held = now()
+        assert (held.held_code, held.held_reason) == ("connection_closed", sentence("connection_closed"))
+        assert (held.state, held.probes, held.slot_token) == ("close", 0, None)
+        assert held.held_at
+        assert held.probe_at
+        assert held.probe_at - held.held_at == timedelta(seconds=15)
+        tried = fresh(row)
+        assert (tried.status, tried.attempts, tried.next_attempt_at) == (Status.PENDING, 0, row.next_attempt_at)
+        deliver(other.pk)
+        assert fresh(other).delivery_attempts.count() == 0
+        assert told == [("flowlog", True)]
+
+    @pytest.mark.parametrize("fault", [Fault.RESET, Fault.SERVER_ERROR, Fault.FAILS_THEN_WORKS, Fault.META_RATE_LIMIT])
+    def test_three_failures_in_a_row_with_different_numbers(
+        self, gateway: SandboxProcess, fault: Fault, told: list[tuple[str, bool]]
+    ) -> None:
+        gateway.fault(fault, times=3)
+        for number, expected in (("+5511900000001", []), ("+5511900000002", []), (OTHER_PHONE, [("flowlog", True)])):
+            deliver(row_of(number).pk)
+            assert told == expected
+        assert now().held_code
+        assert gateway.messages() == []
+
+    def test_not_by_one_number_that_fails_again_and_again(self, gateway: SandboxProcess) -> None:
+        gateway.fault(Fault.FAILS_THEN_WORKS, times=5)
+        row = row_of()
+        for attempts in range(1, 6):
+            deliver(row.pk)
+            assert fresh(row).attempts == attempts
+            due()
+        assert (now().held_at, now().failures) == (None, 1)
+
+    def test_but_by_one_if_the_gateway_could_not_even_be_reached(self) -> None:
+        row = row_of()
+        for _ in range(3):
+            assert now().held_at is None
+            deliver(row.pk)
+            due()
+        assert (now().held_code, fresh(row).attempts) == ("gateway_unreachable", 3)
+
+    @pytest.mark.parametrize("fault", [Fault.NOT_ON_WHATSAPP, Fault.META_RECIPIENT])
+    def test_never_by_what_is_about_a_number(self, gateway: SandboxProcess, fault: Fault) -> None:
+        gateway.fault(fault, times=5)
+        for number in range(5):
+            deliver(row_of(f"+551190000000{number}").pk)
+        assert (now().held_at, now().failures) == (None, 0)
+
+    @pytest.mark.parametrize(("proof", "status"), [(None, Status.SENT), (Fault.NOT_ON_WHATSAPP, Status.FAILED)])
+    def test_a_sign_of_life_ends_the_streak(self, gateway: SandboxProcess, proof: Fault | None, status: str) -> None:
+        gateway.fault(Fault.RESET, times=2)
+        deliver(row_of("+5511900000001").pk)
+        deliver(row_of("+5511900000002").pk)
+        assert now().failures == 2
+        gateway.fault(proof)
+        row = row_of("+5511900000003")
+        deliver(row.pk)
+        assert (fresh(row).status, now().failures, now().failed_recipient) == (status, 0, "")
+
+
+class TestProbing:
+    def test_the_oldest_waiting_message_is_the_probe_and_spends_no_attempt(self, gateway: SandboxProcess) -> None:
+        rows = [row_of(), row_of(OTHER_PHONE)]
+        gateway.disconnect("flowlog")
+        deliver(rows[0].pk)
+        for probes in (1, 2):
+            deliver(rows[1].pk)
+            assert now().probes == probes - 1
+            due()
+            deliver(rows[1].pk)
+            assert (now().probes, fresh(rows[0]).attempts, fresh(rows[1]).attempts) == (probes, 0, 0)
+        assert (fresh(rows[0]).delivery_attempts.count(), fresh(rows[1]).delivery_attempts.count()) == (3, 0)
+
+    def test_trouble_that_would_be_retried_spends_no_attempt_either(self, gateway: SandboxProcess) -> None:
+        row = row_of()
+        connections.hold(now().pk, "gateway_unreachable", "x")
+        due()
+        gateway.fault(Fault.DATABASE_DOWN)
+        deliver(row.pk)
+        tried = fresh(row)
+        assert (tried.status, tried.attempts, tried.next_attempt_at) == (Status.PENDING, 0, row.next_attempt_at)
+        assert (now().held_code, now().held_reason) == ("gateway_database_down", sentence("gateway_database_down"))
+
+    def test_after_three_in_vain_another_message_tries(self, gateway: SandboxProcess) -> None:
+        """Should the first be the trouble itself, it does not hold the instance for a day."""
+        rows = [row_of(), row_of(OTHER_PHONE)]
+        gateway.fault(Fault.CONNECTION_CLOSED_500, times=4)
+        for _ in range(6):
+            deliver(rows[0].pk)
+            due()
+        assert [fresh(row).status for row in rows] == [Status.SENT, Status.SENT]
+        assert gateway.texts() == [fresh(rows[1]).message, fresh(rows[0]).message]
+
+    def test_a_sent_message_heals_and_the_rest_goes_oldest_first(
+        self, gateway: SandboxProcess, told: list[tuple[str, bool]]
+    ) -> None:
+        rows = [row_of() for _ in range(3)]
+        gateway.disconnect("flowlog")
+        for _ in range(3):
+            deliver(rows[0].pk)
+            due()
+        gateway.disconnect("flowlog", disconnected=False)
+        told.clear()
+        due()
+        deliver(rows[2].pk)
+        assert told == [("flowlog", False)]
+        healed = now()
+        assert (healed.held_at, healed.probe_at, healed.held_code, healed.held_reason, healed.probes) == (
+            None, None, "", "", 0,
+        )  # fmt: skip
+        assert (healed.state, healed.failures) == ("open", 0)
+        deliver(rows[2].pk)
+        deliver(rows[2].pk)
+        assert gateway.texts() == [fresh(row).message for row in rows]
+        assert [fresh(row).attempts for row in rows] == [1, 1, 1]
+
+    def test_a_number_that_is_not_on_whatsapp_heals_too(self, gateway: SandboxProcess) -> None:
+        row = row_of()
+        connections.hold(now().pk, "connection_closed", "x")
+        due()
+        gateway.fault(Fault.NOT_ON_WHATSAPP)
+        deliver(row.pk)
+        assert (fresh(row).status, now().held_at) == (Status.FAILED, None)
+
+    @pytest.mark.parametrize("fault", [Fault.NOT_STORED, Fault.RESET_AFTER_SEND, Fault.META_RECIPIENT])
+    def test_nothing_less_heals(self, gateway: SandboxProcess, fault: Fault) -> None:
+        row = row_of()
+        connections.hold(now().pk, "connection_closed", "x")
+        due()
+        gateway.fault(fault)
+        deliver(row.pk)
+        assert now().held_at is not None
+
+    def test_retries_do_not_wait_any_longer_once_it_is_healed(self, gateway: SandboxProcess) -> None:
+        row = row_of()
+        NotificationLog.objects.update(
+            next_attempt_at=Now() + timedelta(hours=4), error_code="gateway_unreachable", attempts=7
+        )
+        connections.hold(now().pk, "gateway_unreachable", "x")
+        assert connections.heal(now().pk)
+        assert fresh(row).next_attempt_at == fresh(row).created_at
+
+    def test_the_pace_holds_while_it_drains(self, gateway: SandboxProcess) -> None:
+        EvolutionInstance.objects.update(messages_per_minute=1)
+        row, other = row_of(), row_of(OTHER_PHONE)
+        connections.hold(now().pk, "connection_closed", "x")
+        due()
+        deliver(row.pk)
+        assert (fresh(row).status, now().held_at) == (Status.SENT, None)
+        deliver(other.pk)
+        assert fresh(other).status == Status.PENDING
+        assert now().next_send_at - timezone.now() > timedelta(seconds=40)
+
+
+class TestProbingWithoutMessages:
+    def hold(self) -> EvolutionInstance:
+        connections.hold(now().pk, "connection_closed", "x")
+        due()
+        return now()
+
+    def test_the_sweep_has_the_gateway_asked_once_and_then_later(self) -> None:
+        instance = self.hold()
+        assert sweep() == Swept(probed=1)
+        [message] = take_all("whatsapp")
+        assert (message.headers["task"], message.decode()[0]) == ("notifications.tasks.probe", [instance.pk])
+        assert sweep() == Swept()
+        pause = now().probe_at - timezone.now()  # type: ignore[operator]
+        assert timedelta(seconds=28) < pause < timedelta(seconds=30)
+
+    def test_where_a_message_waits_it_is_woken_instead(self) -> None:
+        row = row_of()
+        purge("whatsapp")
+        self.hold()
+        assert sweep() == Swept(woken=1)
+        assert [message.decode()[0][0] for message in take_all("whatsapp")] == [row.pk]
+
+    def test_open_heals(self, gateway: SandboxProcess, told: list[tuple[str, bool]]) -> None:
+        instance = self.hold()
+        told.clear()
+        probe(instance.pk)
+        assert (now().held_at, now().state, told) == (None, "open", [("flowlog", False)])
+
+    def test_anything_else_does_not(self, gateway: SandboxProcess) -> None:
+        instance = self.hold()
+        gateway.disconnect("flowlog")
+        probe(instance.pk)
+        assert (now().state, now().held_at) == ("close", instance.held_at)
+        EvolutionInstance.objects.update(name="unknown-to-the-gateway")
+        probe(instance.pk)
+        assert now().held_at == instance.held_at
+
+    def test_an_instance_that_is_not_held_is_not_asked(self, gateway: SandboxProcess) -> None:
+        probe(now().pk)
+        assert now().state == "unknown"
+
+
+class TestSignal:
+    def test_says_nothing_twice(self, told: list[tuple[str, bool]]) -> None:
+        pk = now().pk
+        assert [connections.hold(pk, "unauthorized", "x"), connections.hold(pk, "connection_closed", "y")] == [
+            True, False,
+        ]  # fmt: skip
+        assert (now().held_code, now().held_reason) == ("connection_closed", "y")
+        assert [connections.heal(pk), connections.heal(pk)] == [True, False]
+        assert told == [("flowlog", True), ("flowlog", False)]
+
+    def test_a_receiver_that_fails_changes_nothing(self) -> None:
+        def fail(**_kwargs: Any) -> None:
+            raise ZeroDivisionError
+
+        instance_connection_changed.connect(fail)
+        try:
+            connections.hold(now().pk, "unauthorized", "x")
+        finally:
+            instance_connection_changed.disconnect(fail)
+        assert now().held_code == "unauthorized"
+
+
+def test_what_expires_while_held_says_so() -> None:
+    row, free = row_of(), row_of()
+    other = make_instance(name="other", is_default=False)
+    NotificationLog.objects.filter(pk=free.pk).update(instance=other)
+    connections.hold(EvolutionInstance.objects.get(name="flowlog").pk, "unauthorized", sentence("unauthorized"))
+    NotificationLog.objects.update(expires_at=F("created_at"))
+    assert sweep().expired == 2
+    assert (fresh(row).status, fresh(row).error_code) == (Status.FAILED, "expired")
+    assert fresh(row).error_message == f"{sentence('expired')} {sentence('unauthorized')}"
+    assert fresh(free).error_message == sentence("expired")

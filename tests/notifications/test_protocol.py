@@ -1,0 +1,158 @@
+"""PROTOCOL.md is true: everything that can happen is tried on a row in every status, and only its moves happen."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+import notifications
+from integrations.evolution.client import client
+from integrations.evolution.errors import Outcome
+from integrations.models import DeliveryAttempt, NotificationLog
+from notifications import claims, delivery, lookups, staff
+from notifications.claims import Claim
+from notifications.delivery import Result
+from notifications.sweep import sweep
+from orders.models import Store
+from tests.factories import PHONE, make_instance, make_order
+from tests.integrations.sandbox import SandboxProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Status = NotificationLog.Status
+PAGE = Path(notifications.__file__).with_name("PROTOCOL.md")
+MOVE = re.compile(r"^\| `(\w+)` \| `(\w+)` \| ([^|]+) \|", re.MULTILINE)
+
+type Move = tuple[str, str, str]
+type Operation = Callable[[NotificationLog], object]
+
+
+def documented() -> set[Move]:
+    return {(source, target, by.strip()) for source, target, by in MOVE.findall(PAGE.read_text(encoding="utf-8"))}
+
+
+def change(row: NotificationLog, **values: Any) -> None:
+    NotificationLog.objects.filter(pk=row.pk).update(**values)
+
+
+def row_in(status: str) -> NotificationLog:
+    """A message that was once claimed, in that status."""
+    make_instance()
+    row = NotificationLog.objects.get(order=make_order(notify=True))
+    values: dict[str, Any] = {
+        "status": status,
+        "claim_token": uuid.uuid4(),
+        "message": "Olá",
+        "error_code": "x",
+        "attempts": 1,
+    }
+    values["first_attempt_at"] = Now() - timedelta(minutes=3)
+    if status == Status.SENDING:
+        values["lease_until"] = Now() + timedelta(minutes=1)
+    if status == Status.SENT:
+        values["sent_at"] = Now()
+    if status == Status.UNKNOWN:
+        values["lookup_at"] = Now()
+    change(row, **values)
+    row.refresh_from_db()
+    return row
+
+
+def request_of(row: NotificationLog) -> DeliveryAttempt:
+    """The attempt of its claim, three minutes old."""
+    assert row.claim_token
+    return DeliveryAttempt.objects.create(
+        notification=row, claim_token=row.claim_token, started_at=Now() - timedelta(minutes=3)
+    )
+
+
+def settle(result: Result) -> Operation:
+    def operation(row: NotificationLog) -> None:
+        assert row.claim_token
+        attempt = request_of(row)
+        attempt.refresh_from_db()
+        delivery.settle(Claim(row, row.claim_token), attempt, result)
+
+    return operation
+
+
+def after(prepare: Callable[[NotificationLog], Any], operation: Operation) -> Operation:
+    def both(row: NotificationLog) -> None:
+        prepare(row)
+        operation(row)
+
+    return both
+
+
+def begin(row: NotificationLog) -> None:
+    assert row.claim_token
+    assert claims.begin_attempt(Claim(row, row.claim_token)) is None or row.status == Status.SENDING
+
+
+def end_lease(row: NotificationLog) -> None:
+    if row.status == Status.SENDING:
+        change(row, lease_until=Now())
+
+
+def look_up(row: NotificationLog) -> None:
+    lookups.look_up(row.pk)
+
+
+NOT_SENT = Result(Outcome.RETRYABLE, "gateway_unreachable")
+OPERATIONS: dict[str, Operation] = {
+    "claim": lambda row: claims.claim(row.pk),
+    "claim, no permission": after(lambda row: change(row, recipient=""), lambda row: claims.claim(row.pk)),
+    "settle, sent": settle(Result(None, provider_message_id="3EB0")),
+    "settle, permanent": settle(Result(Outcome.PERMANENT, "not_on_whatsapp")),
+    "settle, not sent": settle(NOT_SENT),
+    "settle, not sent, too late": after(
+        lambda row: change(row, expires_at=Now() + timedelta(seconds=5)), settle(NOT_SENT)
+    ),
+    "settle, instance trouble": settle(Result(Outcome.INSTANCE_DOWN, "connection_closed")),
+    "settle, unknown": settle(Result(Outcome.UNKNOWN, "read_timeout")),
+    "begin, too late": after(end_lease, begin),
+    "sweep": lambda _row: sweep(),
+    "sweep, lease ended": after(end_lease, lambda _row: sweep()),
+    "sweep, expired": after(lambda row: change(row, expires_at=Now()), lambda _row: sweep()),
+    "look-up, found": after(lambda row: (request_of(row), client().send_text("flowlog", PHONE, row.message)), look_up),
+    "look-up, never begun": look_up,
+    "look-up, not found": after(request_of, look_up),
+    "look-up, not found, ask staff": after(
+        lambda row: (request_of(row), Store.objects.update(on_unknown_outcome="ask_staff")), look_up
+    ),
+    "cancel": lambda row: staff.cancel([row]),
+}
+
+
+@pytest.mark.parametrize("status", Status.values)
+@pytest.mark.parametrize("by", OPERATIONS)
+def test_only_the_documented_moves_happen(gateway: SandboxProcess, by: str, status: str) -> None:
+    row = row_in(status)
+    OPERATIONS[by](row)
+    ended = NotificationLog.objects.get(pk=row.pk).status
+    expected = {target for source, target, documented_by in documented() if (source, documented_by) == (status, by)}
+    assert {ended} == (expected or {status})
+
+
+def test_every_documented_move_is_tried() -> None:
+    assert len(documented()) == 20
+    assert {by for _source, _target, by in documented()} == set(OPERATIONS) - {"sweep"}
+
+
+@pytest.mark.parametrize("status", Status.values)
+def test_a_resend_never_changes_the_old_row(status: str) -> None:
+    row = row_in(status)
+    before = NotificationLog.objects.filter(pk=row.pk).values().get()
+    if status in NotificationLog.UNFINISHED:
+        with pytest.raises(staff.ResendRefusedError):
+            staff.resend(row)
+    else:
+        assert staff.resend(row).status == Status.PENDING
+    assert NotificationLog.objects.filter(pk=row.pk).values().get() == before
