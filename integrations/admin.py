@@ -137,6 +137,9 @@ class AttemptInline(TabularInline):
         )
 
 
+_BY_STAFF = (("resend_link", "requested_by", "cancelled_by"),)
+
+
 @admin.register(NotificationLog)
 class NotificationLogAdmin(ReadOnlyAdmin):
     """Cheap with a million rows: nothing is counted, every column comes from the row itself."""
@@ -168,7 +171,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
             {
                 "fields": (
                     ("created", "sent"), ("delivered", "read"), ("next_try", "attempts"),
-                    ("instance", "provider_message_id"), ("resend_link", "requested_by", "cancelled_by"),
+                    ("instance", "provider_message_id"),
                 )
             },
         ),
@@ -252,6 +255,12 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     def snapshot_written(self, row: NotificationLog) -> SafeString:
         text = json.dumps(row.snapshot, ensure_ascii=False, indent=2)
         return format_html('<pre class="flowlog-code">{}</pre>', text)
+
+    def get_fieldsets(self, request: HttpRequest, obj: NotificationLog | None = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or not (obj.resend_of_id or obj.cancelled_by_id):
+            return fieldsets
+        return [*fieldsets[:2], (_("By the staff"), {"fields": _BY_STAFF}), *fieldsets[2:]]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
         rows: QuerySet[NotificationLog] = super().get_queryset(request).select_related("instance", "resend_of")

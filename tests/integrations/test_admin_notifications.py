@@ -16,7 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from integrations.connections import hold
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from notifications.staff import cancel, resend
 from orders.services import apply_transition
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
@@ -126,6 +128,25 @@ class TestPage:
         NotificationLog.objects.filter(pk=first.pk).update(status="failed")
         assert "Espera a mensagem anterior" not in page(client, second)
 
+    def test_says_that_its_instance_is_held(self, client: Client) -> None:
+        row = make_log()
+        assert row.instance_id
+        hold(row.instance_id, "unauthorized", "A chave foi recusada.")
+        assert "A instância está parada: A chave foi recusada." in page(client, row)
+        assert "A instância está parada: A chave foi recusada." in client.get(LIST).content.decode()
+        NotificationLog.objects.update(status="failed", error_code="x", error_message="Sem WhatsApp.")
+        assert "está parada" not in page(client, row)
+
+    def test_says_who_asked_for_what(self, client: Client) -> None:
+        old, boss = make_log(status="failed", error_code="x"), make_staff("chefe")
+        assert "Pela equipe" not in page(client, old)
+        new = resend(old, actor=boss)
+        assert f'href="{LIST}{old.pk}/change/"' in page(client, new)
+        assert "chefe" in page(client, new)
+        cancel([new], actor=boss)
+        assert "Cancelada por" in page(client, new)
+        assert "chefe" in page(client, new)
+
     def test_shows_the_snapshot(self, client: Client) -> None:
         row = make_log()
         assert f"&quot;code&quot;: &quot;{row.snapshot_order_code}&quot;" in page(client, row)
@@ -167,6 +188,15 @@ class TestInstances:
         instance.refresh_from_db()
         assert (instance.messages_per_minute, instance.daily_cap, instance.state) == (12, 500, "unknown")
         assert "desconhecida" in client.get("/admin/integrations/evolutioninstance/").content.decode()
+
+    def test_says_since_when_and_why_one_is_held(self, client: Client) -> None:
+        instance = EvolutionInstance.objects.get()
+        address = f"/admin/integrations/evolutioninstance/{instance.pk}/change/"
+        assert "Estão saindo." in client.get(address).content.decode()
+        hold(instance.pk, "unauthorized", "A chave foi recusada.")
+        assert "A chave foi recusada. Próxima tentativa: " in client.get(address).content.decode()
+        for place in ("/admin/integrations/evolutioninstance/", "/admin/"):
+            assert "parada" in client.get(place).content.decode()
 
     def test_service_only_looks(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()

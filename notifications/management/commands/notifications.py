@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Work on the messages to customers. See each action's --help."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(dest="action", required=True)
+        actions = parser.add_subparsers(required=True)
         release = actions.add_parser("release", help="End the hold of instances, so that their messages go again.")
         release.add_argument("instances", nargs="*", metavar="INSTANCE", help="Names; without any, all that are held.")
 
