@@ -9,21 +9,23 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from integrations.evolution.client import client
-from integrations.models import NotificationLog
+from integrations.models import EvolutionInstance, NotificationLog
 from notifications import wakeups
 from notifications.delivery import deliver
 from orders.models import Order
 from orders.services import apply_transition, apply_transition_bulk
 from tests.factories import make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
-from tests.processes import wait_until, worker
+from tests.processes import beat, wait_until, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,3 +96,41 @@ def test_a_bulk_transition_of_500_orders() -> None:
     floor = median_ms(update, 5)
     report("bulk transition of 500", median_ms(lambda: apply_transition_bulk(orders, "confirm"), 1), "UPDATE", floor)
     assert NotificationLog.objects.count() == len(orders)
+
+
+def transactions() -> int:
+    """How many transactions the database has ended so far, those of this process not counted."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+def test_what_a_burst_at_a_pace_costs(gateway: SandboxProcess, tmp_path: Path) -> None:
+    """Transactions per message while 100 wait for their turn at 600 a minute; floor: the idle system's per second."""
+    make_instance()
+    env = {"EVOLUTION_API_URL": gateway.base_url, "EVOLUTION_API_KEY": gateway.api_key}
+    with ExitStack() as stack:
+        for name in ("first", "second"):
+            stack.enter_context(worker("whatsapp", name=name, **env))
+        stack.enter_context(worker("default", **env))
+        stack.enter_context(beat(tmp_path / "schedule", **env))
+        time.sleep(5)
+        before, seconds = transactions(), 20
+        time.sleep(seconds)
+        idle = (transactions() - before) / seconds
+        EvolutionInstance.objects.update(messages_per_minute=600)
+        orders = [make_order() for _ in range(100)]
+        before, started = transactions(), time.monotonic()
+        apply_transition_bulk(orders, "confirm")
+        while NotificationLog.objects.exclude(status="sent").exists():
+            time.sleep(2)
+        took = time.monotonic() - started
+        time.sleep(2)
+        per_message = (transactions() - before - idle * took) / 100
+    arrived = gateway.texts()
+    expected = list(NotificationLog.objects.order_by("pk").values_list("message", flat=True))
+    sys.stdout.write(
+        f"\nburst of 100 at 600 a minute: {took:.0f} s, in order: {arrived == expected}, "
+        f"{per_message:.1f} transactions a message · idle system: {idle:.1f} transactions a second\n"
+    )
