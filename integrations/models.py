@@ -58,6 +58,7 @@ class EvolutionInstance(models.Model):
         verbose_name = _("Evolution instance")
         verbose_name_plural = _("Evolution instances")
         ordering = ("name",)
+        permissions = (("release_evolutioninstance", "Can let a held instance send again"),)
         constraints = (
             models.UniqueConstraint(
                 fields=["store"],
@@ -173,6 +174,10 @@ class NotificationLog(models.Model):
         verbose_name = "Notification Log"
         verbose_name_plural = "Notification Logs"
         ordering = ("-created_at", "-pk")
+        permissions = (
+            ("resend_notificationlog", "Can send a message again"),
+            ("cancel_notificationlog", "Can cancel a waiting message"),
+        )
         indexes = (
             models.Index(fields=["-created_at", "-id"], name="notification_newest_first"),
             models.Index(

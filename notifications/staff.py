@@ -49,16 +49,15 @@ def resend(notification: NotificationLog, *, actor: User | None = None) -> Notif
     return new
 
 
-def cancel(notifications: Iterable[NotificationLog], *, actor: User | None = None) -> int:
-    """Cancel those that are still `pending`, and wake what waited for them; returns how many were.
+def cancel(notifications: Iterable[NotificationLog], *, actor: User | None = None) -> list[NotificationLog]:
+    """Cancel those that are still `pending`, and wake what waited for them; returns which.
 
     One that a worker has claimed meanwhile is left alone: it may be on its way.
     """
-    cancelled = []
-    for notification in notifications:
-        pending = NotificationLog.objects.filter(pk=notification.pk, status=Status.PENDING)
-        if moves.to_cancelled(pending, cancelled_by=actor):
-            cancelled.append(notification)
-    for notification in cancelled:
-        transaction.on_commit(partial(wakeups.wake_next, notification), robust=True)
-    return len(cancelled)
+    with transaction.atomic():
+        pending = NotificationLog.objects.filter(pk__in=[row.pk for row in notifications], status=Status.PENDING)
+        cancelled = list(pending.select_for_update().order_by("pk"))
+        moves.to_cancelled(NotificationLog.objects.filter(pk__in=[row.pk for row in cancelled]), cancelled_by=actor)
+        for row in {row.instance_id: row for row in cancelled}.values():
+            transaction.on_commit(partial(wakeups.wake_next, row), robust=True)
+    return cancelled

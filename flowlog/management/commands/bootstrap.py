@@ -23,11 +23,14 @@ _SERVICE_PERMISSIONS = {
         "add_order", "change_order", "view_order", "add_orderitem", "change_orderitem", "delete_orderitem",
         "view_orderitem", "view_orderevent", "add_customer", "change_customer", "view_customer", "view_store",
     },
-    "integrations": {"view_notificationlog", "view_deliveryattempt", "view_evolutioninstance"},
+    "integrations": {
+        "view_notificationlog", "resend_notificationlog", "cancel_notificationlog", "view_deliveryattempt",
+        "view_evolutioninstance",
+    },
 }  # fmt: skip
 _MANAGEMENT_PERMISSIONS = {
     "orders": {"add_store", "change_store", "delete_customer"},
-    "integrations": {"add_evolutioninstance", "change_evolutioninstance"},
+    "integrations": {"add_evolutioninstance", "change_evolutioninstance", "release_evolutioninstance"},
     "django_celery_results": {"view_taskresult"},
 }
 

@@ -1,0 +1,195 @@
+"""What staff can do with messages and instances: send again, cancel, release. Each asks first and acts by POST alone.
+
+The lists and pages themselves are those of `integrations.admin`; these classes take their place there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from integrations.admin import EvolutionInstanceAdmin, NotificationLogAdmin
+from integrations.connections import heal
+from integrations.models import EvolutionInstance, NotificationLog
+from notifications import staff
+from orders.admin.base import ModelAdmin, Words, person
+from orders.contacts import format_phone
+
+Status = NotificationLog.Status
+MOST_AT_ONCE = 1000
+
+admin.site.unregister((NotificationLog, EvolutionInstance))
+
+
+class AskFirst(ModelAdmin):
+    """Adds pages that ask before something is done."""
+
+    def _require(self, request: HttpRequest, permission: str) -> None:
+        if not self._may(request, permission):
+            raise PermissionDenied
+
+    @staticmethod
+    def _may(request: HttpRequest, permission: str) -> bool:
+        return request.user.has_perm(f"integrations.{permission}")
+
+    def _ask(self, request: HttpRequest, title: Words, question: str, back: str, **values: Any) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": title,
+            "question": question,
+            "back": back,
+            **values,
+        }
+        return TemplateResponse(request, "admin/notifications/confirm.html", context)
+
+
+@admin.register(NotificationLog)
+class MessageAdmin(AskFirst, NotificationLogAdmin):
+    actions = ("cancel_chosen",)
+    change_form_template = "admin/integrations/notificationlog/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<int:pk>/resend/", wrap(self.resend_view), name="integrations_notificationlog_resend"),
+            path("<int:pk>/cancel/", wrap(self.cancel_view), name="integrations_notificationlog_cancel"),
+            path("cancel/", wrap(self.cancel_chosen_view), name="integrations_notificationlog_cancel_chosen"),
+            *super().get_urls(),
+        ]
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Asked for by the list's action."""
+        return self._may(request, "cancel_notificationlog")
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        row = self.get_object(request, object_id)
+        buttons = []
+        if row and row.status not in NotificationLog.UNFINISHED and self._may(request, "resend_notificationlog"):
+            buttons.append((_("Send again"), reverse("admin:integrations_notificationlog_resend", args=[row.pk])))
+        if row and row.status == Status.PENDING and self.has_cancel_permission(request):
+            buttons.append((_("Cancel message"), reverse("admin:integrations_notificationlog_cancel", args=[row.pk])))
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "buttons": buttons})
+
+    def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask (GET) and send one message again (POST), to the customer's present phone."""
+        self._require(request, "resend_notificationlog")
+        row = get_object_or_404(NotificationLog.objects.select_related("order__customer"), pk=pk)
+        back = _page(row)
+        if request.method == "POST":
+            try:
+                new = staff.resend(row, actor=person(request))
+            except staff.ResendRefusedError as refusal:
+                self.message_user(request, str(refusal), messages.ERROR)
+                return HttpResponseRedirect(back)
+            self.log_change(request, row, _("Sent again."))
+            self.message_user(request, _("The message is being sent again."), messages.SUCCESS)
+            return HttpResponseRedirect(_page(new))
+        customer = row.order.customer if row.order else None
+        phone = format_phone(customer.phone if customer else row.recipient)
+        question = _("Send this message again, to %(phone)s?") % {"phone": phone or _("a customer without a phone")}
+        warning = _("The customer does not want WhatsApp messages.") if customer and customer.opted_out_at else ""
+        return self._ask(request, _("Send again"), question, back, message=row.message, warning=warning)
+
+    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask (GET) and cancel one message (POST), if it is still waiting then."""
+        self._require(request, "cancel_notificationlog")
+        row = get_object_or_404(NotificationLog, pk=pk)
+        if request.method == "POST":
+            self._cancel(request, [row])
+            return HttpResponseRedirect(_page(row))
+        question = _("Cancel this message? The customer will not be told.")
+        return self._ask(request, _("Cancel message"), question, _page(row), message=row.message)
+
+    @admin.action(permissions=["cancel"], description=gettext_lazy("Cancel messages"))
+    def cancel_chosen(self, request: HttpRequest, queryset: QuerySet[NotificationLog]) -> HttpResponse | None:
+        """Ask before the messages chosen in the list are cancelled. They are fixed from here on."""
+        chosen = list(queryset.order_by("pk").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        if len(chosen) > MOST_AT_ONCE:
+            self.message_user(request, _("At most %(most)d messages at once.") % {"most": MOST_AT_ONCE}, messages.ERROR)
+            return None
+        question = ngettext(
+            "Cancel %(count)d message? The customer will not be told.",
+            "Cancel %(count)d messages? The customers will not be told.",
+            len(chosen),
+        ) % {"count": len(chosen)}
+        action = reverse("admin:integrations_notificationlog_cancel_chosen")
+        return self._ask(request, _("Cancel messages"), question, _list(), action=action, chosen=chosen)
+
+    def cancel_chosen_view(self, request: HttpRequest) -> HttpResponse:
+        """Cancel (POST) the messages that the form names, those that are still waiting."""
+        self._require(request, "cancel_notificationlog")
+        chosen = [int(pk) for pk in request.POST.getlist("chosen")[:MOST_AT_ONCE] if pk.isascii() and pk.isdigit()]
+        if request.method == "POST" and chosen:
+            self._cancel(request, NotificationLog.objects.filter(pk__in=[pk for pk in chosen if pk < 2**63]))
+        return HttpResponseRedirect(_list())
+
+    def _cancel(self, request: HttpRequest, rows: Iterable[NotificationLog]) -> None:
+        rows = list(rows)
+        cancelled = staff.cancel(rows, actor=person(request))
+        for row in cancelled:
+            self.log_change(request, row, _("Cancelled."))
+        if cancelled:
+            words = ngettext("%(count)d message cancelled.", "%(count)d messages cancelled.", len(cancelled))
+            self.message_user(request, words % {"count": len(cancelled)}, messages.SUCCESS)
+        if left := len(rows) - len(cancelled):
+            words = ngettext(
+                "%(count)d message was not waiting any more and stayed as it was.",
+                "%(count)d messages were not waiting any more and stayed as they were.",
+                left,
+            )
+            self.message_user(request, words % {"count": left}, messages.WARNING)
+
+
+@admin.register(EvolutionInstance)
+class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
+    change_form_template = "admin/integrations/evolutioninstance/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        release = path(
+            "<int:pk>/release/",
+            self.admin_site.admin_view(self.release_view),
+            name="integrations_evolutioninstance_release",
+        )
+        return [release, *super().get_urls()]
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        instance = self.get_object(request, object_id)
+        buttons = []
+        if instance and instance.held_at and self._may(request, "release_evolutioninstance"):
+            address = reverse("admin:integrations_evolutioninstance_release", args=[instance.pk])
+            buttons.append((_("Release"), address))
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "buttons": buttons})
+
+    def release_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask (GET) and end the hold of an instance (POST)."""
+        self._require(request, "release_evolutioninstance")
+        instance = get_object_or_404(EvolutionInstance, pk=pk)
+        back = reverse("admin:integrations_evolutioninstance_change", args=[pk])
+        if request.method == "POST":
+            if heal(pk):
+                self.log_change(request, instance, _("Released."))
+                self.message_user(request, _("Released. The messages go again."), messages.SUCCESS)
+            else:
+                self.message_user(request, _("The instance was not held."), messages.WARNING)
+            return HttpResponseRedirect(back)
+        question = _("Let the messages of %(instance)s go again now?") % {"instance": instance.name}
+        return self._ask(request, _("Release"), question, back, warning=instance.held_reason)
+
+
+def _page(row: NotificationLog) -> str:
+    return reverse("admin:integrations_notificationlog_change", args=[row.pk])
+
+
+def _list() -> str:
+    return reverse("admin:integrations_notificationlog_changelist")
