@@ -106,7 +106,7 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
         if not taken:
             return None
         own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
-        row = own.select_related("instance", "order__customer").get()
+        row = own.select_related("instance", "order__customer", "order__store").get()
         refusal = policy.refusal(row)
         if refusal:
             moves.to_skipped(own, refusal)

@@ -8,6 +8,8 @@ _SENTENCES = {
     "no_phone": _("The customer has no phone. Add it to the customer; the next message will go."),
     "no_instance": _("There is no WhatsApp instance for this store. Add one under Evolution instances."),
     "opted_out": _("The customer does not want WhatsApp messages."),
+    "store_is_silent": _("Messages are switched off for this store."),
+    "kind_is_silent": _("This kind of message is switched off for this store."),
     "cannot_render": _("This version of Flowlog has no words for this message. It waits for one that has."),
     "expired": _("It could not be sent in time, and by now the news is too old."),
     "daily_cap": _("The instance has sent all that its limit for 24 hours allows. It goes as soon as that allows it."),

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
+
 from integrations.models import NotificationLog
+from orders.contacts import normalize_phone
 
 
 def refusal(notification: NotificationLog) -> str:
-    """The code of why this message must not be sent, or nothing. Needs the order's customer."""
+    """The code of why this message must not be sent, or nothing. Needs the order's customer and store."""
     if notification.instance_id is None:
         return "no_instance"
     if not notification.recipient:
         return "no_phone"
-    if notification.order and notification.order.customer.opted_out_at:
+    if not _is_possible(notification.recipient):
+        return "invalid_number"
+    return _unwanted(notification) if notification.order else ""
+
+
+def _unwanted(notification: NotificationLog) -> str:
+    """Why the store or the customer does not want it."""
+    order = notification.order
+    assert order is not None  # noqa: S101 - asked for by the caller
+    if order.customer.opted_out_at:
         return "opted_out"
-    return ""
+    if not order.store.tells_customers:
+        return "store_is_silent"
+    return "kind_is_silent" if notification.event in order.store.silent_transitions else ""
+
+
+def _is_possible(phone: str) -> bool:
+    try:
+        normalize_phone(phone)
+    except ValidationError:
+        return False
+    return True

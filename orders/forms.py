@@ -12,6 +12,7 @@ from django.utils import formats
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldAdminURLInputWidget,
@@ -21,7 +22,7 @@ from unfold.widgets import (
 from orders.contacts import format_phone, normalize_cpf, normalize_phone
 from orders.models import Customer, Order, OrderItem, Store
 from orders.statuses import TRACKED_METHODS, DeliveryStatus, OrderStatus
-from orders.transitions import MAX_LENGTHS, Transition
+from orders.transitions import MAX_LENGTHS, TRANSITIONS, Transition
 
 _TYPED_LENGTH = 40
 _NOTES = {"notes": UnfoldAdminTextareaWidget({"rows": 3})}
@@ -86,10 +87,19 @@ class ConstrainedForm(forms.ModelForm):
 
 class StoreForm(forms.ModelForm):
     phone = PhoneField(label=_("Contact phone"), required=False)
+    silent_transitions = forms.MultipleChoiceField(
+        label=_("News that customers are not told"),
+        required=False,
+        choices=[(entry.name, entry.done) for entry in TRANSITIONS.values() if entry.tells_customer],
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+    )
 
     class Meta:
         model = Store
-        fields = ("name", "phone", "pickup_address", "pickup_days", "pickup_until", "on_unknown_outcome", "is_default")
+        fields = (
+            "name", "phone", "pickup_address", "pickup_days", "pickup_until", "tells_customers", "silent_transitions",
+            "on_unknown_outcome", "is_default",
+        )  # fmt: skip
 
 
 class CustomerForm(ConstrainedForm):

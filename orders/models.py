@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils import timezone
@@ -69,6 +69,18 @@ class Store(models.Model):
             "What to do when the gateway cannot say whether a message went out: send it again, at the risk of sending "
             "it twice, or leave it to the staff."
         ),
+    )
+    tells_customers = models.BooleanField(
+        _("tells customers on WhatsApp"),
+        default=True,
+        db_default=True,
+        help_text=_("Without it no customer of this store gets messages."),
+    )
+    silent_transitions = models.JSONField(
+        _("news that customers are not told"),
+        default=list,
+        db_default=Value([], models.JSONField()),
+        blank=True,
     )
     is_default = models.BooleanField(_("default store"), default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)

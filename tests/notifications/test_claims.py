@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims
+from orders.models import Store
 from orders.services import apply_transition
 from tests.factories import make_instance, make_order
 
@@ -245,6 +246,9 @@ class TestPermission:
                 "opted_out",
             ),
             (lambda row: change(row, recipient=""), "no_phone"),
+            (lambda row: change(row, recipient="+5511123"), "invalid_number"),
+            (lambda _row: Store.objects.update(tells_customers=False), "store_is_silent"),
+            (lambda _row: Store.objects.update(silent_transitions=["pay", "create"]), "kind_is_silent"),
             (lambda row: change(row, instance=None), "no_instance"),
         ],
     )
@@ -261,6 +265,13 @@ class TestPermission:
         assert row.error_message
         assert DeliveryAttempt.objects.count() == 0
         assert EvolutionInstance.objects.get().slot_token is None
+
+    def test_a_switch_concerns_its_own_kind_and_store_alone(self, instance: EvolutionInstance) -> None:
+        Store.objects.create(name="Outra", tells_customers=False, silent_transitions=["create"])
+        Store.objects.filter(is_default=True).update(silent_transitions=["confirm"])
+        held = claims.claim(pending().pk)
+        assert held
+        assert not held.over
 
     def test_an_override_gets_every_message(self, instance: EvolutionInstance, settings: Any) -> None:
         row = pending()

@@ -179,6 +179,8 @@ def test_store_is_edited_by_the_management_only(client: Client) -> None:
         "phone": "(11) 3333-4444",
         "pickup_days": "5",
         "pickup_until": "18:30",
+        "tells_customers": "on",
+        "silent_transitions": ["pay", "refund"],
         "on_unknown_outcome": "ask_staff",
         "is_default": "on",
     }
@@ -186,3 +188,4 @@ def test_store_is_edited_by_the_management_only(client: Client) -> None:
     assert client_of(make_staff("gil", MANAGEMENT_GROUP)).post(address, values).status_code == 302
     store.refresh_from_db()
     assert (store.name, store.phone, store.pickup_days) == ("Loja da Ana", "+551133334444", 5)
+    assert (store.tells_customers, store.silent_transitions) == (True, ["pay", "refund"])
