@@ -24,10 +24,13 @@ logger = logging.getLogger(__name__)
 def hold(instance_id: int, code: str, reason: str) -> bool:
     """Hold the instance for `code`; returns whether it was not held before. `reason` is for the staff.
 
-    An instance that is held already stays so, with the latest reason.
+    An instance that is held already stays so, with the latest reason. What waits for a retry is due at once, since
+    it is what the instance is probed with.
     """
     instances = EvolutionInstance.objects.filter(pk=instance_id)
     with transaction.atomic():
+        if instances.filter(held_at__isnull=True).exists():
+            _bring_retries_forward(instance_id)
         first_probe = Now() + timedelta(seconds=settings.NOTIFICATIONS.probe_first)
         if not instances.filter(held_at__isnull=True).update(
             held_at=Now(), held_code=code, held_reason=reason, probe_at=first_probe, probes=0
@@ -41,10 +44,7 @@ def hold(instance_id: int, code: str, reason: str) -> bool:
 def heal(instance_id: int) -> bool:
     """End the hold; returns whether there was one. What had failed meanwhile is due at once, the oldest first."""
     with transaction.atomic():
-        # Before the instance, as a claim locks them: a message first, then its instance.
-        NotificationLog.objects.filter(
-            instance_id=instance_id, status=NotificationLog.Status.PENDING, next_attempt_at__gt=F("created_at")
-        ).exclude(error_code__in=("", "cannot_render")).update(next_attempt_at=F("created_at"))
+        _bring_retries_forward(instance_id)
         healed = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).update(
             held_at=None,
             held_code="",
@@ -65,6 +65,17 @@ def probe_pause(probes: int) -> timedelta:
     """How long after the probe with that number (from 0) the next one comes."""
     times = settings.NOTIFICATIONS
     return timedelta(seconds=min(times.probe_first * 2 ** min(probes + 1, 20), times.probe_max))
+
+
+def _bring_retries_forward(instance_id: int) -> None:
+    """Let what waits for a retry be due as if it had never been tried: the oldest first.
+
+    Called before the instance is written, since a claim too locks a message first and then its instance.
+    """
+    retried = NotificationLog.objects.filter(
+        instance_id=instance_id, status=NotificationLog.Status.PENDING, next_attempt_at__gt=F("created_at")
+    )
+    retried.exclude(error_code__in=("", "cannot_render")).update(next_attempt_at=F("created_at"))
 
 
 def _tell(instance_id: int, *, held: bool) -> None:

@@ -38,6 +38,10 @@ SETTLE_PAUSES = (0.2, 1.0, 3.0)
 STREAK = 3
 # These say nothing of the number: the request did not get as far.
 NOT_ABOUT_A_NUMBER = frozenset({"gateway_unreachable", "gateway_database_down", "meta_rate_limit", "bad_gateway"})
+# Seconds from the last look at the lease to the request; a process that stood still for longer sends nothing.
+PROMPT = 5.0
+# Goes on while the machine sleeps, where there is such a clock.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 # After so many probes in vain by one message another one tries, should it be the trouble itself.
 PROBES_BY_ONE = 3
 
@@ -76,14 +80,14 @@ def deliver(notification_id: int, *, task_id: str = "") -> None:
 
 
 def _send(held: Claim, gateway: EvolutionClient) -> None:
-    claimed_at = time.monotonic()
+    claimed_at, looked_at = time.monotonic(), time.clock_gettime(_CLOCK)
     attempt = claims.begin_attempt(held)
     if attempt is None:
         claims.release_slot(held)
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     row = held.notification
-    result = _call(gateway, row)
+    result = _call(gateway, row, looked_at=looked_at)
     # Before anything else can fail: what the gateway said is not to be had a second time.
     said = result.code or f"sent, {result.provider_message_id or 'a message without id'}"
     logger.info("Notification %s (%s to %s): %s", row.pk, row.event, mask_phone(row.recipient), said)
@@ -170,8 +174,10 @@ def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
     return {"failures": min(failures, STREAK), "failed_recipient": row.recipient, **state}
 
 
-def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
+def _call(gateway: EvolutionClient, row: NotificationLog, *, looked_at: float) -> Result:
     assert row.instance is not None  # noqa: S101 - the claim has its slot
+    if time.clock_gettime(_CLOCK) - looked_at > min(PROMPT, settings.NOTIFICATIONS.connect_timeout):
+        return Result(Outcome.RETRYABLE, "too_late")
     started = time.monotonic()
     try:
         receipt = gateway.send_text(row.instance.name, row.recipient, row.message)

@@ -34,6 +34,7 @@ _SENTENCES = {
     "meta_auth": _("Meta refused the instance's token. Renew it in the gateway."),
     # Passing trouble: retried by itself
     "gateway_unreachable": _("The gateway does not answer. Check that it is running; the message will be retried."),
+    "too_late": _("The worker stood still before it could send. The message will be retried."),
     "gateway_database_down": _("The gateway's database is down. The message will be retried."),
     "number_query_timeout": _("WhatsApp did not answer in time. The message will be retried."),
     "media_unreachable": _("The gateway could not fetch the attachment. The message will be retried."),
