@@ -2,7 +2,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench browser-test messages clean
+.PHONY: help run demo test lint format bench faults browser-test messages clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ format: $(INSTALLED) ## Format the code
 
 bench: $(INSTALLED) ## Measure throughput and latency (ARGS=…)
 	@$(PY) -m pytest tests/bench.py --quiet --capture=no $(ARGS)
+
+faults: $(INSTALLED) ## Send thousands of messages while everything fails, and count what became of them (SEED=7 SIZE=10000)
+	@SEED=$(SEED) SIZE=$(SIZE) $(PY) -m pytest tests/faults/campaign.py --quiet --capture=no $(ARGS)
 
 browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium)
 	@$(PY) -m pytest tests/browser $(ARGS)

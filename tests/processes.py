@@ -71,7 +71,12 @@ class Process:
     def is_frozen(self) -> bool:
         """Whether the main process and all its children have been stopped (SIGSTOP)."""
         main = psutil.Process(self.popen.pid)
-        return {each.status() for each in (main, *main.children())} == {psutil.STATUS_STOPPED}
+        states = {each.status() for each in (main, *main.children())}
+        return states - {psutil.STATUS_ZOMBIE} == {psutil.STATUS_STOPPED}
+
+    def freeze(self) -> None:
+        """SIGSTOP for the whole process group."""
+        os.killpg(self.popen.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let the whole process group go on after SIGSTOP."""
