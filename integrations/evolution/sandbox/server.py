@@ -43,6 +43,7 @@ class SandboxServer(ThreadingHTTPServer):
         self.pages = pages
         self.log = log
         super().__init__((host, port), _Handler)
+        sandbox.server_url = self.url
 
     @property
     def url(self) -> str:
