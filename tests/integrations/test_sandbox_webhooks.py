@@ -307,7 +307,7 @@ def test_what_the_gateway_forgets_has_no_receipts(gateway: Gateway, taker: Recei
 
 
 def test_the_first_receipt_may_come_before_the_announcement(gateway: Gateway, taker: Receiver) -> None:
-    gateway.process.options(send_message_seconds=0.3)
+    gateway.process.options(send_message_seconds=1)
     gateway.send()
     assert Counter(hook.body["event"] for hook in taker.wait(3)[:2]) == {"messages.update": 2}
     assert taker.hooks()[2].body["event"] == "send.message"
@@ -647,11 +647,9 @@ def test_after_a_log_out_by_the_api_replies_are_lost(gateway: Gateway, taker: Re
 def test_restarting(gateway: Gateway, taker: Receiver) -> None:
     gateway.process.webhooks()
     taker.clear()
-    gateway.process.options(connect_seconds=0.2)
     answer = gateway.call("POST", "/instance/restart/loja")
     assert (answer.status_code, answer.json()) == (200, {"instance": {"instanceName": "loja", "state": "open"}})
-    assert state(gateway) == "connecting"
-    assert [each["state"] for each in data(taker.wait(2))] == ["connecting", "open"]
+    assert Counter(each["state"] for each in data(taker.wait(2, "connection.update"))) == {"connecting": 1, "open": 1}
     assert state(gateway) == "open"
 
 
