@@ -136,6 +136,8 @@ EVOLUTION_API_URL = env.web_url(
 )
 EVOLUTION_API_KEY = env.key("EVOLUTION_API_KEY", _development_only("sandbox-key"))
 EVOLUTION_INSTANCE = env.text("EVOLUTION_INSTANCE", "flowlog" if DEBUG else "")
+# Without it every webhook is refused.
+EVOLUTION_WEBHOOK_SECRET = env.key("EVOLUTION_WEBHOOK_SECRET", "sandbox-webhook-secret" if DEBUG else "")
 
 # -- Notifications -------------------------------------------------------------------------------
 

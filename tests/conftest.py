@@ -25,5 +25,6 @@ def gateway(running_sandbox: SandboxProcess, settings: Any) -> Iterator[SandboxP
     settings.EVOLUTION_API_KEY = running_sandbox.api_key
     healthy = running_sandbox.options()
     yield running_sandbox
+    running_sandbox.set_webhook("flowlog", "")
     healthy.pop("instances")
     running_sandbox.options(**healthy, disconnected={"flowlog": False})

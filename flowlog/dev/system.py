@@ -148,7 +148,9 @@ class System:
         environment = self._environment(addresses)
         if self._options.uses_sandbox:
             self._start_sandbox(addresses.gateway, environment)
-        prepared = self._supervisor.run("prepare", ["-m", "flowlog.dev.prepare"], environment)
+        # Not the site's address: that one may lead around outside, through a proxy.
+        hook = [f"--webhook-of=http://{HOST}:{addresses.web_port}"] if self._options.uses_sandbox else []
+        prepared = self._supervisor.run("prepare", ["-m", "flowlog.dev.prepare", *hook], environment)
         if prepared.exit_code():
             raise prepared.death()
         self._start_processes(addresses.web_port, environment)
@@ -206,7 +208,7 @@ class System:
     def _show(self, addresses: Addresses) -> None:
         lines = [("Admin", f"{addresses.site}/admin/   {ADMIN} / {ADMIN}")]
         if self._options.uses_sandbox:
-            lines.append(("Phones", f"{addresses.gateway}/phone   what the customers see"))
+            lines.append(("Phones", f"{addresses.gateway}/phone   what the customers see, and answer"))
         lines.append(("Logs", str(self._options.home / "logs")))
         self._console.line("\nFlowlog is running. Ctrl-C stops it.\n")
         for name, where in lines:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from integrations.evolution.sandbox.faults import Fault
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 _TIMEOUT = 20
+_POLL = 0.01
 
 
 class SandboxProcess:
@@ -95,13 +97,70 @@ class SandboxProcess:
         """Let the next sends, of whatever number, meet a fault; None ends it."""
         self.options(fault=fault, fault_count=times)
 
-    def disconnect(self, instance: str, disconnected: bool = True) -> None:
-        """Cut an instance off from WhatsApp, or connect it again."""
+    def disconnect(self, instance: str, disconnected: bool | int = True) -> None:
+        """Cut an instance off from WhatsApp, with a code such as 401 for good, or connect it again."""
         self.options(disconnected={instance: disconnected})
 
     def forget(self, instance: str, forgetful: bool = True) -> None:
         """Let an instance store nothing of what it sends from now on, or store it again."""
         self.options(forgetful={instance: forgetful})
+
+    def set_webhook(
+        self,
+        instance: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        events: Sequence[str] = (),
+        by_events: bool = False,
+    ) -> None:
+        """Let an instance's events, or those of them that are named, be posted to `url`; an empty one ends it."""
+        webhook = {"url": url, "headers": dict(headers or {}), "byEvents": by_events, "events": list(events)}
+        self._post(f"/webhook/set/{instance}", {"webhook": {"enabled": bool(url), **webhook}})
+
+    def reply(self, number: str, text: str, **more: str) -> str:
+        """Write to the shop from a customer's phone; returns the id of the message's key.
+
+        `more` may be `quoted` (the key's id of a message of the shop's), `form` and `instance`.
+        """
+        key_id: str = self._post("/sandbox/reply", {"number": number, "text": text, **more})["key_id"]
+        return key_id
+
+    def read(self, number: str) -> None:
+        """Let a customer read all messages."""
+        self._post("/sandbox/read", {"number": number})
+
+    def receipt(self, key_id: str, status: str) -> None:
+        """Let WhatsApp say what became of a message: any status of the gateway's, such as ERROR."""
+        self._post("/sandbox/receipt", {"key_id": key_id, "status": status})
+
+    def pair(self, instance: str) -> None:
+        """Scan the QR code of an instance that is connecting."""
+        self._post("/sandbox/pair", {"instance": instance})
+
+    def storm(self, instance: str, count: int) -> None:
+        """Send so many `connection.update` at once."""
+        self._post("/sandbox/storm", {"instance": instance, "count": count})
+
+    def webhooks(self) -> dict[str, int]:
+        """How many webhooks were delivered, dropped and given up since the start, once none is pending any more."""
+        deadline = time.monotonic() + _TIMEOUT
+        while True:
+            answer = self._session.get(f"{self.base_url}/sandbox/webhooks", timeout=_TIMEOUT)
+            answer.raise_for_status()
+            counts: dict[str, int] = answer.json()
+            if counts.pop("pending") == 0:
+                return counts
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Webhooks or receipts are still pending: {answer.text}")
+            time.sleep(_POLL)
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._session.post(self.base_url + path, json=body, timeout=_TIMEOUT)
+        if not answer.ok:
+            raise RuntimeError(f"The sandbox refuses {path}: {answer.text}")
+        result: dict[str, Any] = answer.json()
+        return result
 
     def close(self) -> None:
         """Stop for good."""

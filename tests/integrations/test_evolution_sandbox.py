@@ -75,6 +75,10 @@ def api(process: SandboxProcess) -> Iterator[Api]:
         failures=2,
         search_status=0,
         search_hang_seconds=0,
+        receipts=True,
+        server_ack_seconds=0.3,
+        delivery_ack_seconds=1,
+        read_seconds=5,
         disconnected={"loja": False},
         forgetful={"loja": False},
     )
@@ -427,6 +431,7 @@ def test_asking_which_numbers_are_on_whatsapp(api: Api) -> None:
 
 
 def test_a_message_that_is_found_looks_as_in_the_real_one(api: Api) -> None:
+    api.process.options(receipts=False)
     sent = api.send("TIMEOUT-PROBE-1").json()
     body = {"where": {"key": {"remoteJid": JID, "fromMe": True}}, "page": 1, "offset": 50}
     found = api.call("POST", "/chat/findMessages/loja", body).json()
@@ -442,7 +447,7 @@ def test_a_message_that_is_found_looks_as_in_the_real_one(api: Api) -> None:
         "instanceId": sent["instanceId"],
         "source": "web",
         "contextInfo": sent["contextInfo"],
-        "MessageUpdate": [{"status": "SERVER_ACK"}, {"status": "DELIVERY_ACK"}],
+        "MessageUpdate": [],
     }
 
 
@@ -579,6 +584,15 @@ def test_latency(api: Api) -> None:
         {"search_status": 500.0},
         {"search_hang_seconds": -1},
         {"latency": 5},
+        {"receipts": 1},
+        {"server_ack_seconds": -1},
+        {"read_seconds": "5"},
+        {"reply_form": None},
+        {"reply_form": "email"},
+        {"webhook_copies": 0},
+        {"webhook_retry_scale": None},
+        {"disconnected": {"loja": 404}},
+        {"forgetful": {"loja": 401}},
         {"latency_ms": 500, "failures": True},
     ],
 )
@@ -725,7 +739,7 @@ def test_the_page_shows_a_phone_and_escapes_what_it_shows(api: Api) -> None:
 
 
 def test_the_pages_allow_nothing_from_elsewhere(api: Api) -> None:
-    for path in ("/phone", f"/phone/{MOBILE}", "/phone/static/phone.js", "/phone/nobody"):
+    for path in ("/phone", f"/phone/{MOBILE}", "/phone/instances", "/phone/static/phone.js", "/phone/nobody"):
         headers = api.call("GET", path, key=None).headers
         policy = headers["Content-Security-Policy"]
         assert policy.startswith("default-src 'none'; ")
@@ -739,6 +753,120 @@ def test_the_page_is_rendered_again_only_when_there_is_something_new(api: Api) -
     assert (again.status_code, again.content) == (304, b"")
     api.send()
     assert api.call("GET", "/phone", key=None, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_the_page_shows_ticks_and_replies(api: Api) -> None:
+    api.process.options(receipts=False)
+    key_id = api.send("Saiu para <entrega>").json()["key"]["id"]
+    path = f"/phone/{MOBILE}"
+    for status, ticks in (("SERVER_ACK", "sent"), ("DELIVERY_ACK", "delivered"), ("READ", "read")):
+        api.process.receipt(key_id, status)
+        assert re.findall('class="ticks ([a-z]+)"', api.call("GET", path, key=None).text) == [ticks]
+    api.process.disconnect("loja")
+    api.process.reply(MOBILE, "<script>obrigada</script>", quoted=key_id)
+    page = api.call("GET", path, key=None).text
+    assert "<script>obrigada" not in page
+    assert "<blockquote>Saiu para &lt;entrega&gt;</blockquote><p>&lt;script&gt;obrigada&lt;/script&gt;</p>" in page
+    assert re.findall('class="ticks ([a-z]+)"', page) == ["read", "sent"]
+    api.process.disconnect("loja", disconnected=False)
+    page = api.call("GET", path, key=None).text
+    assert re.findall('class="ticks ([a-z]+)"', page) == ["read", "delivered"]
+    # The list counts what the shop sent, and shows who wrote last.
+    assert '<span class="snippet">Você: &lt;script&gt;obrigada&lt;/script&gt;</span>' in page
+    assert 'title="mensagens recebidas">1</span>' in page
+
+
+def test_a_message_that_did_not_arrive_shows_it(api: Api) -> None:
+    api.process.options(receipts=False)
+    api.process.receipt(api.send().json()["key"]["id"], "ERROR")
+    page = api.call("GET", f"/phone/{MOBILE}", key=None).text
+    assert re.findall('class="ticks ([a-z]+)"', page) == ["error"]
+    assert "Marcar como lidas" not in page
+
+
+def post(api: Api, path: str, form: Mapping[str, str] | None = None, **headers: str) -> requests.Response:
+    """A form that a browser sends."""
+    return api.call("POST", path, key=None, data=form or {"": ""}, headers=headers, allow_redirects=False)
+
+
+def test_the_customer_writes_and_reads_on_the_page(api: Api) -> None:
+    api.process.options(server_ack_seconds=None, delivery_ack_seconds=None, read_seconds=None)
+    path = f"/phone/{MOBILE}"
+    key_id = api.send("Primeira").json()["key"]["id"]
+    assert "Marcar como lidas" in api.call("GET", path, key=None).text
+    done = post(api, f"{path}/read", Origin=api.process.base_url)
+    assert (done.status_code, done.headers["Location"]) == (303, path)
+    assert api.process.messages()[0]["updates"] == ["SERVER_ACK", "DELIVERY_ACK", "READ"]
+    assert "Marcar como lidas" not in api.call("GET", path, key=None).text
+    page = api.call("GET", f"{path}?responder={key_id}", key=None).text
+    assert f'<input type="hidden" name="quoted" value="{key_id}"><span>Primeira</span>' in page
+    assert post(api, f"{path}/reply", {"text": "Oi", "quoted": key_id}).status_code == 303
+    assert post(api, f"{path}/reply", {"text": "", "quick": "SAIR"}).status_code == 303
+    # Nothing to say, nothing sent.
+    assert post(api, f"{path}/reply", {"text": " "}).status_code == 303
+    replies = re.findall('<article class="bubble own".*?<p>(.*?)</p>', api.call("GET", path, key=None).text)
+    assert replies == ["Oi", "SAIR"]
+
+
+def test_the_connections_page(api: Api) -> None:
+    assert api.process.options(connect_seconds=0)["instances"]["loja"] == "open"
+    for action, state, offered in (
+        ("disconnect", "close", "Conectar"),
+        ("connect", "open", "Cortar a conexão"),
+        ("log-out", "close", "Mostrar o QR code"),
+        ("show-code", "connecting", "Ler o código"),
+        ("pair", "open", "Encerrar a sessão no celular"),
+    ):
+        if action == "pair":
+            picture = api.call("GET", "/phone/instances/loja/code.png", key=None)
+            assert (picture.headers["Content-Type"], picture.content[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
+        done = post(api, f"/phone/instances/loja/{action}")
+        assert (done.status_code, done.headers["Location"]) == (303, "/phone/instances")
+        assert api.process.options()["instances"]["loja"] == state
+        assert offered in api.call("GET", "/phone/instances", key=None).text
+    assert api.call("GET", "/phone/instances/loja/code.png", key=None).status_code == 404
+
+
+def test_behaviour_is_chosen_on_the_page(api: Api) -> None:
+    before = api.process.options()
+    for choice, option, value in (
+        (1, "receipts", False),
+        (0, "receipts", True),
+        (3, "read_seconds", None),
+        (2, "read_seconds", 5),
+        (6, "reply_form", "anonymous"),
+        (5, "reply_form", "lid"),
+        (4, "reply_form", "number"),
+    ):
+        assert post(api, f"/phone/behaviour/{choice}").status_code == 303
+        assert api.process.options()[option] == value
+        assert api.call("GET", "/phone/instances", key=None).text.count('aria-pressed="true"') == 3
+    assert api.process.options() == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+        {"Host": "rebound.example", "Origin": "http://rebound.example"},
+    ],
+)
+def test_no_other_site_presses_a_button(api: Api, headers: dict[str, str]) -> None:
+    before = api.process.options()
+    for path in (f"/phone/{MOBILE}/reply", "/phone/instances/loja/log-out", "/phone/behaviour/1"):
+        assert post(api, path, {"text": "a"}, **headers).status_code == 403
+    assert api.process.options() == before
+    assert "bubble own" not in api.call("GET", f"/phone/{MOBILE}", key=None).text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/phone/behaviour/7", "/phone/instances/loja/delete", "/phone/abc/reply", f"/phone/{MOBILE}/clear", "/phone"],
+)
+def test_there_are_no_other_buttons(api: Api, path: str) -> None:
+    assert post(api, path).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,8 @@ class Fault(StrEnum):
     DATABASE_DOWN = "database_down"
     TIMED_OUT = "timed_out"
     SERVER_ERROR_AFTER_SEND = "server_error_after_send"
+    RECEIPT_ERROR = "receipt_error"
+    NO_RECEIPTS = "no_receipts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ MAGIC_NUMBERS = (
     MagicNumber("9020", Fault.DATABASE_DOWN, "banco do gateway fora do ar"),
     MagicNumber("9021", Fault.TIMED_OUT, "500 Timed Out sem enviar"),
     MagicNumber("9022", Fault.SERVER_ERROR_AFTER_SEND, "envia e responde 500"),
+    MagicNumber("9023", Fault.RECEIPT_ERROR, "aceita, e depois o recibo diz ERROR"),
+    MagicNumber("9024", Fault.NO_RECEIPTS, "envia, e nenhum recibo vem"),
 )
 BY_ENDING = {number.ending: number.fault for number in MAGIC_NUMBERS}
 
@@ -77,9 +81,13 @@ SENDS = frozenset(
         Fault.RESET_AFTER_SEND,
         Fault.NOT_STORED,
         Fault.SERVER_ERROR_AFTER_SEND,
+        Fault.RECEIPT_ERROR,
+        Fault.NO_RECEIPTS,
     }
 )
 """The faults under which the message reaches the phone nevertheless."""
+ACCEPTED = frozenset({Fault.HANG_THEN_SEND, Fault.RECEIPT_ERROR, Fault.NO_RECEIPTS})
+"""Under these the gateway answers 201 as if nothing were."""
 HANGS = frozenset({Fault.HANG_THEN_SEND, Fault.HANG})
 RESETS = frozenset({Fault.RESET_AFTER_SEND, Fault.RESET})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,6 +53,14 @@ def answer(status: int, data: object) -> Answer:
 def failure(status: HTTPStatus, message: object) -> Answer:
     """The shape of nearly all of the gateway's errors."""
     return answer(status, {"status": status, "error": status.phrase, "response": {"message": message}})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 RESET = Answer(0, reset=True)

@@ -1,25 +1,29 @@
-"""The pages that show each customer's phone. They need no key; they show, and change nothing."""
+"""The pages: each customer's phone, and the shop's connections. They need no key.
+
+What they change, they change by forms, which only these pages themselves may send.
+"""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from collections.abc import Callable, Sequence
+from datetime import datetime, tzinfo
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from django.template import Context, Engine
-from django.utils.safestring import SafeString, mark_safe
 
+from integrations.evolution.sandbox import connection
+from integrations.evolution.sandbox.actions import ACTIONS, ActionError
 from integrations.evolution.sandbox.archive import Message
+from integrations.evolution.sandbox.chats import Chats, has_unread
 from integrations.evolution.sandbox.faults import MAGIC_NUMBERS
-from integrations.evolution.sandbox.formatting import preview, to_html
-from integrations.evolution.sandbox.http import Answer, Request
+from integrations.evolution.sandbox.http import Answer, Request, is_loopback
 from integrations.evolution.sandbox.jids import create_jid, digits_of, pretty
-from integrations.evolution.sandbox.state import Sandbox
+from integrations.evolution.sandbox.options import Options, ReplyForm
+from integrations.evolution.sandbox.state import Instance, Sandbox
 
 _FOLDER = Path(__file__).parent
 _STATIC = {
@@ -31,59 +35,32 @@ _STATIC = {
 _SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not less: without it, browsers do not say from which page a form comes.
+    "Referrer-Policy": "same-origin",
 }
+_HTML = "text/html; charset=utf-8"
 _SHOWN = 300
-_MONTHS = (
-    "janeiro",
-    "fevereiro",
-    "março",
-    "abril",
-    "maio",
-    "junho",
-    "julho",
-    "agosto",
-    "setembro",
-    "outubro",
-    "novembro",
-    "dezembro",
+# What can be pressed beside an instance.
+_CONNECTION: dict[str, Callable[[Sandbox, Instance], object]] = {
+    "connect": connection.connect,
+    "disconnect": connection.disconnect,
+    "show-code": connection.start_pairing,
+    "pair": connection.pair,
+    "log-out": functools.partial(connection.disconnect, reason=connection.LOGGED_OUT),
+}
+# What can be chosen on the same page: a row, a choice in it, and the options that it sets.
+_BEHAVIOUR: tuple[tuple[str, str, dict[str, object]], ...] = (
+    ("Recibos", "chegam", {"receipts": True}),
+    ("Recibos", "não chegam", {"receipts": False}),
+    ("Leitura", "sozinha, após um momento", {"read_seconds": Options().read_seconds}),
+    ("Leitura", "só com um clique", {"read_seconds": None}),
+    ("Respostas", "com o número", {"reply_form": ReplyForm.NUMBER}),
+    ("Respostas", "com @lid e o número", {"reply_form": ReplyForm.LID}),
+    ("Respostas", "sem o número", {"reply_form": ReplyForm.ANONYMOUS}),
 )
-# One tick: sent. Two: on the phone. Two in blue: read.
-_TICKS = ("PENDING", "SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED")
-
-
-@dataclass(frozen=True, slots=True)
-class Bubble:
-    """One message in a chat."""
-
-    id: str
-    html: SafeString
-    time: str
-    ticks: str
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """The messages of one day."""
-
-    name: str
-    bubbles: Sequence[Bubble]
-
-
-@dataclass(frozen=True, slots=True)
-class Phone:
-    """One line of the list of phones."""
-
-    digits: str
-    name: str
-    badge: str
-    text: str
-    time: str
-    count: int
-    selected: bool
 
 
 class Pages:
@@ -96,44 +73,78 @@ class Pages:
         self._engine = Engine(dirs=[str(_FOLDER / "templates")])
 
     def respond(self, sandbox: Sandbox, request: Request) -> Answer:
-        """`/phone`, `/phone/<number>`, and their style and script under `/phone/static/`."""
+        """`/phone`, `/phone/<number>`, `/phone/instances`, and their style and script under `/phone/static/`."""
         if request.method != "GET":
-            return self._not_found()
+            return self._act(sandbox, request) if request.method == "POST" else self._not_found()
         match request.segments:
             case ["phone"]:
-                return self._page(sandbox, request, "")
-            case ["phone", "static", name] if name in _STATIC:
-                return Answer(HTTPStatus.OK, _static(name), _STATIC[name], {**_SECURITY, "Cache-Control": "no-cache"})
+                return self._page(sandbox, request, "welcome.html", {})
+            case ["phone", "instances"]:
+                return self._page(sandbox, request, "instances.html", _connections(sandbox))
             case ["phone", number] if number.removeprefix("+").isdecimal():
-                return self._page(sandbox, request, number.removeprefix("+"))
+                return self._page(sandbox, request, "phone.html", {}, number.removeprefix("+"))
+            case segments:
+                return _file(sandbox, segments) or self._not_found()
+
+    def _act(self, sandbox: Sandbox, request: Request) -> Answer:
+        """Do what a form asks, and show its page again. What cannot be done is not: the page shows how things are."""
+        if not _is_own(request):
+            return Answer(HTTPStatus.FORBIDDEN, b"", "text/plain", _SECURITY)
+        match request.segments:
+            case ["phone", "behaviour", choice] if choice.isdecimal() and int(choice) < len(_BEHAVIOUR):
+                sandbox.configure(dict(_BEHAVIOUR[int(choice)][2]))
+                return _see("/phone/instances")
+            case ["phone", "instances", name, action] if action in _CONNECTION:
+                if instance := sandbox.instance(name):
+                    _CONNECTION[action](sandbox, instance)
+                return _see("/phone/instances")
+            case ["phone", number, "reply" | "read" as action] if number.isdecimal():
+                _on_phone(sandbox, request, number, action)
+                return _see(f"/phone/{number}")
             case _:
                 return self._not_found()
 
-    def _page(self, sandbox: Sandbox, request: Request, digits: str) -> Answer:
+    def _page(
+        self, sandbox: Sandbox, request: Request, template: str, more: dict[str, object], digits: str = ""
+    ) -> Answer:
         now = datetime.now(self._zone)
-        # A page changes with a message, and with the day: "today" becomes "yesterday".
+        # A page changes with everything that happens, and with the day: "today" becomes "yesterday".
         tag = f'"{self._start}-{sandbox.revision}-{now:%j}"'
         headers = {**_SECURITY, "ETag": tag, "Cache-Control": "no-store"}
         if request.headers.get("If-None-Match") == tag:
             return Answer(HTTPStatus.NOT_MODIFIED, headers=headers)
-        chats = sandbox.chats()
+        chats = Chats(sandbox, now, self._zone)
+        by_jid = sandbox.chats()
         jid = sandbox.resolve(digits)[0] if digits else ""
-        messages = chats.get(jid, [])
+        phones = [chats.phone(chat, messages, jid) for chat, messages in by_jid.items()]
         context = {
-            "phones": [self._phone(chat, messages, jid, now.date()) for chat, messages in chats.items()],
-            "phone": pretty(digits_of(jid or create_jid(digits))) if digits else "",
-            "shop": self._shop_name(sandbox, messages),
-            "days": self._days(messages[-_SHOWN:], now.date()),
-            "hidden": max(len(messages) - _SHOWN, 0),
-            "total": sum(len(messages) for messages in chats.values()),
+            "phones": phones,
+            "total": sum(phone.count for phone in phones),
             "magic_numbers": MAGIC_NUMBERS,
+            "disconnected": [instance.name for instance in sandbox.instances() if instance.state != "open"],
+            **(self._chat(sandbox, request, chats, jid or create_jid(digits)) if digits else {}),
+            **more,
         }
-        html = self._engine.get_template("phone.html").render(Context(context))
-        return Answer(HTTPStatus.OK, html.encode(errors="replace"), "text/html; charset=utf-8", headers)
+        html = self._engine.get_template(template).render(Context(context))
+        return Answer(HTTPStatus.OK, html.encode(errors="replace"), _HTML, headers)
+
+    def _chat(self, sandbox: Sandbox, request: Request, chats: Chats, jid: str) -> dict[str, object]:
+        messages = sandbox.chat(jid)
+        answered = request.query.get("responder", "")
+        return {
+            "phone": pretty(digits_of(jid)),
+            "digits": digits_of(jid),
+            "shop": self._shop_name(sandbox, messages),
+            "days": chats.days(messages[-_SHOWN:]),
+            "hidden": max(len(messages) - _SHOWN, 0),
+            "unread": has_unread(messages),
+            "answered": answered,
+            "quote": chats.quote(answered),
+        }
 
     def _not_found(self) -> Answer:
         html = self._engine.get_template("not_found.html").render(Context({}))
-        return Answer(HTTPStatus.NOT_FOUND, html.encode(), "text/html; charset=utf-8", _SECURITY)
+        return Answer(HTTPStatus.NOT_FOUND, html.encode(), _HTML, _SECURITY)
 
     def _shop_name(self, sandbox: Sandbox, messages: Sequence[Message]) -> str:
         if self._shop:
@@ -142,48 +153,50 @@ class Pages:
         name = (names or ["Loja"])[0].replace("-", " ").replace("_", " ")
         return name[:1].upper() + name[1:]
 
-    def _phone(self, jid: str, messages: Sequence[Message], selected: str, today: date) -> Phone:
-        last = messages[-1]
-        digits = digits_of(jid)
-        return Phone(
-            digits=digits,
-            name=pretty(digits),
-            badge=digits[-2:],
-            text=preview(last.text),
-            time=self._short_time(last, today),
-            count=len(messages),
-            selected=jid == selected,
-        )
 
-    def _days(self, messages: Sequence[Message], today: date) -> list[Day]:
-        by_day = itertools.groupby(messages, key=lambda message: self._local(message).date())
-        return [Day(_day_name(day, today), [self._bubble(message) for message in group]) for day, group in by_day]
-
-    def _bubble(self, message: Message) -> Bubble:
-        # Safe: `to_html` escapes the text before it adds its own marks.
-        html = mark_safe(to_html(message.text))  # noqa: S308
-        latest = max((_TICKS.index(status) for status in message.updates if status in _TICKS), default=0)
-        ticks = ("sent", "sent", "delivered", "read", "read")[latest]
-        return Bubble(message.key_id, html, f"{self._local(message):%H:%M}", ticks)
-
-    def _short_time(self, message: Message, today: date) -> str:
-        moment = self._local(message)
-        if moment.date() == today:
-            return f"{moment:%H:%M}"
-        return "ontem" if (today - moment.date()).days == 1 else f"{moment:%d/%m/%y}"
-
-    def _local(self, message: Message) -> datetime:
-        return datetime.fromtimestamp(message.arrived_at, self._zone)
-
-
-def _day_name(day: date, today: date) -> str:
-    match (today - day).days:
-        case 0:
-            return "Hoje"
-        case 1:
-            return "Ontem"
+def _file(sandbox: Sandbox, segments: Sequence[str]) -> Answer | None:
+    """What the pages are made of: style, script and pictures, and the code to pair an instance with."""
+    match segments:
+        case ["phone", "static", name] if name in _STATIC:
+            return Answer(HTTPStatus.OK, _static(name), _STATIC[name], {**_SECURITY, "Cache-Control": "no-cache"})
+        case ["phone", "instances", name, "code.png"] if (instance := sandbox.instance(name)) and instance.qr:
+            return Answer(HTTPStatus.OK, instance.qr.png, "image/png", {**_SECURITY, "Cache-Control": "no-store"})
         case _:
-            return f"{day.day} de {_MONTHS[day.month - 1]} de {day.year}"
+            return None
+
+
+def _on_phone(sandbox: Sandbox, request: Request, number: str, action: str) -> None:
+    """Read the chat or, which reads it too, write in it."""
+    body = {"number": number, "text": request.body.get("quick") or request.body.get("text")}
+    try:
+        ACTIONS["read"](sandbox, body)
+        if action == "reply":
+            ACTIONS["reply"](sandbox, {**body, "quoted": request.body.get("quoted")})
+    except ActionError:
+        return
+
+
+def _connections(sandbox: Sandbox) -> dict[str, object]:
+    options, rows = sandbox.options, dict[str, list[dict[str, object]]]()
+    for index, (row, label, changes) in enumerate(_BEHAVIOUR):
+        chosen = all(getattr(options, name) == value for name, value in changes.items())
+        rows.setdefault(row, []).append({"index": index, "label": label, "chosen": chosen})
+    instances = [{"it": each, "path": quote(each.name, safe="")} for each in sandbox.instances()]
+    return {"instances": instances, "behaviour": rows}
+
+
+def _is_own(request: Request) -> bool:
+    """Whether the form was sent by one of these pages, and not by some page elsewhere on the web."""
+    host = request.headers.get("Host", "")
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name) and request.headers.get("Origin") in {None, f"http://{host}"}
+
+
+def _see(path: str) -> Answer:
+    return Answer(HTTPStatus.SEE_OTHER, b"", "text/plain", {**_SECURITY, "Location": path})
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""`POST /chat/findMessages/{instance}`: the filters that work in the gateway, and those that it ignores."""
+"""`POST /chat/findMessages` and `findStatusMessage`: which filters work in the gateway, and which it ignores."""
 
 from __future__ import annotations
 
@@ -47,6 +47,33 @@ def find_messages(sandbox: Sandbox, instance: Instance, request: Request) -> Ans
     )
 
 
+def find_status(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
+    """The receipts of the stored messages, or of the one that `where.id`, the id of its key, names."""
+    where = _mapping(request.body.get("where"))
+    found = [
+        _status(instance, message, status)
+        for message in _candidates(sandbox, where)
+        if message.instance == instance.name and message.stored and message.from_me
+        if where.get("remoteJid") in (None, message.remote_jid)
+        for status in message.updates
+    ]
+    return answer(HTTPStatus.OK, found)
+
+
+def _status(instance: Instance, message: Message, status: str) -> dict[str, object]:
+    return {
+        "id": f"{message.id}{status.lower()}",
+        "keyId": message.key_id,
+        "remoteJid": message.remote_jid,
+        "fromMe": True,
+        "participant": None,
+        "pollUpdates": None,
+        "status": status,
+        "messageId": message.id,
+        "instanceId": instance.id,
+    }
+
+
 def _candidates(sandbox: Sandbox, key: Mapping[str, object]) -> list[Message]:
     """The messages to look among, in the order of arrival: as few as is cheap to tell."""
     key_id, remote_jid = key.get("id"), key.get("remoteJid")
@@ -67,7 +94,7 @@ def _matches(message: Message, where: Mapping[str, object], between: tuple[float
         (key.get("remoteJid"), message.remote_jid),
         (key.get("participants"), None),
     )
-    if any(value and value != actual for value, actual in wanted):
+    if any(value and value != actual for value, actual in wanted) or (key.get("fromMe") and not message.from_me):
         return False
     return between is None or between[0] <= message.timestamp <= between[1]
 
@@ -86,15 +113,15 @@ def _between(where: Mapping[str, object]) -> tuple[float, float] | None:
 def _record(message: Message) -> dict[str, object]:
     return {
         "id": message.id,
-        "key": {"id": message.key_id, "fromMe": True, "remoteJid": message.remote_jid},
-        "pushName": "Você",
+        "key": {"id": message.key_id, "fromMe": message.from_me, "remoteJid": message.remote_jid},
+        "pushName": "Você" if message.from_me else "Cliente",
         "messageType": message.message_type,
         "message": {"conversation": message.text},
         "messageTimestamp": message.timestamp,
         "instanceId": message.instance_id,
         "source": message.source,
         "contextInfo": context_info(message),
-        "MessageUpdate": [{"status": status} for status in message.updates],
+        "MessageUpdate": [{"status": status} for status in message.updates] if message.from_me else [],
     }
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from integrations.evolution.sandbox.archive import Message
-from integrations.evolution.sandbox.faults import HANGS, RESETS, SENDS, Fault, fault_answer
+from integrations.evolution.sandbox.faults import ACCEPTED, HANGS, RESETS, SENDS, Fault, fault_answer
 from integrations.evolution.sandbox.http import RESET, Answer, Request, answer, failure
 from integrations.evolution.sandbox.jids import create_jid
+from integrations.evolution.sandbox.receipts import follow
 from integrations.evolution.sandbox.state import BUSINESS, EVOLUTION, Instance, Sandbox
 
 _LONGEST_DELAY = 120
@@ -21,7 +22,10 @@ def send_text(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
         return failure(HTTPStatus.BAD_REQUEST, [errors])
     number, text = str(body["number"]), str(body["text"])
     if instance.integration == EVOLUTION:
-        return answer(HTTPStatus.CREATED, _evolution(sandbox.deliver(instance, number, create_jid(number), text)))
+        message = sandbox.deliver(instance, number, create_jid(number), text)
+        body = _evolution(message)
+        follow(sandbox, instance, message, body, None)
+        return answer(HTTPStatus.CREATED, body)
     if not text.strip():
         blank = "Text is required"
         if instance.integration == BUSINESS:
@@ -40,14 +44,15 @@ def send_text(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
 def _send(sandbox: Sandbox, instance: Instance, number: str, jid: str, text: str, *, fault: Fault | None) -> Answer:
     if fault in HANGS:
         sandbox.pause(sandbox.options.hang_seconds)
-    message = None
+    body: dict[str, object] = {}
     if fault is None or fault in SENDS:
         message = sandbox.deliver(instance, number, jid, text, stored=fault is not Fault.NOT_STORED)
+        body = sent(message, instance)
+        follow(sandbox, instance, message, body, fault)
     if fault in RESETS:
         return RESET
-    if message is not None and fault in {None, Fault.HANG_THEN_SEND}:
-        return answer(HTTPStatus.CREATED, sent(message, instance))
-    assert fault is not None  # noqa: S101 - the type checker cannot know it
+    if fault is None or fault in ACCEPTED:
+        return answer(HTTPStatus.CREATED, body)
     return fault_answer(fault, instance=instance.name, jid=jid, number=number)
 
 

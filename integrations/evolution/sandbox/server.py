@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import socket
@@ -16,7 +15,7 @@ from typing import Any, override
 from urllib.parse import parse_qsl, urlsplit
 
 from integrations.evolution.sandbox import api, control
-from integrations.evolution.sandbox.http import RESET, Answer, Request, answer
+from integrations.evolution.sandbox.http import RESET, Answer, Request, answer, is_loopback
 from integrations.evolution.sandbox.pages import Pages
 from integrations.evolution.sandbox.state import Sandbox
 
@@ -43,6 +42,7 @@ class SandboxServer(ThreadingHTTPServer):
         self.pages = pages
         self.log = log
         super().__init__((host, port), _Handler)
+        sandbox.server_url = self.url
 
     @property
     def url(self) -> str:
@@ -135,14 +135,6 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         if self.server.log:
             super().log_message(format, *args)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _json(content: bytes) -> Mapping[str, object]:

@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 import random
-import secrets
 import threading
 import time
 import uuid
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from integrations.evolution.sandbox.archive import Archive, Message
+from integrations.evolution.sandbox.courier import Courier, Delivery
 from integrations.evolution.sandbox.faults import BY_ENDING, Fault
+from integrations.evolution.sandbox.ids import new_key_id, new_row_id
 from integrations.evolution.sandbox.jids import create_jid, digits_of, variants
+from integrations.evolution.sandbox.options import Options
+from integrations.evolution.sandbox.qr import Qr
+from integrations.evolution.sandbox.schedule import Schedule
 
 BAILEYS, BUSINESS, EVOLUTION = INTEGRATIONS = ("WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION")
 SHORTEST_NUMBER = 10
+OWN_JID = "5511999990000@s.whatsapp.net"
+"""The shop's own address, the same for every instance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where an instance's events go. `events` are those that it is told, without `enabled` none."""
+
+    enabled: bool = True
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    events: tuple[str, ...] = ()
+    by_events: bool = False
+    base64: bool = False
+    id: str = field(default_factory=new_row_id)
+    created_at: float = field(default_factory=time.time)
+    updated_at: float = field(default_factory=time.time)
 
 
 @dataclass(slots=True)
 class Instance:
-    """One connection to WhatsApp. `state` is open, connecting or close; a `forgetful` one stores nothing it sends."""
+    """One connection to WhatsApp. `state` is open, connecting or close; a `forgetful` one stores nothing it sends.
+
+    A `paired` one has the keys of a phone: it connects without a QR code. A `deaf` one was logged out by the API:
+    until the gateway's process starts again it hears no replies. `qr` is the code to pair with, `backlog` what
+    WhatsApp keeps for the instance until it is connected.
+    """
 
     name: str
     integration: str = BAILEYS
@@ -30,37 +57,23 @@ class Instance:
     state: str = "close"
     forgetful: bool = False
     was_connected: bool = False
+    paired: bool = False
+    deaf: bool = False
+    qr: Qr | None = None
+    webhook: Webhook | None = None
+    disconnection: Disconnection | None = None
+    backlog: list[Callable[[], None]] = field(default_factory=list)
     settings: dict[str, object] = field(default_factory=dict)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: float = field(default_factory=time.time)
 
-    def connect(self) -> None:
-        """Pair and connect the instance."""
-        self.state = "open"
-        self.was_connected = True
-
-    def disconnect(self) -> None:
-        """Take its connection away."""
-        self.state = "close"
-
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How the sandbox behaves. `fault` meets the next `fault_count` sends, `error_fault` a share of them.
+class Disconnection:
+    """When and why an instance lost its phone: a code of WhatsApp's, 401 for one that was logged out."""
 
-    A search hangs for `search_hang_seconds`, and fails with `search_status` unless that is 0.
-    """
-
-    latency_ms: float = 0
-    error_rate: float = 0
-    error_fault: Fault = Fault.SERVER_ERROR
-    hang_seconds: float = 40
-    failures: int = 2
-    keep_messages: bool = True
-    fault: Fault | None = None
-    fault_count: int = 0
-    search_status: int = 0
-    search_hang_seconds: float = 0
+    reason: int
+    at: float = field(default_factory=time.time)
 
 
 class Sandbox:
@@ -77,6 +90,9 @@ class Sandbox:
         self._messages: dict[str, Message] = {}
         self._chats: dict[str, list[Message]] = defaultdict(list)
         self._failures: Counter[str] = Counter()
+        self.server_url = ""
+        self.clock = Schedule()
+        self.courier = Courier(lambda: self.options.webhook_retry_scale)
         self._archive = Archive(data)
         for message in self._archive.load():
             self._keep(message)
@@ -98,12 +114,43 @@ class Sandbox:
         with self._lock:
             return list(self._instances.values())
 
+    def remove(self, instance: Instance) -> None:
+        """Forget an instance; its messages stay on the phones."""
+        with self._lock:
+            self._instances.pop(instance.name, None)
+            self.revision += 1
+
+    def change(self, instance: Instance, **values: object) -> list[Callable[[], None]]:
+        """Change fields of an instance. Returns what WhatsApp kept for it, for the caller to run, if it is open now."""
+        with self._lock:
+            for name, value in values.items():
+                setattr(instance, name, value)
+            self.revision += 1
+            kept = list(instance.backlog) if instance.state == "open" else []
+            del instance.backlog[: len(kept)]
+        return kept
+
+    def when_open(self, instance: Instance, job: Callable[[], None]) -> None:
+        """Run `job` now or, while the instance is not connected, once it is. Meta's needs no connection."""
+        with self._lock:
+            if instance.state != "open" and instance.integration != BUSINESS:
+                instance.backlog.append(job)
+                return
+        job()
+
+    def dispatch(self, delivery: Delivery, delay: float) -> None:
+        """Hand an event to the courier: as often, and as much out of order, as the options say."""
+        for _ in range(self.options.webhook_copies):
+            jitter = random.random() * self.options.webhook_jitter_seconds  # noqa: S311 - no secret
+            self.courier.send(delivery, delay + jitter)
+
     # -- Behaviour -------------------------------------------------------------------------------
 
     def configure(self, changes: dict[str, object]) -> None:
         """Change options; the names are those of `Options`."""
         with self._lock:
             self.options = replace(self.options, **changes)  # type: ignore[arg-type]
+            self.revision += 1
 
     def pause(self, seconds: float) -> None:
         """Wait, but not beyond the sandbox's end."""
@@ -154,20 +201,45 @@ class Sandbox:
     def deliver(self, instance: Instance, number: str, jid: str, text: str, *, stored: bool = True) -> Message:
         """Put a message on a phone; without `stored` the gateway itself forgets it."""
         with self._lock:
-            message = Message(
-                id="cm" + secrets.token_hex(11) + "x",
-                key_id=_key_id(instance.integration),
-                instance=instance.name,
-                instance_id=instance.id,
-                number=number,
-                remote_jid=jid,
-                text=text,
-                arrived_at=time.time(),
-                stored=stored and self.options.keep_messages and not instance.forgetful,
-            )
-            self._keep(message)
-            self._archive.append(message)
+            message = self._new_message(instance, number, jid, text)
+            message.stored = stored and self.options.keep_messages and not instance.forgetful
+            return self._put(message)
+
+    def receive(self, instance: Instance, jid: str, text: str, *, quoted: str) -> Message:
+        """Put a customer's reply on its way to the gateway."""
+        with self._lock:
+            message = self._new_message(instance, digits_of(jid), jid, text)
+            message.stored = self.options.keep_messages and not instance.forgetful and not instance.deaf
+            message.from_me, message.quoted, message.source = False, quoted, "android"
+            return self._put(message)
+
+    def update(self, message: Message, status: str) -> bool:
+        """Note a receipt. False if there is nothing to note: the message has it already, or is forgotten."""
+        with self._lock:
+            if status in message.updates or self._messages.get(message.key_id) is not message:
+                return False
+            message.updates += (status,)
+            self._archive.update(message.key_id, status)
             self.revision += 1
+            return True
+
+    @staticmethod
+    def _new_message(instance: Instance, number: str, jid: str, text: str) -> Message:
+        return Message(
+            id=new_row_id(),
+            key_id=new_key_id(instance.integration),
+            instance=instance.name,
+            instance_id=instance.id,
+            number=number,
+            remote_jid=jid,
+            text=text,
+            arrived_at=time.time(),
+        )
+
+    def _put(self, message: Message) -> Message:
+        self._keep(message)
+        self._archive.append(message)
+        self.revision += 1
         return message
 
     def _keep(self, message: Message) -> None:
@@ -203,13 +275,3 @@ class Sandbox:
             self._failures.clear()
             self._archive.clear()
             self.revision += 1
-
-
-def _key_id(integration: str) -> str:
-    match integration:
-        case "EVOLUTION":
-            return str(uuid.uuid4())
-        case "WHATSAPP-BUSINESS":
-            return "wamid." + secrets.token_urlsafe(40)
-        case _:
-            return "3EB0" + secrets.token_hex(9).upper()

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from integrations.evolution.sandbox.connection import connect, disconnect
+from integrations.evolution.sandbox.options import Options
 from integrations.evolution.sandbox.pages import Pages
 from integrations.evolution.sandbox.server import SandboxServer
-from integrations.evolution.sandbox.state import Instance, Options, Sandbox
+from integrations.evolution.sandbox.state import Instance, Sandbox
 
 
 class Command(BaseCommand):
@@ -73,10 +75,10 @@ def _server(options: dict[str, Any]) -> SandboxServer:
     sandbox = Sandbox(options["api_key"], options=behaviour, data=options["data"])
     for name in options["create"] or filter(None, [settings.EVOLUTION_INSTANCE]):
         instance = Instance(name)
-        instance.connect()
-        if options["disconnected"]:
-            instance.disconnect()
         sandbox.add(instance)
+        connect(sandbox, instance)
+        if options["disconnected"]:
+            disconnect(sandbox, instance)
     pages = Pages(ZoneInfo(settings.TIME_ZONE), options["shop"])
     try:
         return SandboxServer(options["host"], options["port"], sandbox, pages, log=options["verbosity"] > 1)

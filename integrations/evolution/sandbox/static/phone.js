@@ -5,6 +5,7 @@ const PERIOD = 1500;
 const NEAR_END = 120;
 const chat = document.getElementById("chat");
 let tag = "";
+let timer = 0;
 
 function atEnd() {
   return chat && chat.scrollHeight - chat.scrollTop - chat.clientHeight < NEAR_END;
@@ -31,6 +32,7 @@ function put(fresh) {
 }
 
 async function refresh() {
+  clearTimeout(timer);
   try {
     const headers = tag ? { "If-None-Match": tag } : {};
     const answer = await fetch(location.pathname, { headers, cache: "no-store" });
@@ -42,8 +44,28 @@ async function refresh() {
   } catch {
     document.body.classList.add("offline");
   }
-  setTimeout(refresh, PERIOD);
+  clearTimeout(timer);
+  timer = setTimeout(refresh, PERIOD);
 }
+
+// Without this script, forms work too: the page is loaded again.
+async function submit(event) {
+  event.preventDefault();
+  const form = event.target;
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  try {
+    await fetch(form.action, { method: "POST", body, redirect: "manual" });
+  } catch {
+    document.body.classList.add("offline");
+    return;
+  }
+  form.reset();
+  form.querySelector(".quote")?.remove();
+  toEnd(false);
+  await refresh();
+}
+
+document.addEventListener("submit", submit);
 
 toEnd(false);
 // Fonts that arrive late make the messages taller.

@@ -1,0 +1,101 @@
+"""What the customers, WhatsApp and the network do at a word: `POST /sandbox/<action>`, and the pages' buttons.
+
+reply      {"number", "text", "quoted": key's id, "form": a `reply_form`, "instance"}: the customer writes; without
+           an instance to the one that wrote last, or the first
+read       {"number"}: the customer looks at the chat
+receipt    {"key_id", "status"}: WhatsApp says what became of a message; ERROR and DELETED too
+pair       {"instance"}: a phone scans the QR code
+storm      {"instance", "count"}: so many updates of the connection at once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from integrations.evolution.sandbox import connection
+from integrations.evolution.sandbox.options import ReplyForm
+from integrations.evolution.sandbox.receipts import STATUSES, read, receive_receipt
+from integrations.evolution.sandbox.replies import reply
+from integrations.evolution.sandbox.state import Instance, Sandbox
+
+_LARGEST_STORM = 10_000
+_LONGEST_TEXT = 4096
+
+
+class ActionError(Exception):
+    """What was asked for cannot be done; the text says why."""
+
+
+def _reply(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    jid, text, form = _jid(sandbox, body), str(body.get("text") or "").strip(), body.get("form")
+    if not text or len(text) > _LONGEST_TEXT:
+        raise ActionError(f"text must have 1 to {_LONGEST_TEXT} characters.")
+    if form is not None and form not in list(ReplyForm):
+        raise ActionError(f"form must be one of: {', '.join(ReplyForm)}.")
+    quoted = str(body.get("quoted") or "")
+    if quoted and quoted not in {message.key_id for message in sandbox.chat(jid) if message.from_me}:
+        raise ActionError("quoted must be the key's id of a message that the shop sent to this number.")
+    instance = _instance(sandbox, body) if body.get("instance") else _writer(sandbox, jid)
+    message = reply(sandbox, instance, jid, text, quoted=quoted, form=ReplyForm(str(form)) if form else None)
+    return {"key_id": message.key_id}
+
+
+def _read(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    read(sandbox, _jid(sandbox, body))
+    return {}
+
+
+def _receipt(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    message = sandbox.message(str(body.get("key_id")))
+    if message is None or not message.from_me:
+        raise ActionError("key_id must be the key's id of a message that the shop sent.")
+    if body.get("status") not in STATUSES:
+        raise ActionError(f"status must be one of: {', '.join(STATUSES)}.")
+    receive_receipt(sandbox, message, str(body["status"]))
+    return {}
+
+
+def _pair(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    if not connection.pair(sandbox, _instance(sandbox, body)):
+        raise ActionError("There is no QR code to scan: connect the instance first.")
+    return {}
+
+
+def _storm(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    instance, count = _instance(sandbox, body), body.get("count")
+    if not isinstance(count, int) or not 1 <= count <= _LARGEST_STORM:
+        raise ActionError(f"count must be a whole number from 1 to {_LARGEST_STORM}.")
+    connection.storm(sandbox, instance, count)
+    return {}
+
+
+ACTIONS: dict[str, Callable[[Sandbox, Mapping[str, object]], dict[str, object]]] = {
+    "reply": _reply,
+    "read": _read,
+    "receipt": _receipt,
+    "pair": _pair,
+    "storm": _storm,
+}
+
+
+def _jid(sandbox: Sandbox, body: Mapping[str, object]) -> str:
+    number = str(body.get("number") or "").removeprefix("+")
+    if not number.isdecimal():
+        raise ActionError("number must be a phone number.")
+    return sandbox.resolve(number)[0]
+
+
+def _instance(sandbox: Sandbox, body: Mapping[str, object]) -> Instance:
+    instance = sandbox.instance(str(body.get("instance")))
+    if instance is None:
+        raise ActionError("instance must be the name of an instance.")
+    return instance
+
+
+def _writer(sandbox: Sandbox, jid: str) -> Instance:
+    """The instance that wrote to the phone last, or else the first of all."""
+    wrote = [sandbox.instance(message.instance) for message in reversed(sandbox.chat(jid))]
+    for instance in (*wrote, *sandbox.instances()):
+        if instance is not None:
+            return instance
+    raise ActionError("There is no instance to write to.")

@@ -1,0 +1,44 @@
+"""How the sandbox is to behave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from integrations.evolution.sandbox.faults import Fault
+
+
+class ReplyForm(StrEnum):
+    """How much a reply tells of its sender: the number; a hidden address and the number; only the hidden address."""
+
+    NUMBER = "number"
+    LID = "lid"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the sandbox behaves; `control.py` says what each of them means."""
+
+    latency_ms: float = 0
+    error_rate: float = 0
+    error_fault: Fault = Fault.SERVER_ERROR
+    hang_seconds: float = 40
+    failures: int = 2
+    keep_messages: bool = True
+    fault: Fault | None = None
+    fault_count: int = 0
+    search_status: int = 0
+    search_hang_seconds: float = 0
+    receipts: bool = True
+    server_ack_seconds: float | None = 0.3
+    delivery_ack_seconds: float | None = 1
+    read_seconds: float | None = 5
+    lid_receipts: bool = False
+    reply_form: ReplyForm = ReplyForm.NUMBER
+    send_message_seconds: float = 0
+    webhook_jitter_seconds: float = 0
+    webhook_copies: int = 1
+    webhook_retry_scale: float = 1
+    connect_seconds: float = 2
+    pair_seconds: float | None = None
