@@ -136,6 +136,8 @@ EVOLUTION_API_URL = env.web_url(
 )
 EVOLUTION_API_KEY = env.key("EVOLUTION_API_KEY", _development_only("sandbox-key"))
 EVOLUTION_INSTANCE = env.text("EVOLUTION_INSTANCE", "flowlog" if DEBUG else "")
+# Without it every webhook is refused.
+EVOLUTION_WEBHOOK_SECRET = env.key("EVOLUTION_WEBHOOK_SECRET", "sandbox-webhook-secret" if DEBUG else "")
 
 # -- Notifications -------------------------------------------------------------------------------
 
@@ -209,6 +211,7 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.look_up": {"queue": "whatsapp"},
     "notifications.tasks.probe": {"queue": "whatsapp"},
     "notifications.tasks.sweep": {"queue": "default"},
+    "integrations.tasks.work_off_webhooks": {"queue": "default"},
     "orders.tasks.expire_pickups": {"queue": "default"},
     "celery.backend_cleanup": {"queue": "default"},
 }
@@ -240,6 +243,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "notifications.tasks.sweep",
         "schedule": NOTIFICATIONS.sweep_interval,
         "options": {"expires": NOTIFICATIONS.sweep_interval},
+    },
+    "work-off-webhooks": {
+        "task": "integrations.tasks.work_off_webhooks",
+        "schedule": NOTIFICATIONS.sweep_interval,
+        "options": {"expires": NOTIFICATIONS.sweep_interval, "ignore_result": True},
     },
     "expire-pickups": {
         "task": "orders.tasks.expire_pickups",
