@@ -23,6 +23,7 @@ from tests.broker import broker_at, hanging_server, purge, take_all
 from tests.factories import make_instance
 from tests.integrations import webhooks
 from tests.integrations.webhooks import envelope, post, receipt
+from tests.processes import wait_until, worker
 
 pytestmark = pytest.mark.django_db
 
@@ -179,7 +180,8 @@ class TestWorkingOff:
 
     def test_an_old_webhook_of_an_odd_shape_is_done_with(self) -> None:
         make_instance()
-        for data in (None, [], "x", {}, {"keyId": 7, "status": "READ"}, {"keyId": "3EB0", "status": None}):
+        shapes: tuple[Any, ...] = (None, [], "x", {}, {"keyId": 7, "status": "READ"}, {"keyId": "3EB0", "status": None})
+        for data in shapes:
             post(envelope("messages.update", data))
         work_off()
         assert {error for _, _, error, _ in stored()} == {"unexpected_shape"}
@@ -202,6 +204,13 @@ class TestWakingUp:
             assert [post(receipt(f"key{number}", "READ")) for number in range(5)] == [200] * 5
             assert not wakeups.pause.is_over()
         assert len(stored()) == 5
+
+    def test_a_worker_does_it_within_seconds(self) -> None:
+        make_instance()
+        purge("default")
+        with worker("default"):
+            assert post(webhooks.connection("open")) == 200
+            wait_until(lambda: EvolutionInstance.objects.get().state == "open", "the state")
 
     def test_two_processes_do_not_work_at_once(self) -> None:
         make_instance()
