@@ -211,6 +211,7 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.look_up": {"queue": "whatsapp"},
     "notifications.tasks.probe": {"queue": "whatsapp"},
     "notifications.tasks.sweep": {"queue": "default"},
+    "integrations.tasks.work_off_webhooks": {"queue": "default"},
     "orders.tasks.expire_pickups": {"queue": "default"},
     "celery.backend_cleanup": {"queue": "default"},
 }
@@ -242,6 +243,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "notifications.tasks.sweep",
         "schedule": NOTIFICATIONS.sweep_interval,
         "options": {"expires": NOTIFICATIONS.sweep_interval},
+    },
+    "work-off-webhooks": {
+        "task": "integrations.tasks.work_off_webhooks",
+        "schedule": NOTIFICATIONS.sweep_interval,
+        "options": {"expires": NOTIFICATIONS.sweep_interval, "ignore_result": True},
     },
     "expire-pickups": {
         "task": "orders.tasks.expire_pickups",

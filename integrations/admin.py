@@ -1,4 +1,4 @@
-"""Instances and the log of notifications in the admin, and the messages in an order's timeline."""
+"""Instances and the log of notifications in the admin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -21,37 +20,30 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
 
+from integrations import timeline
+from integrations.evolution.sentences import sentence
+from integrations.kinds import kind_words, kinds
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
-from orders.admin import timeline
+from integrations.timeline import STATUS_COLOURS, receipt_html
 from orders.admin.base import (
     ModelAdmin,
     ReadOnlyAdmin,
     TabularInline,
     Words,
-    done_words,
     label_column,
     label_html,
     moment,
     searched_digits,
-    told_transitions,
 )
 from orders.contacts import format_phone
-from orders.models import OrderEvent
+
+timeline.register()
 
 STATE_COLOURS: dict[str, str] = {
     EvolutionInstance.State.OPEN: "success",
     EvolutionInstance.State.CONNECTING: "warning",
     EvolutionInstance.State.CLOSE: "danger",
     EvolutionInstance.State.UNKNOWN: "",
-}
-STATUS_COLOURS: dict[str, str] = {
-    NotificationLog.Status.PENDING: "warning",
-    NotificationLog.Status.SENDING: "info",
-    NotificationLog.Status.SENT: "success",
-    NotificationLog.Status.FAILED: "danger",
-    NotificationLog.Status.UNKNOWN: "danger",
-    NotificationLog.Status.SKIPPED: "",
-    NotificationLog.Status.CANCELLED: "",
 }
 
 
@@ -100,7 +92,7 @@ class EventFilter(DropdownFilter):  # type: ignore[misc]
     parameter_name = "event"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> Sequence[tuple[str, Words]]:
-        return told_transitions()
+        return kinds()
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[NotificationLog]) -> QuerySet[NotificationLog]:
         return queryset.filter(event=self.value()) if self.value() else queryset
@@ -146,7 +138,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     inlines = (AttemptInline,)
     list_display = (
-        "status_label", "event_words", "order_link", "problem", "customer_name", "phone", "created", "sent", "attempts",
+        "status_label", "receipt_label", "event_words", "order_link", "problem", "customer_name", "phone", "created",
+        "sent", "attempts",
     )  # fmt: skip
     list_display_links = ("status_label", "event_words")
     list_filter = (
@@ -164,7 +157,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     search_help_text = _("Order code, customer or phone")
     fieldsets = (
         (None, {"fields": (
-            "bubble", "status_shown", "problem", "event_words", "order_link", "customer_name", "phone",
+            "bubble", ("status_shown", "receipt_label"), "problem", "event_words", "order_link", "customer_name",
+            "phone",
         )}),
         (
             _("Delivery"),
@@ -178,8 +172,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         (_("Snapshot of the order"), {"classes": ("collapse",), "fields": ("snapshot_written",)}),
     )  # fmt: skip
     readonly_fields = (
-        "bubble", "status_shown", "problem", "event_words", "order_link", "customer_name", "phone", "created", "sent",
-        "delivered", "read", "next_try", "resend_link", "snapshot_written",
+        "bubble", "status_shown", "receipt_label", "problem", "event_words", "order_link", "customer_name", "phone",
+        "created", "sent", "delivered", "read", "next_try", "resend_link", "snapshot_written",
     )  # fmt: skip
 
     @label_column(STATUS_COLOURS, description=_("status"))
@@ -190,9 +184,13 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     def status_shown(self, row: NotificationLog) -> SafeString:
         return label_html(STATUS_COLOURS[row.status], row.get_status_display())
 
+    @admin.display(description=_("receipt"))
+    def receipt_label(self, row: NotificationLog) -> SafeString | str:
+        return receipt_html(row)
+
     @admin.display(description=_("event"))
     def event_words(self, row: NotificationLog) -> Words:
-        return done_words(row.event)
+        return kind_words(row.event)
 
     @admin.display(description=_("order"))
     def order_link(self, row: NotificationLog) -> SafeString | str:
@@ -236,6 +234,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
             return gettext("Waits for the earlier message of this order.")
         if row.status == NotificationLog.Status.PENDING and row.instance and row.instance.held_at:
             return gettext("The instance is held: %(reason)s") % {"reason": row.instance.held_reason}
+        if row.receipt == NotificationLog.Receipt.ERROR:
+            return sentence("not_delivered")
         return row.error_message or row.error_code
 
     @admin.display(description=_("sent again for"))
@@ -281,28 +281,3 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         else:
             wanted = Q(order__code=term.upper()) | Q(order__customer__name__icontains=term)
         return queryset.filter(wanted), False
-
-
-def annotate_timeline(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
-    """Under each event of an order: the message that told the customer, for those who may see the log."""
-    if not request.user.has_perm("integrations.view_notificationlog"):
-        return {}
-    rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
-    return {row.order_event_id: _message_html(row) for row in rows if row.order_event_id}
-
-
-def _message_html(row: NotificationLog) -> SafeString:
-    text = row.message.partition("\n")[0]
-    sent = row.status == NotificationLog.Status.SENT
-    return render_to_string(
-        "admin/integrations/timeline_message.html",
-        {
-            "address": reverse("admin:integrations_notificationlog_change", args=[row.pk]),
-            "colour": STATUS_COLOURS[row.status],
-            "status": row.get_status_display(),
-            "words": text if sent else row.error_message or text,
-        },
-    )
-
-
-timeline.register_annotator(annotate_timeline)

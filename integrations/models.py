@@ -12,8 +12,18 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from integrations.inbound.models import CustomerReply, WebhookEvent
+from integrations.kinds import kind_words
 from orders.models import Order, OrderEvent, Store
-from orders.transitions import TRANSITIONS
+
+__all__ = [
+    "CustomerReply",
+    "DeliveryAttempt",
+    "EvolutionInstance",
+    "NotificationLog",
+    "WebhookEvent",
+    "earlier_unfinished",
+]
 
 
 class EvolutionInstance(models.Model):
@@ -97,6 +107,16 @@ class NotificationLog(models.Model):
         SKIPPED = "skipped", _("skipped")
         CANCELLED = "cancelled", _("cancelled")
 
+    class Receipt(models.TextChoices):
+        """What the gateway heard of a message after it had accepted it; each outranks those above it."""
+
+        NONE = "", _("no receipt yet")
+        PENDING = "pending", _("not confirmed yet")
+        SERVER_ACK = "server_ack", _("accepted by WhatsApp")
+        ERROR = "error", _("not delivered")
+        DELIVERY_ACK = "delivery_ack", _("delivered")
+        READ = "read", _("read")
+
     UNFINISHED = (Status.PENDING, Status.SENDING, Status.UNKNOWN)
 
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.PENDING)
@@ -166,6 +186,9 @@ class NotificationLog(models.Model):
     wakes = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     sent_at = models.DateTimeField(_("sent"), null=True)
+    receipt = models.CharField(
+        _("receipt"), max_length=12, choices=Receipt, blank=True, default=Receipt.NONE, db_default=Receipt.NONE
+    )
     delivered_at = models.DateTimeField(_("delivered"), null=True)
     read_at = models.DateTimeField(_("read"), null=True)
 
@@ -226,7 +249,7 @@ class NotificationLog(models.Model):
         )
 
     def __str__(self) -> str:
-        kind = TRANSITIONS[self.event].done if self.event in TRANSITIONS else self.event
+        kind = kind_words(self.event)
         return f"{self.snapshot_order_code} · {kind}" if self.snapshot_order_code else str(kind)
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from django.dispatch import Signal
 
 instance_connection_changed = Signal()
@@ -10,3 +12,24 @@ instance_connection_changed = Signal()
 Arguments: `instance`, the `EvolutionInstance` as it is now, and `held`. A receiver that raises is logged and
 changes nothing.
 """
+
+message_receipt_changed = Signal()
+"""Sent by `integrations.inbound.receipts` once it is committed that receipts were raised.
+
+Argument `changes`: a list of `ReceiptChange`. A receiver that raises is logged and changes nothing.
+"""
+
+customer_consent_changed = Signal()
+"""Sent by `integrations.inbound.replies` when customers opted out of messages, or in again, by answering one.
+
+It is sent inside the transaction that records it; a receiver that raises undoes that. Arguments: `customers`, all of
+them one person's, `opted_out`, and `reply`, the `CustomerReply` that did it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptChange:
+    """The receipt that a message has now, one of `NotificationLog.Receipt`."""
+
+    notification_id: int
+    receipt: str

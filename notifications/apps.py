@@ -7,7 +7,9 @@ class NotificationsConfig(AppConfig):
     verbose_name = _("Notifications")
 
     def ready(self) -> None:
-        from notifications.receivers import tell_customers  # noqa: PLC0415 - models are loaded only now
+        from integrations.signals import customer_consent_changed  # noqa: PLC0415 - models are loaded only now
+        from notifications.receivers import confirm_consent, tell_customers  # noqa: PLC0415
         from orders.signals import order_status_changed  # noqa: PLC0415
 
         order_status_changed.connect(tell_customers, dispatch_uid="notifications.tell_customers")
+        customer_consent_changed.connect(confirm_consent, dispatch_uid="notifications.confirm_consent")

@@ -1,8 +1,9 @@
 """Finding out whether a message of unknown outcome was sent, by evidence, before anything is sent again.
 
-What proves that it was: the answer of the send itself, if it came after all, or the message among those that the
-gateway keeps. What proves that it was not: no request of its claim ever began; or the gateway, asked long enough
-after, does not have it though it does keep what it sends.
+What proves that it was: the answer of the send itself, if it came after all; the gateway's own account of what it
+sent, if that came meanwhile; or the message among those that the gateway keeps. What proves that it was not: no
+request of its claim ever began; or the gateway, asked long enough after, does not have it though it does keep what it
+sends.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from django.db.models.functions import Greatest, Now
 
 from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError, Outcome
+from integrations.inbound import proofs
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import moves, retries, wakeups
 from orders.models import Store
@@ -48,6 +50,11 @@ class LookUp:
         """The row, as long as nobody else has settled it."""
         row = self.notification
         return NotificationLog.objects.filter(pk=row.pk, status=Status.UNKNOWN, claim_token=row.claim_token)
+
+    @property
+    def since(self) -> datetime:
+        """No message of before this can be the one."""
+        return (self.notification.first_attempt_at or self.now) - CLOCK_SKEW
 
     @property
     def is_last(self) -> bool:
@@ -92,7 +99,7 @@ def look_up(notification_id: int) -> None:
     if begun.began_at is None:
         # Its worker stopped between the claim and the request.
         moved = moves.put_back(begun.rows)
-    elif known := _known_id(begun.notification):
+    elif known := _known_id(begun):
         moved = moves.to_sent(begun.rows, known, sent_at=begun.began_at)
     else:
         connection.close()  # back to the pool: a slow gateway must not hold a database connection
@@ -124,18 +131,25 @@ def _begin(notification_id: int) -> LookUp | None:
     return begun if begun.rows.filter(lookup_at=row.lookup_at).update(lookup_at=scheduled) else None
 
 
-def _known_id(row: NotificationLog) -> str:
-    """The id of a message that an attempt of this row is known to have sent, its answer being late; or nothing."""
+def _known_id(begun: LookUp) -> str:
+    """The id of the message that this row is known to have sent, without asking the gateway; or nothing.
+
+    Either an attempt's answer came late, or the gateway told of the message by itself.
+    """
+    row = begun.notification
+    assert row.instance is not None  # noqa: S101 - it was sent through it
     sends = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.SEND).exclude(provider_message_id="")
-    return sends.values_list("provider_message_id", flat=True).first() or ""
+    if known := sends.values_list("provider_message_id", flat=True).first():
+        return known
+    told = proofs.sent_messages(row.instance, row.recipient, row.message, since=begun.since)
+    return _not_held_by_others(row, [each.provider_message_id for each in told])
 
 
 def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
     row = begun.notification
     assert row.instance is not None  # noqa: S101 - it was sent through it
-    since = (row.first_attempt_at or begun.now) - CLOCK_SKEW
     try:
-        found = gateway.find_messages(row.instance.name, row.recipient, since=since, until=begun.now + AHEAD)
+        found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
         ids = [each.provider_message_id for each in found if each.text == row.message]
         if free := _not_held_by_others(row, ids):
             return Answer(Finding.FOUND, free)

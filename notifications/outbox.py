@@ -10,9 +10,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from integrations.models import EvolutionInstance, NotificationLog
+from integrations import kinds
+from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
 from notifications import snapshot, wakeups
-from orders.models import Store
+from orders.models import Customer, Store
 from orders.signals import StatusChange
 
 
@@ -39,6 +40,24 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
     )
     transaction.on_commit(partial(wakeups.publish, rows), robust=True)
     return rows
+
+
+def confirm_consent(customer: Customer, reply: CustomerReply, *, opted_out: bool) -> NotificationLog:
+    """Confirm to the customer, in the chat of the reply, that it changed whether they get messages; once per reply.
+
+    The row has no order, so that their opting out does not keep it back.
+    """
+    event = kinds.OPT_OUT if opted_out else kinds.OPT_IN
+    row = NotificationLog.objects.create(
+        event=event,
+        instance=reply.instance,
+        dedupe_key=f"reply:{reply.pk}:{event}",
+        recipient=recipient(customer.phone),
+        snapshot=snapshot.build_without_order(event, customer, reply.received_at),
+        expires_at=Now() + lifetime(event),
+    )
+    transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
+    return row
 
 
 def recipient(phone: str) -> str:

@@ -9,7 +9,10 @@ from orders.contacts import normalize_phone
 
 
 def refusal(notification: NotificationLog) -> str:
-    """The code of why this message must not be sent, or nothing. Needs the order's customer and store."""
+    """The code of why this message must not be sent, or nothing. Needs the order's customer and store.
+
+    A message without an order answers the customer, so it goes to one who has just opted out too.
+    """
     if notification.instance_id is None:
         return "no_instance"
     if not notification.recipient:

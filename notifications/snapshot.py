@@ -7,11 +7,12 @@ renamed or removed, and `VERSION` grows when the meaning of one does.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import prefetch_related_objects
 
-from orders.models import Order
+from orders.models import Customer, Order, Store
 from orders.signals import StatusChange
 
 VERSION = 1
@@ -34,14 +35,28 @@ def _build(change: StatusChange) -> Snapshot:
         "occurred_at": change.event.created_at.isoformat(),
         "reason": change.data.get("reason", ""),
         "order": _order(order),
-        "customer": {"id": order.customer_id, "name": order.customer.name, "phone": order.customer.phone},
-        "store": {
-            "id": order.store_id,
-            "name": order.store.name,
-            "phone": order.store.phone,
-            "pickup_address": order.store.pickup_address,
-        },
+        "customer": _customer(order.customer),
+        "store": _store(order.store),
     }
+
+
+def build_without_order(event: str, customer: Customer, occurred_at: datetime) -> Snapshot:
+    """The snapshot of a message that is about the customer alone."""
+    return {
+        "version": VERSION,
+        "event": event,
+        "occurred_at": occurred_at.isoformat(),
+        "customer": _customer(customer),
+        "store": _store(customer.store),
+    }
+
+
+def _customer(customer: Customer) -> Snapshot:
+    return {"id": customer.pk, "name": customer.name, "phone": customer.phone}
+
+
+def _store(store: Store) -> Snapshot:
+    return {"id": store.pk, "name": store.name, "phone": store.phone, "pickup_address": store.pickup_address}
 
 
 def _order(order: Order) -> Snapshot:

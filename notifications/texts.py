@@ -1,7 +1,7 @@
 """The words of a message: one Django template per kind, filled from the snapshot alone.
 
 Templates are plain text (`templates/notifications/whatsapp/<event>.txt`), so nothing is HTML-escaped; whatever a
-person typed is a value and never template code. Every text names the order's code.
+person typed is a value and never template code. Every text about an order names its code.
 """
 
 from __future__ import annotations

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from kombu.exceptions import LimitExceeded, OperationalError
-from kombu.pools import producers
 
-from flowlog.broker import PUBLISH_TRANSPORT_OPTIONS
-from flowlog.celery import app
+from flowlog import publishing
+from flowlog.publishing import WakeUp
 from integrations.models import NotificationLog
 from notifications import claims
 
-logger = logging.getLogger(__name__)
-
 LONGEST_COUNTDOWN = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class _WakeUp:
-    task: str
-    args: tuple[Any, ...]
-    argsrepr: str
 
 
 def publish(rows: Iterable[NotificationLog], *, countdown: float | None = None) -> int:
     """Publish a wake-up to send for each row; returns how many went out.
 
-    Never raises for a broker that is down or hangs: it gives up at the first failure, within about two
-    seconds, and leaves the rest to the sweep, which finds them unwoken.
+    Never raises for a broker that is down or hangs; what did not go out is left to the sweep, which finds it unwoken.
     """
     rows = list(rows)
     # What logs and monitors may show: the snapshot holds the customer's name and phone.
     published = _publish(
-        [_WakeUp("notifications.tasks.send_whatsapp", (row.pk, row.snapshot), f"({row.pk}, …)") for row in rows],
+        [WakeUp("notifications.tasks.send_whatsapp", (row.pk, row.snapshot), f"({row.pk}, …)") for row in rows],
         countdown,
     )
     _forget_waking(rows[published:])
@@ -49,14 +34,14 @@ def publish(rows: Iterable[NotificationLog], *, countdown: float | None = None) 
 def publish_look_ups(rows: Iterable[NotificationLog]) -> int:
     """The same, to look the messages up."""
     rows = list(rows)
-    published = _publish([_WakeUp("notifications.tasks.look_up", (row.pk,), f"({row.pk},)") for row in rows])
+    published = _publish([WakeUp("notifications.tasks.look_up", (row.pk,), f"({row.pk},)") for row in rows])
     _forget_waking(rows[published:])
     return published
 
 
 def publish_probes(instance_ids: Iterable[int]) -> int:
     """The same, to ask the gateway for the state of instances."""
-    return _publish([_WakeUp("notifications.tasks.probe", (pk,), f"({pk},)") for pk in instance_ids])
+    return _publish([WakeUp("notifications.tasks.probe", (pk,), f"({pk},)") for pk in instance_ids])
 
 
 def wake_next(row: NotificationLog) -> None:
@@ -75,26 +60,8 @@ def wake_next(row: NotificationLog) -> None:
         publish([candidate], countdown=min(seconds, LONGEST_COUNTDOWN) if seconds > 0 else None)
 
 
-def _publish(wake_ups: list[_WakeUp], countdown: float | None = None) -> int:
-    """How many were published before the broker failed, if it did."""
-    published = 0
-    try:
-        connection = app.connection_for_write(transport_options=PUBLISH_TRANSPORT_OPTIONS)
-        with producers[connection].acquire(block=True, timeout=1) as producer:
-            for wake_up in wake_ups:
-                app.send_task(
-                    wake_up.task,
-                    args=wake_up.args,
-                    argsrepr=wake_up.argsrepr,
-                    producer=producer,
-                    countdown=countdown,
-                    expires=settings.NOTIFICATIONS.expires_after,
-                    ignore_result=True,
-                )
-                published += 1
-    except (OperationalError, LimitExceeded, OSError) as error:
-        logger.warning("Broker unavailable (%s): %d wake-ups wait for the sweep", error, len(wake_ups) - published)
-    return published
+def _publish(wake_ups: list[WakeUp], countdown: float | None = None) -> int:
+    return publishing.publish(wake_ups, countdown=countdown, expires=settings.NOTIFICATIONS.expires_after)
 
 
 def _forget_waking(rows: list[NotificationLog]) -> None:

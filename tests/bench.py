@@ -5,27 +5,37 @@ Not part of the suite: these machines are shared and noisy, so nothing here asse
 
 from __future__ import annotations
 
+import random
+import socket
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+import requests
+from django.conf import settings
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from integrations.evolution.client import client
-from integrations.models import EvolutionInstance, NotificationLog
+from integrations.inbound import wakeups as inbound_wakeups
+from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import wakeups
 from notifications.delivery import deliver
 from orders.models import Order
 from orders.services import apply_transition, apply_transition_bulk
+from tests.broker import purge
 from tests.factories import make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
-from tests.processes import beat, wait_until, worker
+from tests.integrations.webhooks import receipt
+from tests.processes import beat, environment, wait_until, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -134,3 +144,88 @@ def test_what_a_burst_at_a_pace_costs(gateway: SandboxProcess, tmp_path: Path) -
         f"\nburst of 100 at 600 a minute: {took:.0f} s, in order: {arrived == expected}, "
         f"{per_message:.1f} transactions a message · idle system: {idle:.1f} transactions a second\n"
     )
+
+
+@contextmanager
+def web_server(application: str) -> Iterator[str]:
+    """gunicorn as a process on the test's database; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = [f"--bind=127.0.0.1:{port}", "--workers=2", "--threads=4", "--log-level=warning"]
+    command = [sys.executable, "-m", "gunicorn", application, *options]
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment())
+    try:
+        wait_until(lambda: answers(port), "the web server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(15)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def post_all(address: str, bodies: Sequence[object], clients: int = 8) -> float:
+    """POST all of them from some clients at once, each over one connection; returns how many a second were taken in."""
+
+    def post_some(some: Sequence[object]) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.headers["Authorization"] = f"Bearer {settings.EVOLUTION_WEBHOOK_SECRET}"
+            for body in some:
+                assert session.post(address, json=body, timeout=30).status_code == 200
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(post_some, [bodies[number::clients] for number in range(clients)]))
+    return len(bodies) / (time.perf_counter() - started)
+
+
+def test_taking_webhooks_in() -> None:
+    """Webhooks a second over HTTP, from eight clients at once. Floor: the same server, which only says 200."""
+    make_instance()
+    bodies = [receipt(f"3EB0{number}", "READ") for number in range(1000)]
+    with web_server("tests.floor_wsgi") as address:
+        for path in ("floor", "webhooks/evolution"):
+            post_all(f"{address}/{path}/flowlog/", bodies[:50])
+        floor = post_all(f"{address}/floor/flowlog/", bodies)
+        taken = post_all(f"{address}/webhooks/evolution/flowlog/", bodies)
+    sys.stdout.write(
+        f"\nwebhooks taken in: {taken:.0f}/s · only saying 200: {floor:.0f}/s · ratio {floor / taken:.1f}\n"
+    )
+    assert WebhookEvent.objects.count() == len(bodies) + 50
+
+
+@pytest.mark.timeout(600)
+def test_ten_thousand_receipts() -> None:
+    """Five thousand messages with two receipts each, shuffled, over HTTP, while a worker works them off: none lost."""
+    instance, number = make_instance(), 5000
+    purge("default")
+    NotificationLog.objects.bulk_create(
+        NotificationLog(
+            instance=instance, event="confirm", dedupe_key=f"bench:{each}", snapshot={}, status="sent",
+            sent_at=timezone.now(), expires_at=timezone.now(), provider_message_id=f"3EB0{each}",
+        )
+        for each in range(number)
+    )  # fmt: skip
+    bodies = [receipt(f"3EB0{each}", status) for each in range(number) for status in ("DELIVERY_ACK", "READ")]
+    random.shuffle(bodies)
+    with web_server("flowlog.wsgi") as address, worker("default"):
+        started = time.perf_counter()
+        rate = post_all(f"{address}/webhooks/evolution/flowlog/", bodies)
+        while webhooks_left():
+            time.sleep(0.2)
+            inbound_wakeups.wake()
+        took = time.perf_counter() - started
+    read = NotificationLog.objects.filter(receipt="read", delivered_at__isnull=False, read_at__isnull=False).count()
+    sys.stdout.write(
+        f"\n10 000 receipts: {rate:.0f}/s taken in, all worked off after {took:.0f} s, {read} of {number} read\n"
+    )
+    assert read == number
+    assert WebhookEvent.objects.filter(error="").count() == len(bodies)
+
+
+def webhooks_left() -> bool:
+    return WebhookEvent.objects.filter(processed_at=None).exists()

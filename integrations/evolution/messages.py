@@ -30,7 +30,7 @@ class Page:
 
 def parse_page(body: str) -> Page | None:
     """The page that a 200 holds, or None if it holds none. Pure; never raises, whatever the body."""
-    messages = _mapping(parse_object(body).get("messages"))
+    messages = mapping(parse_object(body).get("messages"))
     total, pages, records = messages.get("total"), messages.get("pages"), messages.get("records")
     if not (_is_count(total) and _is_count(pages) and isinstance(records, list)):
         return None
@@ -39,14 +39,14 @@ def parse_page(body: str) -> Page | None:
 
 def key_of(record: object) -> Mapping[str, object]:
     """The record's key: `id`, `remoteJid` and `fromMe`; empty if it has none."""
-    return _mapping(_mapping(record).get("key"))
+    return mapping(mapping(record).get("key"))
 
 
 def own_message(record: object, address: str) -> FoundMessage | None:
     """The message that was sent to `address`; None if the record is none, or not whole."""
     key = key_of(record)
-    message_id, timestamp = printable(key.get("id")), _mapping(record).get("messageTimestamp")
-    text = _text(_mapping(_mapping(record).get("message")))
+    message_id, timestamp = printable(key.get("id")), mapping(record).get("messageTimestamp")
+    text = text_of(mapping(mapping(record).get("message")))
     if key.get("fromMe") is not True or key.get("remoteJid") != address:
         return None
     if not message_id or not text or not _is_count(timestamp):
@@ -54,20 +54,20 @@ def own_message(record: object, address: str) -> FoundMessage | None:
     return FoundMessage(message_id, text, timestamp)
 
 
-def _text(message: Mapping[str, object]) -> str:
+def text_of(message: Mapping[str, object]) -> str:
     """The text, where the gateway keeps it: a link or a quotation makes it an extended one."""
-    for text in (message.get("conversation"), _mapping(message.get("extendedTextMessage")).get("text")):
+    for text in (message.get("conversation"), mapping(message.get("extendedTextMessage")).get("text")):
         if isinstance(text, str) and text:
             return text
     return ""
 
 
 def _identity(record: object) -> object:
-    row_id = _mapping(record).get("id")
+    row_id = mapping(record).get("id")
     return row_id if isinstance(row_id, str) else object()
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -102,11 +102,6 @@ def moment(when: datetime | None) -> str:
 def done_words(transition: str) -> Words:
     """What the timeline says of a transition; its name where a later version has dropped it."""
     return TRANSITIONS[transition].done if transition in TRANSITIONS else transition
-
-
-def told_transitions() -> Sequence[tuple[str, Words]]:
-    """Every transition that customers are told of, with its words."""
-    return [(entry.name, entry.done) for entry in TRANSITIONS.values() if entry.tells_customer]
 
 
 def searched_digits(term: str) -> str:

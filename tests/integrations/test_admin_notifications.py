@@ -90,6 +90,16 @@ class TestList:
         assert found(client, event="cancel") == [pending.pk]
         assert found(client, instance__id__exact=str(sent.instance_id)) == [pending.pk, sent.pk]
 
+    def test_shows_the_receipt_and_since_when(self, client: Client) -> None:
+        make_log(status="sent", sent_at=timezone.now(), receipt="delivery_ack", delivered_at="2026-11-23T21:30:00Z")
+        assert "entregue · 23/11/2026 18:30" in unescape(client.get(LIST).content.decode())
+
+    def test_filters_the_confirmations_of_an_opt_out(self, client: Client) -> None:
+        make_log()
+        row = make_log(event="opt_out", order=None, order_event=None)
+        assert found(client, event="opt_out") == [row.pk]
+        assert "Confirmação: sem mais avisos" in unescape(client.get(LIST).content.decode())
+
     def test_later_pages_and_those_beyond_the_end(self, client: Client) -> None:
         make_log()
         assert client.get(LIST, {"p": "2"}).status_code == 200
@@ -146,6 +156,12 @@ class TestPage:
         cancel([new], actor=boss)
         assert "Cancelada por" in page(client, new)
         assert "chefe" in page(client, new)
+
+    def test_shows_that_it_was_not_delivered_after_all(self, client: Client) -> None:
+        row = make_log(status="sent", sent_at=timezone.now(), receipt="error")
+        for body in (page(client, row), client.get(LIST).content.decode()):
+            assert "não entregue" in body
+            assert "O WhatsApp aceitou a mensagem, mas depois não a entregou." in body
 
     def test_shows_the_snapshot(self, client: Client) -> None:
         row = make_log()

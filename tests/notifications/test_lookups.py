@@ -15,14 +15,17 @@ from django.utils import timezone
 
 from integrations.evolution.client import client
 from integrations.evolution.sandbox.faults import Fault
-from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
+from integrations.inbound.intake import work_off
+from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims, delivery, lookups
 from notifications.delivery import Result, deliver
 from notifications.lookups import look_up
+from notifications.sweep import sweep
 from orders.models import Store
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
+from tests.integrations.webhooks import post, receipt, sent_message
 
 # `look_up` gives its database connection back before it asks: only real transactions will do.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -368,3 +371,94 @@ class TestRaces:
         delivery._settle_surely(held, attempt, taken, until=0)
         assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, "")
         assert fresh(other).provider_message_id == other.provider_message_id
+
+
+class TestTold:
+    """The gateway's own account of what it sent, which came by webhook."""
+
+    def told(self, row: NotificationLog, key_id: str = "3EB0TOLD", *, late: float = 0, **changed: Any) -> None:
+        assert row.first_attempt_at
+        timestamp = int(row.first_attempt_at.timestamp() + late)
+        arguments: dict[str, Any] = {"text": row.message, "timestamp": timestamp} | changed
+        assert post(sent_message(key_id, **arguments)) == 200
+
+    def test_is_proof_without_asking(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET)
+        self.told(row)
+        look_up(row.pk)
+        assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, "3EB0TOLD")
+        assert fresh(row).sent_at == row.delivery_attempts.get().started_at
+        assert findings(row) == []
+
+    def test_makes_the_look_up_due_at_once(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET)
+        later = Now() + timedelta(minutes=2)
+        NotificationLog.objects.update(lookup_at=later, woken_at=Now())
+        self.told(row, text="another")
+        work_off()
+        assert not lookups.due().exists()
+        self.told(row)
+        work_off()
+        assert lookups.due().get() == row
+        assert fresh(row).status == Status.UNKNOWN
+        swept = sweep()
+        assert swept.looked_up == 1
+
+    def test_of_the_other_form_of_the_number(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET)
+        self.told(row, jid="551187654321@s.whatsapp.net")
+        look_up(row.pk)
+        assert fresh(row).status == Status.SENT
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"text": "Outra mensagem"}, {"jid": "5511900000000@s.whatsapp.net"}, {"jid": "987654321098765@lid"},
+            {"late": -12}, {"key_id": ""},
+        ],
+    )  # fmt: skip
+    def test_of_another_message_proves_nothing(self, gateway: SandboxProcess, changed: dict[str, Any]) -> None:
+        row = unknown(gateway, Fault.RESET)
+        self.told(row, **changed)
+        work_off()
+        look_up(row.pk)
+        assert fresh(row).status == Status.UNKNOWN
+        assert findings(row) == [(Finding.NOT_FOUND, "")]
+
+    def test_of_an_id_that_another_message_has_proves_nothing(self, gateway: SandboxProcess) -> None:
+        other = sent(customer_phone="+5511900000000")
+        row = unknown(gateway, Fault.RESET)
+        self.told(row, other.provider_message_id)
+        look_up(row.pk)
+        assert fresh(row).status == Status.UNKNOWN
+
+    def test_of_another_instance_proves_nothing(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET)
+        assert row.first_attempt_at
+        body = sent_message("3EB0", row.message, int(row.first_attempt_at.timestamp()))
+        assert post(body | {"instance": "other"}, instance="other") == 200
+        assert post(body | {"instance": "other"}) == 200
+        look_up(row.pk)
+        assert fresh(row).status == Status.UNKNOWN
+
+    def test_never_changes_a_message_that_is_being_sent(self, gateway: SandboxProcess) -> None:
+        row = row_of()
+        held = claims.claim(row.pk)
+        assert held
+        assert claims.begin_attempt(held)
+        before = NotificationLog.objects.values().get()
+        self.told(fresh(row))
+        assert post(receipt("3EB0TOLD", "READ")) == 200
+        work_off()
+        assert NotificationLog.objects.values().get() == before
+
+    def test_its_receipt_that_came_before_is_joined(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET)
+        assert post(receipt("3EB0TOLD", "DELIVERY_ACK")) == 200
+        self.told(row)
+        work_off()
+        look_up(row.pk)
+        WebhookEvent.objects.update(due_at=Now())
+        work_off()
+        assert (fresh(row).status, fresh(row).receipt) == (Status.SENT, "delivery_ack")
+        assert fresh(row).delivered_at

@@ -46,6 +46,20 @@ def test_every_kind_has_a_text_that_names_order_and_customer_and_leaves_nothing_
         assert remnant not in text
 
 
+@pytest.mark.parametrize("event", ["opt_out", "opt_in"])
+def test_confirmations_know_no_order_and_name_the_way_back(event: str) -> None:
+    person = snapshot()
+    del person["order"]
+    text = texts.render(event, person)
+    assert "Maria" in text
+    assert ("*VOLTAR*" if event == "opt_out" else "*SAIR*") in text
+    assert text.endswith("_Loja da Ana_")
+    nameless = texts.render(event, {"version": 1})
+    assert nameless[0].isupper()
+    for remnant in ("{{", "None", "\n\n\n", "  ", " .", " ,", "()", ", !", "__"):
+        assert remnant not in text + nameless
+
+
 def test_create() -> None:
     assert texts.render("create", snapshot()) == (
         "Olá, Maria! 😊 Recebemos seu pedido *K7MPXQ*:\n\n"

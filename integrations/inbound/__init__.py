@@ -1,0 +1,1 @@
+"""What the gateway and the customers tell us: webhooks taken in raw, and worked off afterwards."""

@@ -1,0 +1,101 @@
+"""Webhooks as they came, and what customers answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from orders.models import Customer, Order
+
+SEND_MESSAGE = "send.message"
+MESSAGES_UPDATE = "messages.update"
+MESSAGES_UPSERT = "messages.upsert"
+CONNECTION_EVENTS = ("connection.update", "status.instance", "logout.instance")
+
+
+class WebhookEvent(models.Model):
+    """One webhook, stored raw before anything is made of it.
+
+    It is to be worked off at `due_at` as long as it has no `processed_at`. `error` says why nothing was made of it.
+    """
+
+    class Source(models.TextChoices):
+        EVOLUTION = "evolution", "Evolution API"
+
+    source = models.CharField(_("source"), max_length=20, choices=Source)
+    instance_name = models.CharField(_("instance"), max_length=100)
+    event = models.CharField(_("event"), max_length=60)
+    payload = models.JSONField(_("payload"))
+    received_at = models.DateTimeField(_("received"), db_default=Now())
+    due_at = models.DateTimeField(db_default=Now(), editable=False)
+    processed_at = models.DateTimeField(_("processed"), null=True)
+    error = models.CharField(_("error"), max_length=40, blank=True, default="", db_default="")
+
+    class Meta:
+        verbose_name = _("webhook")
+        verbose_name_plural = _("webhooks")
+        ordering = ("-pk",)
+        indexes = (
+            models.Index(fields=["due_at", "id"], condition=Q(processed_at__isnull=True), name="webhook_due"),
+            models.Index(
+                fields=["instance_name", "id"], condition=Q(event__in=CONNECTION_EVENTS), name="webhook_connection"
+            ),
+            models.Index(
+                fields=["instance_name", "received_at"],
+                condition=Q(event=SEND_MESSAGE),
+                name="webhook_proof_of_sending",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event} @ {self.received_at:%H:%M:%S}"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the event is about; empty if that is not an object."""
+        data = self.payload.get("data") if isinstance(self.payload, dict) else None
+        return data if isinstance(data, dict) else {}
+
+
+class CustomerReply(models.Model):
+    """A message that a customer wrote back, so that the staff see it in the order's timeline."""
+
+    class Kind(models.TextChoices):
+        TEXT = "text", _("text")
+        IMAGE = "image", _("picture")
+        AUDIO = "audio", _("voice message")
+        VIDEO = "video", _("video")
+        DOCUMENT = "document", _("document")
+        STICKER = "sticker", _("sticker")
+        LOCATION = "location", _("location")
+        CONTACT = "contact", _("contact")
+
+    TEXT_LENGTH = 1000
+
+    instance = models.ForeignKey(
+        "integrations.EvolutionInstance", models.PROTECT, related_name="+", verbose_name=_("instance"), db_index=False
+    )
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="replies", verbose_name=_("customer"))
+    order = models.ForeignKey(
+        Order, models.CASCADE, null=True, blank=True, related_name="replies", verbose_name=_("order")
+    )
+    provider_message_id = models.CharField(_("gateway's message id"), max_length=100)
+    kind = models.CharField(_("what"), max_length=10, choices=Kind)
+    text = models.CharField(_("text"), max_length=TEXT_LENGTH, blank=True)
+    received_at = models.DateTimeField(_("received"))
+
+    class Meta:
+        verbose_name = _("customer's reply")
+        verbose_name_plural = _("customers' replies")
+        ordering = ("pk",)
+        constraints = (
+            # The gateway may tell of one message several times.
+            models.UniqueConstraint(fields=["instance", "provider_message_id"], name="reply_once"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} @ {self.received_at:%H:%M:%S}"

@@ -1,0 +1,43 @@
+"""The gateway's own account of what it sent (`send.message`): proof for a message whose outcome nobody knows.
+
+A webhook of this kind changes no message. It is kept, and the look-up of the message takes it before it asks the
+gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from integrations.evolution import jids
+from integrations.evolution.messages import FoundMessage, mapping, own_message, text_of
+from integrations.inbound.models import SEND_MESSAGE, WebhookEvent
+from integrations.inbound.verdicts import Verdicts
+from integrations.models import EvolutionInstance, NotificationLog
+
+
+def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+    """Have messages of unknown outcome with such a text looked up at once."""
+    texts = {text for event in events if (text := text_of(mapping(event.data.get("message"))))}
+    unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
+    unknown.filter(message__in=texts).update(lookup_at=Now())
+    return {}
+
+
+def sent_messages(instance: EvolutionInstance, recipient: str, text: str, *, since: datetime) -> list[FoundMessage]:
+    """What the gateway said that it sent to the recipient in these very words since then, the latest first.
+
+    The address must be one of the number: under a nameless one (`…@lid`) the text alone proves nothing.
+    """
+    message = "payload__data__message__"
+    in_these_words = Q(**{f"{message}conversation": text}) | Q(**{f"{message}extendedTextMessage__text": text})
+    told = WebhookEvent.objects.filter(
+        in_these_words, instance_name=instance.name, event=SEND_MESSAGE, received_at__gte=since, error=""
+    )
+    found = [
+        own_message(event.data, address) for event in told.order_by("-pk") for address in jids.addresses(recipient)
+    ]
+    return [each for each in found if each and each.text == text and each.timestamp >= int(since.timestamp())]

@@ -1,0 +1,89 @@
+"""What customers answer: SAIR and VOLTAR change whether they get messages, anything else is shown to the staff."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext as _
+
+from integrations.inbound import payloads
+from integrations.inbound.models import CustomerReply, WebhookEvent
+from integrations.inbound.payloads import Incoming
+from integrations.inbound.verdicts import Verdict, Verdicts
+from integrations.models import EvolutionInstance, NotificationLog
+from integrations.signals import customer_consent_changed
+from orders import consent
+from orders.models import Customer, Order
+
+OUT = frozenset({"SAIR", "PARE", "STOP"})
+IN = frozenset({"VOLTAR"})
+
+
+def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+    """Keep each answer once, for the order that it is about, and do what it asks for."""
+    return {event.pk: verdict for event in events if (verdict := _take_in(instance, event))}
+
+
+def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None:
+    said = payloads.incoming(event.data)
+    if said is None:
+        return None
+    quoted = _quoted(instance, said)
+    customers = _customers(instance, said) or ([quoted.order.customer] if quoted and quoted.order else [])
+    if not customers:
+        return Verdict.UNKNOWN_SENDER
+    order = quoted.order if quoted and quoted.order else _latest_order(customers)
+    reply, new = CustomerReply.objects.get_or_create(
+        instance=instance,
+        provider_message_id=said.message_id,
+        defaults={
+            "customer": order.customer if order else customers[0],
+            "order": order,
+            "kind": said.kind,
+            "text": said.text[: CustomerReply.TEXT_LENGTH],
+            "received_at": event.received_at,
+        },
+    )
+    if new:
+        _change_consent(customers, reply, said)
+    return None
+
+
+def command(text: str) -> str:
+    """The text as a command: its letters and digits alone, in capitals and without accents."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(character for character in plain if character.isalnum()).upper()
+
+
+def _change_consent(customers: Sequence[Customer], reply: CustomerReply, said: Incoming) -> None:
+    word = command(said.text) if said.kind is CustomerReply.Kind.TEXT else ""
+    if word not in OUT | IN:
+        return
+    if word in OUT:
+        changed = consent.opt_out(customers, _("answered “%(word)s” on WhatsApp") % {"word": word})
+    else:
+        changed = consent.opt_in(customers)
+    if changed:
+        customer_consent_changed.send(CustomerReply, customers=changed, opted_out=word in OUT, reply=reply)
+
+
+def _quoted(instance: EvolutionInstance, said: Incoming) -> NotificationLog | None:
+    """The message of ours that is being answered, if the customer quoted one."""
+    if not said.quoted_id:
+        return None
+    rows = NotificationLog.objects.filter(instance=instance, provider_message_id=said.quoted_id)
+    return rows.select_related("order__customer").first()
+
+
+def _customers(instance: EvolutionInstance, said: Incoming) -> list[Customer]:
+    """Who has this number at the instance's store, or at another for which the instance has written to them."""
+    written_to = NotificationLog.objects.filter(instance=instance, order__customer=OuterRef("pk"))
+    known = Customer.objects.filter(Q(store=instance.store_id) | Exists(written_to), phone__in=said.numbers)
+    return list(known.order_by("pk")) if said.numbers else []
+
+
+def _latest_order(customers: Sequence[Customer]) -> Order | None:
+    orders = Order.objects.filter(customer__in=customers).select_related("customer")
+    return orders.order_by("-created_at", "-pk").first()

@@ -1,0 +1,87 @@
+"""Where the gateway's webhooks come in. They are stored as they are; what they mean is found out afterwards.
+
+The gateway drops a webhook that is answered with 400, 401 or 404, and repeats one that is answered with anything else
+but success, ten times in twenty minutes. So those answers are for what no repetition could make right, and 503 for
+a database that is away.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import DataError, InterfaceError, OperationalError, transaction
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from integrations.evolution.classify import printable
+from integrations.inbound import payloads, wakeups
+from integrations.inbound.intake import HANDLERS
+from integrations.inbound.models import WebhookEvent
+from integrations.inbound.verdicts import Verdict
+
+logger = logging.getLogger(__name__)
+
+_EVENT_LENGTH = 60
+
+
+@csrf_exempt
+@require_POST
+def evolution_webhook(request: HttpRequest, instance: str) -> HttpResponse:
+    """Store one webhook of the instance and have it worked off soon; 200 also for one that nobody knows."""
+    if not _is_authorized(request):
+        return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+    if not printable(instance):
+        return HttpResponse(status=HTTPStatus.NOT_FOUND)
+    try:
+        payload = payloads.parse(request.body)
+    except (ValueError, RequestDataTooBig, UnreadablePostError):
+        return HttpResponse(status=HTTPStatus.BAD_REQUEST)
+    event = _event_name(payload)
+    if not event:
+        return HttpResponse(status=HTTPStatus.BAD_REQUEST)
+    return _store(instance, event, payload)
+
+
+def _is_authorized(request: HttpRequest) -> bool:
+    if not settings.EVOLUTION_WEBHOOK_SECRET:
+        logger.error("A webhook was refused: EVOLUTION_WEBHOOK_SECRET is not set, so none can be trusted")
+        return False
+    expected = f"Bearer {settings.EVOLUTION_WEBHOOK_SECRET}"
+    return constant_time_compare(request.headers.get("Authorization", ""), expected)
+
+
+def _event_name(payload: Any) -> str:
+    """The event, however the gateway spells it; empty for a payload without one."""
+    name = payload.get("event") if isinstance(payload, dict) else None
+    return printable(name).lower().replace("_", ".").replace("-", ".")[:_EVENT_LENGTH]
+
+
+def _store(instance: str, event: str, payload: dict[str, Any]) -> HttpResponse:
+    payload.pop("apikey", None)  # the instance's own key to the gateway
+    error = "" if payload.get("instance", instance) == instance else Verdict.OTHER_INSTANCE
+    to_do = event in HANDLERS and not error
+    try:
+        WebhookEvent.objects.create(
+            source=WebhookEvent.Source.EVOLUTION,
+            instance_name=instance,
+            event=event,
+            payload=payload,
+            error=error,
+            processed_at=None if to_do else Now(),
+        )
+    except DataError:
+        logger.exception("A webhook (%s) cannot be stored", event)
+        return HttpResponse(status=HTTPStatus.BAD_REQUEST)
+    except (OperationalError, InterfaceError) as failure:
+        logger.warning("A webhook (%s) has to come again: %s", event, failure)
+        return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+    if to_do:
+        transaction.on_commit(wakeups.wake, robust=True)
+    return HttpResponse()

@@ -1,0 +1,52 @@
+"""Waking the worker for webhooks: at most once a second and process, however many come."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from flowlog import publishing
+from flowlog.publishing import WakeUp
+
+TASK = "integrations.tasks.work_off_webhooks"
+# The work begins this long after the first webhook, so that one wake-up does for all that come meanwhile.
+GATHER = 1.0
+# Those that come later than this have a wake-up of their own; the rest is for what they still have to do.
+COVERED = 0.8
+# While the broker is away, webhooks are not kept waiting for it; the sweep comes every few seconds anyway.
+PAUSE = 10.0
+EXPIRES = 60.0
+
+
+class _Pause:
+    """Until when this process publishes nothing."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._until = 0.0
+
+    def is_over(self) -> bool:
+        """Whether it is this caller's turn to publish; others then wait for `COVERED` seconds."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._until:
+                return False
+            self._until = now + COVERED
+            return True
+
+    def extend(self) -> None:
+        with self._lock:
+            self._until = time.monotonic() + PAUSE
+
+    def end(self) -> None:
+        with self._lock:
+            self._until = 0.0
+
+
+pause = _Pause()
+
+
+def wake() -> None:
+    """Have what was stored just now worked off within about a second. Never raises for a broken broker."""
+    if pause.is_over() and not publishing.publish([WakeUp(TASK)], expires=EXPIRES, countdown=GATHER):
+        pause.extend()

@@ -1,0 +1,99 @@
+"""What the integrations add to an order's timeline: the message that told of an event, and what the customer wrote."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from integrations.models import CustomerReply, NotificationLog
+from orders.admin import timeline
+from orders.admin.base import label_html, moment
+from orders.models import OrderEvent
+
+STATUS_COLOURS: dict[str, str] = {
+    NotificationLog.Status.PENDING: "warning",
+    NotificationLog.Status.SENDING: "info",
+    NotificationLog.Status.SENT: "success",
+    NotificationLog.Status.FAILED: "danger",
+    NotificationLog.Status.UNKNOWN: "danger",
+    NotificationLog.Status.SKIPPED: "",
+    NotificationLog.Status.CANCELLED: "",
+}
+RECEIPT_COLOURS: dict[str, str] = {
+    NotificationLog.Receipt.PENDING: "",
+    NotificationLog.Receipt.SERVER_ACK: "",
+    NotificationLog.Receipt.ERROR: "danger",
+    NotificationLog.Receipt.DELIVERY_ACK: "info",
+    NotificationLog.Receipt.READ: "success",
+}
+# More than anybody reads on one page; the rest is in the database.
+SHOWN_REPLIES = 50
+
+
+def register() -> None:
+    """Called once, when the admin is loaded."""
+    timeline.register_annotator(messages)
+    timeline.register_annotator(replies)
+
+
+def receipt_html(row: NotificationLog) -> SafeString | str:
+    """What became of a message after it was sent, and since when; empty while nobody knows."""
+    if not row.receipt:
+        return ""
+    since = moment(row.read_at or row.delivered_at)
+    words = row.get_receipt_display()
+    return label_html(RECEIPT_COLOURS[row.receipt], f"{words} · {since}" if since else words)
+
+
+def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
+    """Under each event of an order: the message that told the customer, for those who may see the log."""
+    if not _may_see(request):
+        return {}
+    rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
+    return {row.order_event_id: _message_html(row) for row in rows if row.order_event_id}
+
+
+def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
+    """Under each event of an order: what the customer wrote after it, the latest last."""
+    if not _may_see(request) or not events:
+        return {}
+    said = CustomerReply.objects.filter(order=events[0].order_id).order_by("-received_at", "-pk")[:SHOWN_REPLIES]
+    oldest_first = sorted(events, key=lambda event: event.pk)
+    under: defaultdict[int, list[CustomerReply]] = defaultdict(list)
+    for reply in reversed(said):
+        earlier = [event for event in oldest_first if event.created_at <= reply.received_at]
+        under[(earlier or oldest_first[:1])[-1].pk].append(reply)
+    return {pk: format_html_join("", "{}", ((_reply_html(each),) for each in replies)) for pk, replies in under.items()}
+
+
+def _may_see(request: HttpRequest) -> bool:
+    return request.user.has_perm("integrations.view_notificationlog")
+
+
+def _message_html(row: NotificationLog) -> SafeString:
+    text = row.message.partition("\n")[0]
+    sent = row.status == NotificationLog.Status.SENT
+    return render_to_string(
+        "admin/integrations/timeline_message.html",
+        {
+            "address": reverse("admin:integrations_notificationlog_change", args=[row.pk]),
+            "colour": STATUS_COLOURS[row.status],
+            "status": row.get_status_display(),
+            "receipt": receipt_html(row),
+            "words": text if sent else row.error_message or text,
+        },
+    )
+
+
+def _reply_html(reply: CustomerReply) -> SafeString:
+    kind = "" if reply.kind == CustomerReply.Kind.TEXT else reply.get_kind_display()
+    return render_to_string(
+        "admin/integrations/timeline_reply.html",
+        {"received": moment(reply.received_at), "kind": kind, "text": reply.text},
+    )
