@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import redis
 from kombu import Queue
+from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 # Tasks are routed to a queue, not to an exchange: Celery then publishes straight to the queue's list, which needs
 # no binding table in Redis and so survives a FLUSHALL without a restart.
@@ -39,3 +41,14 @@ def broker_url(redis_url: str) -> str:
         return redis_url
     database = parse_qs(parts.query).get("db", ["0"])[0]
     return f"redis+socket://{parts.netloc}{parts.path}?virtual_host={database}"
+
+
+def redis_client(redis_url: str) -> redis.Redis:
+    """A client for a look at the broker: it gives up after a second, and is to be closed."""
+    return redis.Redis.from_url(redis_url, socket_connect_timeout=1, socket_timeout=1)
+
+
+def queue_keys(queue: str) -> list[str]:
+    """The lists in Redis that hold the queue's tasks, one for each priority."""
+    prefix = BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
+    return [f"{prefix}{queue}{Channel.sep}{step}" if step else f"{prefix}{queue}" for step in PRIORITY_STEPS]

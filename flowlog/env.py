@@ -86,6 +86,14 @@ class Env:
             raise ImproperlyConfigured(f"{name} must start with https:// in production, not {value!r}.")
         return value
 
+    def optional_https_url(self, name: str) -> str:
+        """An optional https address, kept as it is; http for loopback. Never echoed: its path may be a secret."""
+        value = self.text(name, "")
+        parts = urlsplit(value)
+        if value and not (parts.hostname and (parts.scheme == "https" or parts.hostname in LOOPBACK_HOSTS)):
+            raise ImproperlyConfigured(f"{name} must be an address that starts with https://.")
+        return value
+
     def phone(self, name: str) -> str:
         """An optional phone number in E.164; empty when not set."""
         value = self.text(name, "")

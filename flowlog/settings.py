@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +15,7 @@ from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
 from flowlog.database import check_connection
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
+from flowlog.mailer import mailers
 from flowlog.timings import Timings
 from flowlog.translations import compile_catalogs
 
@@ -68,6 +70,7 @@ INSTALLED_APPS = [
     "notifications",
 ]
 MIDDLEWARE = [
+    "flowlog.health.views.answer_probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -153,6 +156,15 @@ NOTIFICATIONS_EXPIRES_AFTER_BY_KIND = env.seconds_by_name(
 
 PICKUP_EXPIRY_INTERVAL = env.integer("PICKUP_EXPIRY_INTERVAL", 60, minimum=1)
 
+# -- Is it alive? --------------------------------------------------------------------------------
+
+HEARTBEAT_INTERVAL = env.seconds("HEARTBEAT_INTERVAL", 60)
+METRICS_TOKEN = env.key("METRICS_TOKEN", "")
+DEADMAN_PING_URL = env.optional_https_url("DEADMAN_PING_URL")
+MAILERS = mailers(env.text("EMAIL_URL", "console://" if DEBUG else ""))
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"Flowlog <flowlog@{urlsplit(SITE_URL).hostname}>")
+ALERT_EMAILS = env.names("ALERT_EMAILS", "")
+
 # -- Static files, language, time ----------------------------------------------------------------
 
 STATIC_URL = "static/"
@@ -213,6 +225,9 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.sweep": {"queue": "default"},
     "integrations.tasks.work_off_webhooks": {"queue": "default"},
     "orders.tasks.expire_pickups": {"queue": "default"},
+    "flowlog.tasks.heartbeat": {"queue": "default"},
+    "flowlog.tasks.look_for_trouble": {"queue": "default"},
+    "flowlog.tasks.ping_deadman": {"queue": "default"},
     "celery.backend_cleanup": {"queue": "default"},
 }
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
@@ -254,4 +269,23 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": PICKUP_EXPIRY_INTERVAL,
         "options": {"expires": PICKUP_EXPIRY_INTERVAL},
     },
+    **{
+        f"heartbeat-{queue.name}": {
+            "task": "flowlog.tasks.heartbeat",
+            "schedule": HEARTBEAT_INTERVAL,
+            "options": {"expires": HEARTBEAT_INTERVAL, "queue": queue.name},
+        }
+        for queue in QUEUES
+    },
+    "look-for-trouble": {
+        "task": "flowlog.tasks.look_for_trouble",
+        "schedule": HEARTBEAT_INTERVAL,
+        "options": {"expires": HEARTBEAT_INTERVAL},
+    },
 }
+if DEADMAN_PING_URL:
+    CELERY_BEAT_SCHEDULE["ping-deadman"] = {
+        "task": "flowlog.tasks.ping_deadman",
+        "schedule": HEARTBEAT_INTERVAL,
+        "options": {"expires": HEARTBEAT_INTERVAL},
+    }

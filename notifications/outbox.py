@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -15,6 +16,10 @@ from integrations.models import CustomerReply, EvolutionInstance, NotificationLo
 from notifications import snapshot, wakeups
 from orders.models import Customer, Store
 from orders.signals import StatusChange
+
+TEST = "test"
+# Who tests looks at the phone now.
+TEST_LIFETIME = timedelta(minutes=10)
 
 
 def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
@@ -57,6 +62,21 @@ def confirm_consent(customer: Customer, reply: CustomerReply, *, opted_out: bool
         expires_at=Now() + lifetime(event),
     )
     transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
+    return row
+
+
+def add_test(instance: EvolutionInstance, phone: str) -> NotificationLog:
+    """Put a message into the outbox that tells a number (E.164) nothing but that it arrived."""
+    with transaction.atomic():
+        row = NotificationLog.objects.create(
+            event=TEST,
+            instance=instance,
+            dedupe_key=f"{TEST}:{uuid.uuid4()}",
+            recipient=recipient(phone),
+            snapshot=snapshot.build_test(instance.store),
+            expires_at=Now() + TEST_LIFETIME,
+        )
+        transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
     return row
 
 

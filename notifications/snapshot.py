@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import prefetch_related_objects
+from django.utils import timezone
 
 from orders.models import Customer, Order, Store
 from orders.signals import StatusChange
@@ -37,6 +38,16 @@ def _build(change: StatusChange) -> Snapshot:
         "order": _order(order),
         "customer": _customer(order.customer),
         "store": _store(order.store),
+    }
+
+
+def build_test(store: Store) -> Snapshot:
+    """The snapshot of a message about nothing, in the store's name. Its time makes the text one of its own."""
+    return {
+        "version": VERSION,
+        "event": "test",
+        "occurred_at": timezone.now().isoformat(),
+        "store": _store(store),
     }
 
 

@@ -64,6 +64,7 @@ def _values(snapshot: Snapshot) -> dict[str, Any]:
         "pickup_code": order.get("pickup_code", ""),
         "deadline": _deadline(order.get("pickup_deadline", "")),
         "reason": _sentence(snapshot.get("reason", "")),
+        "occurred_at": _to_the_second(snapshot.get("occurred_at", "")),
     }
 
 
@@ -83,6 +84,10 @@ def _sentence(text: str) -> str:
 
 def _money(amount: str) -> str:
     return f"R$ {formats.number_format(Decimal(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
+
+
+def _to_the_second(moment: str) -> str:
+    return formats.date_format(timezone.localtime(datetime.fromisoformat(moment)), "d/m/Y H:i:s") if moment else ""
 
 
 def _deadline(moment: str) -> str:

@@ -92,7 +92,7 @@ class EvolutionClient:
         _check_number(number)
         # Looking for a preview of a link makes the gateway wait for a third party's site.
         payload = {"number": number.removeprefix("+"), "text": text, "linkPreview": False}
-        answer = self._call("POST", f"/message/sendText/{_segment(instance_name)}", payload)
+        answer = self._call("POST", f"/message/sendText/{path_segment(instance_name)}", payload)
         verdict = classify(answer.status, answer.body)
         if isinstance(verdict, Refused):
             raise self._error(verdict, answer)
@@ -109,7 +109,7 @@ class EvolutionClient:
 
         Raises `GatewayError`.
         """
-        answer = self._call("GET", f"/instance/connectionState/{_segment(instance_name)}")
+        answer = self._call("GET", f"/instance/connectionState/{path_segment(instance_name)}")
         instance = parse_object(answer.body).get("instance") if answer.status == HTTPStatus.OK else None
         state = instance.get("state") if isinstance(instance, dict) else None
         if isinstance(state, str):
@@ -165,7 +165,7 @@ class EvolutionClient:
         """A page of the records that match; raises `GatewayError` unless it came whole and well-formed."""
         answer = self._call(
             "POST",
-            f"/chat/findMessages/{_segment(instance_name)}",
+            f"/chat/findMessages/{path_segment(instance_name)}",
             {"where": where, "page": number, "offset": _PAGE_SIZE},
             max_body=_MAX_PAGE_BODY,
         )
@@ -250,5 +250,6 @@ def _stamp(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _segment(name: str) -> str:
+def path_segment(name: str) -> str:
+    """The name as one segment of an address."""
     return quote(name, safe="")

@@ -71,6 +71,9 @@ def test_check_deploy_is_clean_with_production_settings() -> None:
         ("NOTIFICATIONS_LEASE", "50", "NOTIFICATIONS_HARD_TIME_LIMIT (60 s) must be less than NOTIFICATIONS_LEASE"),
         ("NOTIFICATIONS_OVERRIDE_RECIPIENT", "11 98765", "NOTIFICATIONS_OVERRIDE_RECIPIENT must be a number like"),
         ("PICKUP_EXPIRY_INTERVAL", "0", "PICKUP_EXPIRY_INTERVAL must be at least 1"),
+        ("EMAIL_URL", "http://u:secret-word@mail.example.com", "EMAIL_URL must be like smtp+tls://"),
+        ("DEADMAN_PING_URL", "http://hc.example.com/secret-word", "DEADMAN_PING_URL must be an address that starts"),
+        ("HEARTBEAT_INTERVAL", "0", "HEARTBEAT_INTERVAL must be a number of seconds"),
         ("TIME_ZONE", "Mars/Olympus", "TIME_ZONE"),
     ],
 )

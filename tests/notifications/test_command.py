@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
+from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
+from django.utils import timezone
 
+from flowlog.health import heartbeats
 from integrations import connections
-from integrations.models import EvolutionInstance
-from tests.factories import make_instance
+from integrations.models import EvolutionInstance, NotificationLog
+from tests.broker import purge, take_all
+from tests.factories import make_instance, make_order
 
 pytestmark = pytest.mark.django_db
 
@@ -58,3 +64,79 @@ def test_release_of_one_that_does_not_exist_releases_none() -> None:
 def test_without_an_action_it_says_what_there_is() -> None:
     with pytest.raises(CommandError, match="release"):
         run()
+
+
+class TestStatus:
+    @pytest.fixture(autouse=True)
+    def messages(self) -> None:
+        make_order(notify=True)
+        make_order(notify=True)
+        NotificationLog.objects.update(next_attempt_at=Now() - timedelta(seconds=150))
+        sent = NotificationLog.objects.latest("pk")
+        NotificationLog.objects.filter(pk=sent.pk).update(status="sent", sent_at=Now())
+        heartbeats.beat("default", "default@loja")
+
+    def test_for_people(self) -> None:
+        since = EvolutionInstance.objects.get(name="alfa").held_at
+        assert since
+        when = f"{timezone.localtime(since):%d/%m/%Y %H:%M}"
+        others = "falhou 0, incerta 0, dispensada 0, cancelado 0"
+        assert run("status") == [
+            "Mensagens",
+            "  pendente 1, enviando 0, incerta 0. A mais antiga está na vez há 2 minutos.",
+            f"  Nas últimas 24 horas: pendente 1, enviando 0, enviada 1, {others}.",
+            "Workers",
+            "  default: último sinal de vida há 0 segundo (default@loja)",
+            "  whatsapp: Nenhum worker consumiu esta fila até agora.",
+            "Instâncias",
+            f"  alfa: PARADA desde {when}. x",
+            f"  beta: PARADA desde {when}. x",
+            "  gama: desconhecida",
+        ]
+
+    def test_for_scripts(self) -> None:
+        data = json.loads("\n".join(run("status", "--json")))
+        assert data["messages"] == {"pending": 1, "sending": 0, "unknown": 0}
+        assert data["last_day"]["sent"] == 1
+        assert 150 <= data["oldest_due_seconds"] < 155
+        assert 0 <= data["heartbeats"]["default"].pop("age_seconds") < 5
+        assert data["heartbeats"]["default"] == {"host": "default@loja", "silent": False}
+        assert data["heartbeats"]["whatsapp"] == {"age_seconds": None, "host": "", "silent": True}
+        assert [(each["name"], each["held_code"]) for each in data["instances"]] == [
+            ("alfa", "unauthorized"),
+            ("beta", "unauthorized"),
+            ("gama", ""),
+        ]
+
+
+def test_sweep_wakes_what_was_forgotten() -> None:
+    purge("whatsapp")
+    instance = EvolutionInstance.objects.get(name="gama")
+    make_order(notify=True)
+    row = NotificationLog.objects.get()
+    NotificationLog.objects.update(instance=instance, woken_at=None)
+    assert run("sweep") == [
+        "Acordadas: 1 para enviar, 0 para consultar, 0 instâncias para testar.",
+        "Encerradas: 0 antigas demais. Incertas porque o worker parou: 0.",
+    ]
+    assert [message.headers["argsrepr"] for message in take_all("whatsapp")] == [f"({row.pk}, …)"]
+
+
+class TestResend:
+    def test_a_new_message(self) -> None:
+        make_order(notify=True)
+        old = NotificationLog.objects.get()
+        NotificationLog.objects.update(status="failed", error_code="expired")
+        said = run("resend", str(old.pk))
+        new = NotificationLog.objects.latest("pk")
+        assert said == [f"A mensagem {old.pk} vai de novo, como {new.pk}."]
+        assert (new.resend_of, new.status, new.requested_by) == (old, "pending", None)
+
+    def test_one_that_may_still_go_out_or_does_not_exist(self) -> None:
+        make_order(notify=True)
+        old = NotificationLog.objects.get()
+        with pytest.raises(CommandError, match=r"^Esta mensagem ainda pode sair sozinha"):
+            run("resend", str(old.pk))
+        with pytest.raises(CommandError, match=r"^Não existe a mensagem 999999\.$"):
+            run("resend", "999999")
+        assert NotificationLog.objects.count() == 1

@@ -1,26 +1,71 @@
-"""`manage.py notifications release`: ending by hand what keeps messages back."""
+"""`manage.py notifications status|sweep|resend|release`: looking after the messages by hand."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from flowlog.health import overview
 from integrations.connections import heal
-from integrations.models import EvolutionInstance
+from integrations.models import EvolutionInstance, NotificationLog
+from notifications import staff
+from notifications.sweep import sweep
 
 
 class Command(BaseCommand):
     help = "Work on the messages to customers. See each action's --help."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(required=True)
+        actions = parser.add_subparsers(required=True, dest="action", metavar="status|sweep|resend|release")
+        status = actions.add_parser("status", help="What waits, since when, and whether workers and instances live.")
+        status.add_argument("--json", action="store_true", help="For scripts.")
+        actions.add_parser("sweep", help="Wake what was left behind, as the worker does every few seconds.")
+        resend = actions.add_parser("resend", help="Send a message again, as a new one.")
+        resend.add_argument("id", type=int, help="The message's number under Notification Logs.")
         release = actions.add_parser("release", help="End the hold of instances, so that their messages go again.")
         release.add_argument("instances", nargs="*", metavar="INSTANCE", help="Names; without any, all that are held.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        self._release(options["instances"])
+        match options["action"]:
+            case "status":
+                self._status(as_json=options["json"])
+            case "sweep":
+                self._sweep()
+            case "resend":
+                self._resend(options["id"])
+            case _:
+                self._release(options["instances"])
+
+    def _status(self, *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(overview.as_data(), ensure_ascii=False, indent=2))
+        else:
+            self.stdout.write("\n".join(overview.as_lines()))
+
+    def _sweep(self) -> None:
+        swept = sweep()
+        self.stdout.write(
+            _("Woken: %(woken)d to send, %(looked_up)d to look up, %(probed)d instances to probe.")
+            % {"woken": swept.woken, "looked_up": swept.looked_up, "probed": swept.probed}
+        )
+        ended = swept.expired + swept.outcome_unknown
+        self.stdout.write(
+            _("Ended: %(ended)d too old. Uncertain since their worker stopped: %(lease_expired)d.")
+            % {"ended": ended, "lease_expired": swept.lease_expired}
+        )
+
+    def _resend(self, pk: int) -> None:
+        row = NotificationLog.objects.filter(pk=pk).first()
+        if row is None:
+            raise CommandError(_("There is no message %(id)s.") % {"id": pk})
+        try:
+            new = staff.resend(row)
+        except staff.ResendRefusedError as refusal:
+            raise CommandError(str(refusal)) from None
+        self.stdout.write(_("Message %(old)s is sent again as %(new)s.") % {"old": pk, "new": new.pk})
 
     def _release(self, names: list[str]) -> None:
         known = {instance.name: instance for instance in EvolutionInstance.objects.all()}

@@ -1,0 +1,79 @@
+"""How the messages stand, on one screen: for `manage.py notifications status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from flowlog.health import figures, heartbeats
+from flowlog.health.words import lasting, moment, oldest_is_due
+from integrations.models import EvolutionInstance, NotificationLog
+
+Status = NotificationLog.Status
+
+
+def as_data() -> dict[str, Any]:
+    """Everything, as JSON types."""
+    return {
+        "messages": figures.unfinished(),
+        "last_day": _last_day(),
+        "oldest_due_seconds": figures.oldest_due(),
+        "stalled": figures.stalled(),
+        "heartbeats": {
+            pulse.queue: {"age_seconds": pulse.age if pulse.host else None, "host": pulse.host, "silent": pulse.silent}
+            for pulse in heartbeats.pulses().values()
+        },
+        "instances": [
+            {
+                "name": instance.name,
+                "state": instance.state,
+                "held_since": instance.held_at.isoformat() if instance.held_at else None,
+                "held_code": instance.held_code,
+                "held_reason": instance.held_reason,
+            }
+            for instance in EvolutionInstance.objects.all()
+        ],
+    }
+
+
+def as_lines() -> list[str]:
+    """The same for people."""
+    return [
+        _("Messages"),
+        f"  {_counted(figures.unfinished())}. {oldest_is_due(figures.oldest_due())}",
+        f"  {_('In the last 24 hours')}: {_counted(_last_day())}.",
+        _("Workers"),
+        *(f"  {pulse.queue}: {_pulse(pulse)}" for pulse in heartbeats.pulses().values()),
+        _("Instances"),
+        *(f"  {instance.name}: {_instance(instance)}" for instance in EvolutionInstance.objects.all()),
+    ]
+
+
+def _last_day() -> dict[str, int]:
+    """The messages created in the last 24 hours, by status."""
+    found: Counter[str] = Counter()
+    for status, _event, number in figures.of_last_day():
+        found[status] += number
+    return {str(status): found[status] for status in Status}
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{Status(status).label} {number}" for status, number in numbers.items())
+
+
+def _pulse(pulse: heartbeats.Pulse) -> str:
+    if not pulse.host or pulse.age is None:
+        return _("No worker has ever consumed this queue.")
+    words = _("last sign of life %(lasting)s ago (%(host)s)") % {"lasting": lasting(pulse.age), "host": pulse.host}
+    return f"{_('SILENT')}, {words}" if pulse.silent else words
+
+
+def _instance(instance: EvolutionInstance) -> str:
+    if not instance.held_at:
+        return instance.get_state_display()
+    return _("HELD since %(since)s. %(reason)s") % {
+        "since": moment(instance.held_at),
+        "reason": instance.held_reason,
+    }

@@ -1,0 +1,205 @@
+"""`manage.py evolution …`: the gateway's instances from the command line, from the first pairing to a test message."""
+
+from __future__ import annotations
+
+import io
+import time
+from typing import Any
+from urllib.parse import quote
+
+import segno
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from flowlog.health import troubles
+from integrations.connections import heal
+from integrations.evolution.errors import GatewayError
+from integrations.evolution.manager import EvolutionManager, manager
+from integrations.models import EvolutionInstance, NotificationLog
+from notifications import outbox
+from orders.contacts import mask_phone, normalize_phone
+from orders.models import Store
+
+State = EvolutionInstance.State
+
+# Seconds between two questions.
+PAIRING_PAUSE, OUTCOME_PAUSE = 2.0, 0.2
+ACTIONS = "list|create|connect|state|logout|set-webhook|send-test"
+
+
+class Command(BaseCommand):
+    help = "Work on the instances of the Evolution API. See each action's --help."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(
+            required=True, dest="action", metavar="list|create|connect|state|logout|set-webhook|send-test"
+        )
+        actions.add_parser("list", help="The gateway's instances, and which of them Flowlog knows.")
+        for action, words in (
+            ("create", "Make an instance at the gateway."),
+            ("connect", "Show the QR code that pairs an instance with the shop's phone, and wait until it is read."),
+            ("state", "Whether an instance is connected, and whether its messages are held."),
+            ("logout", "Unpair an instance from its phone."),
+            ("set-webhook", "Have the gateway tell Flowlog what happens at an instance."),
+        ):
+            action_parser = actions.add_parser(action, help=words)
+            action_parser.add_argument("instance")
+            if action == "connect":
+                action_parser.add_argument("--timeout", type=float, default=180, help="seconds to wait (default: 180)")
+        test = actions.add_parser("send-test", help="Send a test message through the queue, and wait for its outcome.")
+        test.add_argument("number", help="such as (11) 98765-4321 or +5511987654321")
+        test.add_argument("--instance", help="default: the default store's")
+        test.add_argument("--timeout", type=float, default=60, help="seconds to wait (default: 60)")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        gateway = manager()
+        try:
+            match options["action"]:
+                case "list":
+                    self._list(gateway)
+                case "create":
+                    self._create(gateway, options["instance"])
+                case "connect":
+                    self._connect(gateway, options["instance"], options["timeout"])
+                case "state":
+                    self._state(gateway, options["instance"])
+                case "logout":
+                    self._logout(gateway, options["instance"])
+                case "set-webhook":
+                    self._set_webhook(gateway, options["instance"])
+                case _:
+                    self._send_test(options["number"], options["instance"], options["timeout"])
+        except GatewayError as error:
+            raise CommandError(_sentence(error)) from None
+
+    def _list(self, gateway: EvolutionManager) -> None:
+        known = set(EvolutionInstance.objects.values_list("name", flat=True))
+        remote = gateway.instances()
+        for each in remote:
+            words = [_state_words(each.state), mask_phone(each.phone)]
+            words.append("" if each.name in known else _("not in Flowlog"))
+            self.stdout.write(f"{each.name}: {', '.join(filter(None, words))}")
+        for name in sorted(known - {each.name for each in remote}):
+            self.stdout.write(f"{name}: {_('not at the gateway')}")
+        if not remote and not known:
+            self.stdout.write(_("There is no instance."))
+
+    def _create(self, gateway: EvolutionManager, name: str) -> None:
+        gateway.create(name)
+        self.stdout.write(_("%(name)s: created. Next: evolution connect %(name)s") % {"name": name})
+        self._hint_unless_known(name)
+
+    def _connect(self, gateway: EvolutionManager, name: str, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        shown = ""
+        while not (pairing := gateway.connect(name)).connected:
+            if pairing.code and pairing.code != shown:
+                shown = pairing.code
+                self._show_qr_code(shown)
+            if time.monotonic() > deadline:
+                raise CommandError(_("%(name)s was not connected in time. Try again.") % {"name": name})
+            time.sleep(PAIRING_PAUSE)
+        for instance in EvolutionInstance.objects.filter(name=name):
+            EvolutionInstance.objects.filter(pk=instance.pk).update(state=State.OPEN)
+            heal(instance.pk)
+        self.stdout.write(_("%(name)s: connected.") % {"name": name})
+        self._hint_unless_known(name)
+
+    def _show_qr_code(self, code: str) -> None:
+        drawing = io.StringIO()
+        segno.make(code, error="l", micro=False).terminal(drawing, compact=True)
+        self.stdout.write(drawing.getvalue())
+        self.stdout.write(_("On the shop's phone: WhatsApp > Linked devices > Link a device, and read this code."))
+        self.stdout.flush()
+
+    def _state(self, gateway: EvolutionManager, name: str) -> None:
+        self.stdout.write(f"{name}: {_state_words(gateway.connection_state(name))}")
+        held = EvolutionInstance.objects.filter(name=name, held_at__isnull=False).first()
+        if held:
+            self.stdout.write(_("Its messages are held: %(reason)s") % {"reason": held.held_reason})
+        self._hint_unless_known(name)
+
+    def _logout(self, gateway: EvolutionManager, name: str) -> None:
+        gateway.logout(name)
+        EvolutionInstance.objects.filter(name=name).update(state=State.CLOSE)
+        self.stdout.write(_("%(name)s: logged out. To pair it again: evolution connect %(name)s") % {"name": name})
+
+    def _set_webhook(self, gateway: EvolutionManager, name: str) -> None:
+        if not settings.EVOLUTION_WEBHOOK_SECRET:
+            raise CommandError(_("Set EVOLUTION_WEBHOOK_SECRET first: a long random text that nobody else knows."))
+        url = f"{settings.SITE_URL}/webhooks/evolution/{quote(name, safe='')}/"
+        gateway.set_webhook(name, url, settings.EVOLUTION_WEBHOOK_SECRET)
+        self.stdout.write(_("%(name)s: the gateway tells %(url)s.") % {"name": name, "url": url})
+
+    def _send_test(self, number: str, name: str | None, timeout: float) -> None:
+        try:
+            phone = normalize_phone(number)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+        instance = _instance(name)
+        row = outbox.add_test(instance, phone)
+        where = {"id": row.pk, "instance": instance.name, "phone": mask_phone(row.recipient)}
+        self.stdout.write(_("Message %(id)s from %(instance)s to %(phone)s …") % where)
+        self.stdout.flush()
+        deadline = time.monotonic() + timeout
+        while row.status in NotificationLog.UNFINISHED:
+            if time.monotonic() > deadline:
+                raise CommandError(_still_waiting(row))
+            time.sleep(OUTCOME_PAUSE)
+            row.refresh_from_db()
+        if row.status != NotificationLog.Status.SENT:
+            raise CommandError(f"{row.get_status_display()}: {row.error_message or row.error_code}")
+        self.stdout.write(_("Sent: the gateway accepted it."))
+
+    def _hint_unless_known(self, name: str) -> None:
+        if not EvolutionInstance.objects.filter(name=name).exists():
+            hint = _(
+                "Flowlog does not know %(name)s yet: add it in the admin, or set EVOLUTION_INSTANCE and bootstrap."
+            )
+            self.stdout.write(hint % {"name": name})
+
+
+def _instance(name: str | None) -> EvolutionInstance:
+    found = EvolutionInstance.objects.filter(name=name).first() if name else outbox.instance_of(Store.get_default())
+    if found is None:
+        raise CommandError(
+            _("Flowlog has no instance %(name)s: add it in the admin.") % {"name": name}
+            if name
+            else _("The store has no instance: add one in the admin.")
+        )
+    return found
+
+
+def _still_waiting(row: NotificationLog) -> str:
+    """Why the message has no outcome yet, as far as can be told."""
+    reasons = [row.error_message] if row.error_message else []
+    reasons += [f"{one.headline}. {one.detail}" for one in troubles.present() if one.name in _concerned(row)]
+    words = _("The message is still %(status)s; it goes on without you, see Notification Logs.")
+    return " ".join([words % {"status": row.get_status_display()}, *reasons])
+
+
+def _concerned(row: NotificationLog) -> set[str]:
+    return {"whatsapp", row.instance.name if row.instance else ""}
+
+
+def _state_words(state: str) -> str:
+    return str(State(state).label) if state in State.values else state
+
+
+def _sentence(error: GatewayError) -> str:
+    """What went wrong at the gateway, and what to do."""
+    sentences = {
+        "unauthorized": _("The gateway refused the key. Check EVOLUTION_API_KEY."),
+        "forbidden": _("The gateway forbids this. Check EVOLUTION_API_KEY."),
+        "instance_not_found": _("The gateway does not know this instance. See: evolution list"),
+        "route_not_found": _("There is no Evolution API at this address. Check EVOLUTION_API_URL."),
+        "name_in_use": _("The gateway has an instance of that name already."),
+        "not_connected": _("The instance is not connected."),
+        "cannot_connect": _("The gateway could not start the connection. Try again in a minute."),
+        "gateway_unreachable": _("The gateway does not answer. Check that it runs, and EVOLUTION_API_URL."),
+        "read_timeout": _("The gateway did not answer in time."),
+        "connection_reset": _("The gateway broke the connection off."),
+    }
+    return sentences.get(error.code) or _("The gateway answered in an unexpected way: %(error)s") % {"error": error}

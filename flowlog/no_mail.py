@@ -1,0 +1,22 @@
+"""The mail backend of an installation without EMAIL_URL."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import override
+
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+
+logger = logging.getLogger(__name__)
+
+
+class EmailBackend(BaseEmailBackend):
+    """Sends nothing, and says so in the log."""
+
+    @override
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        for message in email_messages:
+            logger.warning("Not mailed, EMAIL_URL is not set: %s", message.subject)
+        return 0

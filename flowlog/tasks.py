@@ -1,0 +1,49 @@
+"""Celery's entry points of the system's health. Each calls one function that can be tested without Celery."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task, shared_task
+from celery.signals import task_postrun, worker_ready
+from django.conf import settings
+
+from flowlog.health import alarms, deadman, heartbeats
+
+
+@shared_task(bind=True, ignore_result=True)
+def heartbeat(self: Task) -> None:
+    """Write down that the queue it came through is consumed."""
+    heartbeats.beat(_queue_of(self), str(self.request.hostname))
+
+
+@shared_task(ignore_result=True)
+def look_for_trouble() -> None:
+    """Tell the staff of trouble that has begun or is over, on queue `default`."""
+    alarms.look()
+
+
+@shared_task(ignore_result=True)
+def ping_deadman() -> None:
+    """Tell the switch outside that all is well, on queue `default`."""
+    deadman.ping()
+
+
+@worker_ready.connect
+def beat_at_once(sender: Any, **_kwargs: Any) -> None:
+    """A worker that has just started is heard at once, not with the next minute's heartbeat."""
+    for queue in sender.task_consumer.queues:
+        heartbeat.apply_async(queue=queue.name, expires=settings.HEARTBEAT_INTERVAL)
+
+
+@task_postrun.connect
+def note_life(task: Task, **_kwargs: Any) -> None:
+    """Any task proves that its queue is consumed, also while heartbeats expire behind a thousand others."""
+    queue = _queue_of(task)
+    if queue and task.name != heartbeat.name:
+        heartbeats.note(queue, str(task.request.hostname))
+
+
+def _queue_of(task: Task) -> str:
+    """The queue that brought the task; empty for one that was called without a queue."""
+    return str((task.request.delivery_info or {}).get("routing_key") or "")

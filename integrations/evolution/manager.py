@@ -1,0 +1,128 @@
+"""What an operator does to the gateway's instances: make, pair, log out, and tell them where their events go."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from django.conf import settings
+
+from integrations.evolution.classify import Refused, parse_object
+from integrations.evolution.client import EvolutionClient, path_segment
+from integrations.evolution.errors import GatewayError, Outcome
+
+WEBHOOK_EVENTS = (
+    "SEND_MESSAGE",
+    "MESSAGES_UPDATE",
+    "MESSAGES_UPSERT",
+    "CONNECTION_UPDATE",
+    "QRCODE_UPDATED",
+    "STATUS_INSTANCE",
+    "LOGOUT_INSTANCE",
+)
+_MAX_LIST = 4 * 1024 * 1024
+# What the gateway says of a call that cannot be done now, and the code for it.
+_REFUSALS = (
+    (re.compile(r"already in use"), "name_in_use"),
+    (re.compile(r"instance is not connected"), "not_connected"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteInstance:
+    """An instance as the gateway lists it; `phone` is the paired number's digits, or empty."""
+
+    name: str
+    state: str
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How far an instance is from being connected: it is, or `code` is the QR code to read, if there is one yet."""
+
+    connected: bool
+    code: str = ""
+
+
+class EvolutionManager(EvolutionClient):
+    """The client, with what needs the gateway's global key. Every method raises `GatewayError`."""
+
+    def instances(self) -> list[RemoteInstance]:
+        """All instances of the gateway, by name."""
+        answer = self._call("GET", "/instance/fetchInstances", max_body=_MAX_LIST)
+        try:
+            listed = json.loads(answer.body) if answer.status == HTTPStatus.OK else None
+        except ValueError:
+            listed = None
+        if not isinstance(listed, list):
+            raise self._unreadable(answer)
+        return sorted((_remote(item) for item in listed if isinstance(item, dict)), key=lambda each: each.name)
+
+    def create(self, instance_name: str) -> None:
+        """Make an instance that is still to be paired."""
+        wanted: dict[str, object] = {
+            "instanceName": instance_name,
+            "integration": "WHATSAPP-BAILEYS",
+            "qrcode": False,
+            "groupsIgnore": True,
+        }
+        self._ask("POST", "/instance/create", wanted, expected=HTTPStatus.CREATED)
+
+    def connect(self, instance_name: str) -> Pairing:
+        """Start connecting, or ask how far it is. Meant to be called again every few seconds."""
+        data = self._ask("GET", f"/instance/connect/{path_segment(instance_name)}")
+        instance, code = data.get("instance"), data.get("code")
+        if isinstance(instance, dict):
+            return Pairing(connected=instance.get("state") == "open")
+        if data.get("error"):
+            raise GatewayError(Outcome.UNKNOWN, "cannot_connect", http_status=HTTPStatus.OK)
+        return Pairing(connected=False, code=code if isinstance(code, str) else "")
+
+    def logout(self, instance_name: str) -> None:
+        """Unpair the instance from its phone."""
+        self._ask("DELETE", f"/instance/logout/{path_segment(instance_name)}")
+
+    def set_webhook(self, instance_name: str, url: str, secret: str) -> None:
+        """Have the instance's events posted to `url` with the secret."""
+        wanted = {
+            "enabled": True,
+            "url": url,
+            "byEvents": False,
+            "base64": False,
+            "headers": {"Authorization": f"Bearer {secret}"},
+            "events": list(WEBHOOK_EVENTS),
+        }
+        path = f"/webhook/set/{path_segment(instance_name)}"
+        self._ask("POST", path, {"webhook": wanted}, expected=HTTPStatus.CREATED)
+
+    def _ask(
+        self, method: str, path: str, payload: dict[str, object] | None = None, *, expected: int = HTTPStatus.OK
+    ) -> dict[str, object]:
+        """The object that the gateway answered; raises `GatewayError` for any other status than `expected`."""
+        answer = self._call(method, path, payload)
+        if answer.status == expected:
+            return parse_object(answer.body)
+        for pattern, code in _REFUSALS:
+            if pattern.search(answer.body):
+                raise self._error(Refused(Outcome.PERMANENT, code), answer)
+        raise self._unreadable(answer)
+
+
+def manager() -> EvolutionManager:
+    """A manager for the gateway of the settings."""
+    times = settings.NOTIFICATIONS
+    return EvolutionManager(
+        settings.EVOLUTION_API_URL,
+        settings.EVOLUTION_API_KEY,
+        connect_timeout=times.connect_timeout,
+        read_timeout=times.read_timeout,
+    )
+
+
+def _remote(item: dict[str, object]) -> RemoteInstance:
+    jid = item.get("ownerJid")
+    phone = jid.partition("@")[0].partition(":")[0] if isinstance(jid, str) else ""
+    return RemoteInstance(str(item.get("name", "")), str(item.get("connectionStatus", "")), phone)
