@@ -4,7 +4,11 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from orders.views import tracking_page
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("rastreio/", tracking_page),
+    path("rastreio/<str:token>/", tracking_page, name="tracking_page"),
 ]
