@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
+from integrations.carriers.views import tracking_news
 from orders.views import tracking_page
 
 urlpatterns = [
@@ -11,4 +12,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("rastreio/", tracking_page),
     path("rastreio/<str:token>/", tracking_page, name="tracking_page"),
+    path("webhooks/tracking/<str:source>/", tracking_news, name="tracking_news"),
 ]

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
 
+import integrations.carriers.admin  # noqa: F401 - Django looks for admin pages here
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
 from orders.admin import timeline
 from orders.admin.base import (

@@ -12,6 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from integrations.carriers.models import CarrierNews  # noqa: F401 - Django looks for models here
 from orders.models import Order, OrderEvent, Store
 from orders.transitions import TRANSITIONS
 

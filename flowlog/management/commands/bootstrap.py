@@ -23,7 +23,7 @@ _SERVICE_PERMISSIONS = {
         "add_order", "change_order", "view_order", "add_orderitem", "change_orderitem", "delete_orderitem",
         "view_orderitem", "view_orderevent", "add_customer", "change_customer", "view_customer", "view_store",
     },
-    "integrations": {"view_notificationlog", "view_deliveryattempt", "view_evolutioninstance"},
+    "integrations": {"view_notificationlog", "view_deliveryattempt", "view_evolutioninstance", "view_carriernews"},
 }  # fmt: skip
 _MANAGEMENT_PERMISSIONS = {
     "orders": {"add_store", "change_store", "delete_customer"},
