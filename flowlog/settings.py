@@ -48,6 +48,7 @@ SECURE_HSTS_PRELOAD = _https
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = int(timedelta(days=7).total_seconds())
 X_FRAME_OPTIONS = "DENY"
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", 0)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
@@ -79,6 +80,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
 ]
 ROOT_URLCONF = "flowlog.urls"
 WSGI_APPLICATION = "flowlog.wsgi.application"
@@ -155,6 +157,11 @@ NOTIFICATIONS_EXPIRES_AFTER_BY_KIND = env.seconds_by_name(
 # -- Orders --------------------------------------------------------------------------------------
 
 PICKUP_EXPIRY_INTERVAL = env.integer("PICKUP_EXPIRY_INTERVAL", 60, minimum=1)
+TRACKING_PAGE_REQUESTS_PER_MINUTE = env.integer("TRACKING_PAGE_REQUESTS_PER_MINUTE", 60, minimum=1)
+
+# -- Carriers ------------------------------------------------------------------------------------
+
+TRACKING_WEBHOOK_SECRET = env.key("TRACKING_WEBHOOK_SECRET", "")
 
 # -- Is it alive? --------------------------------------------------------------------------------
 

@@ -12,11 +12,13 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from integrations.carriers.models import CarrierNews
 from integrations.inbound.models import CustomerReply, WebhookEvent
 from integrations.kinds import kind_words
 from orders.models import Order, OrderEvent, Store
 
 __all__ = [
+    "CarrierNews",
     "CustomerReply",
     "DeliveryAttempt",
     "EvolutionInstance",

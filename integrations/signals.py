@@ -33,3 +33,11 @@ class ReceiptChange:
 
     notification_id: int
     receipt: str
+
+
+shipment_status_changed = Signal()
+"""Sent by `integrations.carriers.inbox` inside the transaction that stores a carrier's news of a known order.
+
+Argument `news`: the `CarrierNews`; its order is locked. A receiver that raises undoes the whole news, which the
+carrier may then send again.
+"""

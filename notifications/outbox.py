@@ -17,7 +17,6 @@ from notifications import snapshot, wakeups
 from orders.models import Customer, Store
 from orders.signals import StatusChange
 
-TEST = "test"
 # Who tests looks at the phone now.
 TEST_LIFETIME = timedelta(minutes=10)
 
@@ -69,9 +68,9 @@ def add_test(instance: EvolutionInstance, phone: str) -> NotificationLog:
     """Put a message into the outbox that tells a number (E.164) nothing but that it arrived."""
     with transaction.atomic():
         row = NotificationLog.objects.create(
-            event=TEST,
+            event=kinds.TEST,
             instance=instance,
-            dedupe_key=f"{TEST}:{uuid.uuid4()}",
+            dedupe_key=f"{kinds.TEST}:{uuid.uuid4()}",
             recipient=recipient(phone),
             snapshot=snapshot.build_test(instance.store),
             expires_at=Now() + TEST_LIFETIME,

@@ -14,9 +14,11 @@ from typing import Any
 
 from django.conf import settings
 from django.template import Context, Engine
+from django.urls import reverse
 from django.utils import formats, timezone, translation
 
 from notifications.snapshot import Snapshot
+from orders.wording import spoken_moment
 
 LANGUAGE = "pt-br"
 # A longer list is cut, so that the total and the closing words are still read.
@@ -60,6 +62,7 @@ def _values(snapshot: Snapshot) -> dict[str, Any]:
         "paid": order.get("payment_status") == "paid",
         "tracking_code": order.get("tracking_code", ""),
         "tracking_link": order.get("tracking_link", ""),
+        "page": _page(order.get("tracking_token", "")),
         "attempt": order.get("delivery_attempts", 0),
         "pickup_code": order.get("pickup_code", ""),
         "deadline": _deadline(order.get("pickup_deadline", "")),
@@ -91,8 +94,9 @@ def _to_the_second(moment: str) -> str:
 
 
 def _deadline(moment: str) -> str:
-    if not moment:
-        return ""
-    local = timezone.localtime(datetime.fromisoformat(moment))
-    minutes = f"{local.minute:02}" if local.minute else ""
-    return f"{formats.date_format(local, 'l, d/m').lower()}, às {local.hour}h{minutes}"
+    return spoken_moment(datetime.fromisoformat(moment)) if moment else ""
+
+
+def _page(token: str) -> str:
+    """The customer's page of the order, at today's address of the site."""
+    return f"{settings.SITE_URL}{reverse('tracking_page', args=[token])}" if token else ""

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +32,7 @@ from orders.statuses import (
     OrderStatus,
     PaymentStatus,
 )
+from orders.throttle import RequestCounter  # noqa: F401 - Django looks for models here
 
 CORREIOS_TRACKING_URL = "https://rastreamento.correios.com.br/app/index.php?objetos={code}"
 
@@ -182,6 +183,7 @@ class Order(models.Model):
                 condition=Q(status=OrderStatus.CONFIRMED, delivery_status=DeliveryStatus.READY_FOR_PICKUP),
                 name="order_pickup_due",
             ),
+            models.Index(Upper("tracking_code"), condition=~Q(tracking_code=""), name="order_tracking_code"),
         )
         constraints = (
             _one_of("status", OrderStatus),

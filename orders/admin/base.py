@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -88,10 +87,6 @@ def label_html(colour: str, words: Words) -> SafeString:
 def person(request: HttpRequest) -> User | None:
     """Who is logged in, as the services want to know it."""
     return request.user if request.user.is_authenticated else None
-
-
-def money(amount: Decimal) -> str:
-    return f"R$\N{NO-BREAK SPACE}{formats.number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
 
 def moment(when: datetime | None) -> str:

@@ -20,7 +20,6 @@ from orders.admin.base import (
     label_column,
     label_html,
     moment,
-    money,
     person,
     searched_digits,
 )
@@ -31,6 +30,7 @@ from orders.models import Order, OrderItem, Store
 from orders.services import add_order, recalculate_total
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
 from orders.transitions import possible_transitions
+from orders.wording import money
 
 STATUS_COLOURS: dict[str, str] = {
     OrderStatus.PENDING: "warning",

@@ -118,3 +118,28 @@ def test_many_orders_at_once(page: Page) -> None:
     expect(page.get_by_text("Confirmar: 60 pedidos alterados.")).to_be_visible()
     expect(page.locator(".flowlog-refusals li")).to_have_count(1)
     assert Order.objects.filter(status="confirmed").count() == 61
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_the_customers_page_is_one_request_that_fits_the_screen(
+    browser: Browser, live_server: Any, width: int, scheme: Any
+) -> None:
+    order = make_order(until="ready_for_pickup", items=[{"description": "x" * 200, "unit_price": "99999.90"}])
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, base_url=live_server.url
+    )
+    page = context.new_page()
+    requests, complaints = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(f"/rastreio/{order.tracking_token}/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Seu pedido está pronto para retirada")
+    expect(page.get_by_text(order.pickup_code, exact=True)).to_be_visible()
+    expect(page.locator("[aria-current=step]")).to_contain_text("Pronto para retirada")
+    # The policy lets the page's own style in: without it the list would have its numbers.
+    expect(page.locator("ol.way")).to_have_css("list-style-type", "none")
+    expect_no_sideways_scrolling(page)
+    assert len([address for address in requests if not address.startswith("data:")]) == 1
+    assert complaints == []
+    context.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.utils import translation
 
@@ -11,6 +13,8 @@ from orders.models import Order, Store
 from orders.services import apply_transition
 from orders.transitions import TRANSITIONS
 from tests.factories import make_instance, make_order
+
+PAGE = "http://testserver/rastreio/kT3vQ9xYb2LmN8pRs5wZ0A/"
 
 
 def snapshot(**order: object) -> dict[str, object]:
@@ -26,6 +30,7 @@ def snapshot(**order: object) -> dict[str, object]:
             "items": [{"description": "Camiseta azul", "quantity": 2, "unit_price": "617.25"}],
             "tracking_code": "",
             "tracking_link": "",
+            "tracking_token": "kT3vQ9xYb2LmN8pRs5wZ0A",
             "pickup_code": "AB23",
             "pickup_deadline": "",
         }
@@ -66,6 +71,7 @@ def test_create() -> None:
         "2× Camiseta azul (R$ 617,25)\n\n"
         "*Total: R$ 1.234,50*\n\n"
         "Assim que ele for confirmado, avisamos você por aqui.\n\n"
+        f"Acompanhe seu pedido: {PAGE}\n\n"
         "_Loja da Ana_"
     )
 
@@ -82,13 +88,14 @@ def test_ship_by_correios_gives_code_and_link() -> None:
     assert text == (
         "Boa notícia, Maria! 📦 Seu pedido *K7MPXQ* foi enviado pelos Correios (SEDEX).\n\n"
         "Código de rastreio: *AA123456785BR*\n"
-        "Acompanhe por aqui: https://rastreamento.correios.com.br/app/index.php?objetos=AA123456785BR"
+        "Rastreie por aqui: https://rastreamento.correios.com.br/app/index.php?objetos=AA123456785BR\n\n"
+        f"Acompanhe seu pedido: {PAGE}"
     )
 
 
 def test_ship_by_courier_is_short() -> None:
     assert texts.render("ship", snapshot()) == (
-        "Boa notícia, Maria! 📦 Seu pedido *K7MPXQ* já está com o nosso entregador."
+        f"Boa notícia, Maria! 📦 Seu pedido *K7MPXQ* já está com o nosso entregador.\n\nAcompanhe seu pedido: {PAGE}"
     )
 
 
@@ -99,7 +106,8 @@ def test_ready_for_pickup_gives_code_address_and_deadline() -> None:
         "Código de retirada: *AB23*\n"
         "Mostre este código no balcão.\n\n"
         "Endereço: Rua das Flores, 10\n"
-        "Retire até segunda-feira, 30/11, às 18h30."
+        "Retire até segunda-feira, 30/11, às 18h30.\n\n"
+        f"Código e prazo sempre à mão: {PAGE}"
     )
 
 
@@ -108,6 +116,20 @@ def test_the_reason_is_told_when_there_is_one(event: str) -> None:
     for given, told in (("Ninguém em casa", "Ninguém em casa."), ("Fechado.", "Fechado."), ("Sumiu!", "Sumiu!")):
         assert f"Motivo: {told}\n" in texts.render(event, snapshot() | {"reason": given})
     assert "Motivo" not in texts.render(event, snapshot())
+
+
+LINKED = {"create", "confirm", "ship", "out_for_delivery", "ready_for_pickup"}
+
+
+@pytest.mark.parametrize("event", [entry.name for entry in TRANSITIONS.values() if entry.tells_customer])
+def test_what_goes_on_links_to_the_customers_page(event: str) -> None:
+    assert texts.render(event, snapshot()).count(PAGE) == (event in LINKED)
+
+
+def test_the_link_is_the_sites_address_when_the_text_is_written(settings: Any) -> None:
+    settings.SITE_URL = "https://pedidos.example.com"
+    link = "https://pedidos.example.com/rastreio/kT3vQ9xYb2LmN8pRs5wZ0A/"
+    assert texts.render("confirm", snapshot()).endswith(f"\n\nAcompanhe seu pedido: {link}")
 
 
 def test_cancel_promises_a_refund_only_to_who_has_paid() -> None:
@@ -150,6 +172,7 @@ def test_an_older_snapshot_that_lacks_fields_still_gives_a_whole_sentence() -> N
     assert texts.render("expire_pickup", old).startswith("O prazo para retirar seu pedido *K7MPXQ* terminou. ⏰")
     for entry in TRANSITIONS.values():
         assert "*K7MPXQ*" in texts.render(entry.name, old)
+        assert "http" not in texts.render(entry.name, old)
 
 
 @pytest.mark.django_db

@@ -25,7 +25,7 @@ _SERVICE_PERMISSIONS = {
     },
     "integrations": {
         "view_notificationlog", "resend_notificationlog", "cancel_notificationlog", "view_deliveryattempt",
-        "view_evolutioninstance",
+        "view_evolutioninstance", "view_carriernews",
     },
 }  # fmt: skip
 _MANAGEMENT_PERMISSIONS = {

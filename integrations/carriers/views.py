@@ -1,0 +1,59 @@
+"""`POST /webhooks/tracking/<source>/`: a carrier tells what happened to a parcel."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from integrations.carriers import inbox, payload, signature
+from integrations.carriers.errors import RefusedError
+from integrations.carriers.models import CarrierNews
+
+logger = logging.getLogger(__name__)
+
+SOURCES = frozenset({"generic"})
+MAX_BODY = 64 * 1024
+
+_WITHOUT_ORDER = {
+    CarrierNews.Result.UNKNOWN: (HTTPStatus.NOT_FOUND, "No order has this code."),
+    CarrierNews.Result.AMBIGUOUS: (
+        HTTPStatus.CONFLICT,
+        "Several orders have this tracking code: name the one you mean in `order`.",
+    ),
+}
+
+
+@csrf_exempt  # no browser posts here, and the signature says who does
+def tracking_news(request: HttpRequest, source: str) -> JsonResponse:
+    """Take in one signed piece of news. Everything that is wrong is answered with a sentence in `error`."""
+    if source not in SOURCES:
+        return _error(HTTPStatus.NOT_FOUND, "There is no such source of news.")
+    if request.method != "POST":
+        return _error(HTTPStatus.METHOD_NOT_ALLOWED, "Send the news with POST.", Allow="POST")
+    try:
+        news = _take_in(request, source)
+    except RefusedError as refusal:
+        logger.warning("News of a carrier was refused: %s", refusal)
+        return _error(refusal.status, str(refusal))
+    if problem := _WITHOUT_ORDER.get(CarrierNews.Result(news.result)):
+        return _error(*problem)
+    return JsonResponse({"order": news.order.code if news.order else "", "result": news.result})
+
+
+def _take_in(request: HttpRequest, source: str) -> CarrierNews:
+    secret = settings.TRACKING_WEBHOOK_SECRET
+    if not secret:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "No news is taken here: TRACKING_WEBHOOK_SECRET is not set.")
+    body = request.read(MAX_BODY + 1)
+    if len(body) > MAX_BODY:
+        raise RefusedError(HTTPStatus.CONTENT_TOO_LARGE, f"The body must have at most {MAX_BODY} bytes.")
+    signed = signature.verify(request.headers, body, secret)
+    return inbox.take_in(payload.parse(body), source=source, signature=signed)
+
+
+def _error(status: HTTPStatus, sentence: str, **headers: str) -> JsonResponse:
+    return JsonResponse({"error": sentence}, status=status, headers=headers)

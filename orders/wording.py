@@ -1,0 +1,20 @@
+"""How amounts and moments are written for people, in Brazilian Portuguese."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.utils import formats, timezone
+
+
+def money(amount: Decimal) -> str:
+    return f"R$\N{NO-BREAK SPACE}{formats.number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
+
+
+def spoken_moment(when: datetime) -> str:
+    """A time as one says it, in the shop's zone: `sábado, 28/11, às 18h`, `domingo, 29/11, à 1h05`."""
+    local = timezone.localtime(when)
+    minutes = f"{local.minute:02}" if local.minute else ""
+    at = "à" if local.hour == 1 else "às"
+    return f"{formats.date_format(local, 'l, d/m').lower()}, {at} {local.hour}h{minutes}"

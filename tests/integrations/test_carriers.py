@@ -1,0 +1,349 @@
+"""Carriers' news: who may tell it, what it becomes, and that repeats and reorderings do no harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from integrations.carriers.models import CarrierNews
+from integrations.carriers.signature import sign
+from integrations.models import NotificationLog
+from integrations.signals import shipment_status_changed
+from orders.models import Order
+from orders.services import apply_transition
+from tests.factories import TRACKING_CODE, make_instance, make_order
+from tests.staff import client_of, make_staff
+
+pytestmark = pytest.mark.django_db
+
+SECRET = "a-secret-for-tests"
+ADDRESS = "/webhooks/tracking/generic/"
+START = timezone.now() - timedelta(hours=12)
+
+
+@pytest.fixture(autouse=True)
+def secret(settings: Any) -> None:
+    settings.TRACKING_WEBHOOK_SECRET = SECRET
+
+
+@pytest.fixture
+def shipped() -> Order:
+    return make_order(until="shipped", delivery_method="correios_pac")
+
+
+def post(body: bytes, *, timestamp: str = "", secret: str = SECRET, signature: str | None = None) -> Any:
+    """The answer to a signed request; `secret` and `signature` may be wrong ones."""
+    timestamp = timestamp or str(int(time.time()))
+    signature = f"sha256={sign(secret, timestamp, body)}" if signature is None else signature
+    headers = {"X-Flowlog-Timestamp": timestamp, "X-Flowlog-Signature": signature}
+    return Client(enforce_csrf_checks=True).post(ADDRESS, body, content_type="application/json", headers=headers)
+
+
+def news(status: str, minute: int = 0, /, **values: Any) -> bytes:
+    """The body that tells of `status`, `minute` minutes after `START`; never twice the same bytes."""
+    occurred_at = (START + timedelta(minutes=minute)).isoformat()
+    fields = {"tracking_code": TRACKING_CODE, "status": status, "occurred_at": occurred_at, "id": os.urandom(8).hex()}
+    return json.dumps(fields | values).encode()
+
+
+def tell(status: str, minute: int = 0, **values: Any) -> tuple[int, str]:
+    """The status of the answer, and its result or error."""
+    response = post(news(status, minute, **values))
+    answer = response.json()
+    return response.status_code, answer.get("result") or answer["error"]
+
+
+def way(order: Order) -> list[str]:
+    return list(order.events.order_by("pk").values_list("transition", flat=True))[1:]
+
+
+class TestWhatItBecomes:
+    def test_a_parcels_way_becomes_the_orders_and_is_told(self) -> None:
+        make_instance()
+        order = make_order(until="confirmed", delivery_method="correios_sedex")
+        assert tell("posted", 0, order=order.code.lower(), tracking_code="aa123456785br") == (200, "applied")
+        order.refresh_from_db()
+        assert (order.delivery_status, order.tracking_code) == ("shipped", TRACKING_CODE)
+        assert tell("out_for_delivery", 1) == (200, "applied")
+        assert tell("failed_attempt", 2, description=" Ninguém\nem casa ") == (200, "applied")
+        assert tell("out_for_delivery", 3) == (200, "applied")
+        assert tell("delivered", 4) == (200, "applied")
+        order.refresh_from_db()
+        assert (order.status, order.delivery_status, order.delivery_attempts) == ("completed", "delivered", 1)
+        told = list(NotificationLog.objects.order_by("pk").values_list("event", flat=True))
+        assert told == ["ship", "out_for_delivery", "fail_delivery", "out_for_delivery", "deliver"]
+        assert NotificationLog.objects.get(event="fail_delivery").snapshot["reason"] == "Ninguém em casa"
+        assert list(CarrierNews.objects.order_by("pk").values_list("event", flat=True)) == list(
+            order.events.order_by("pk").values_list("pk", flat=True)[2:]
+        )
+
+    def test_what_the_order_cannot_take_is_a_line_with_its_reason(self) -> None:
+        order = make_order(delivery_method="correios_pac")
+        assert tell("posted", order=order.code) == (200, "refused")
+        row = CarrierNews.objects.get()
+        assert row.reason == (
+            f"“Marcar como enviado” não é possível para o pedido {order.code}: a situação está como “pendente”."
+        )
+        assert (way(order), row.event, row.order) == ([], None, order)
+
+    def test_another_tracking_code_moves_nothing(self, shipped: Order) -> None:
+        assert tell("delivered", order=shipped.code, tracking_code="BB000000000BR") == (200, "refused")
+        assert CarrierNews.objects.get().reason == f"O pedido tem outro código de rastreio: {TRACKING_CODE}."
+        assert way(shipped) == ["confirm", "ship"]
+
+    def test_an_unknown_code_is_kept_and_shown_once_an_order_has_it(self) -> None:
+        assert tell("out_for_delivery") == (404, "No order has this code.")
+        assert tell("out_for_delivery", order="ZZZZZZ") == (404, "No order has this code.")
+        order = make_order(until="shipped", delivery_method="carrier")
+        page = client_of(make_staff()).get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+        assert page.count("nenhum pedido com este código") == 2
+        assert tell("out_for_delivery") == (200, "applied")
+
+    def test_two_orders_with_one_code_need_the_orders_name(self, shipped: Order) -> None:
+        other = make_order(until="shipped", delivery_method="correios_pac")
+        status, error = tell("delivered")
+        assert (status, error) == (409, "Several orders have this tracking code: name the one you mean in `order`.")
+        assert way(shipped) == way(other) == ["confirm", "ship"]
+        client = client_of(make_staff())
+        for order in (shipped, other):
+            page = client.get(f"/admin/orders/order/{order.pk}/change/").content.decode()
+            assert "mais de um pedido com este código" in page
+        assert tell("delivered", order=other.code) == (200, "applied")
+        assert (way(shipped), way(other)) == (["confirm", "ship"], ["confirm", "ship", "deliver"])
+
+    def test_a_code_used_again_means_the_order_under_way(self, shipped: Order) -> None:
+        apply_transition(shipped, "deliver")
+        other = make_order(until="shipped", delivery_method="correios_pac")
+        assert tell("delivered") == (200, "applied")
+        assert way(other) == ["confirm", "ship", "deliver"]
+
+    def test_the_orders_of_a_code_are_found_by_an_index(self, shipped: Order) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        with CaptureQueriesContext(connection) as queries:
+            tell("delivered")
+        (query,) = [entry["sql"] for entry in queries if "UPPER(" in entry["sql"]]
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {query}")
+            assert "order_tracking_code" in "".join(row[0] for row in cursor.fetchall())
+
+
+class TestRepeatsAndReorderings:
+    def test_the_same_news_twice_is_one_transition_and_one_line(self, shipped: Order) -> None:
+        assert [tell("out_for_delivery")[1] for _ in range(3)] == ["applied", "repeated", "repeated"]
+        assert way(shipped) == ["confirm", "ship", "out_for_delivery"]
+
+    def test_a_repeat_never_takes_the_order_back(self, shipped: Order) -> None:
+        tell("out_for_delivery", 1)
+        tell("failed_attempt", 2)
+        assert tell("out_for_delivery", 1) == (200, "repeated")
+        assert way(shipped)[-1] == "fail_delivery"
+
+    def test_an_older_one_after_a_newer_one_is_only_a_line(self, shipped: Order) -> None:
+        tell("failed_attempt", 2)
+        assert tell("out_for_delivery", 1) == (200, "late")
+        assert tell("out_for_delivery", 3) == (200, "applied")
+        assert tell("failed_attempt", 2) == (200, "repeated")
+        tell("delivered", 5)
+        assert tell("failed_attempt", 4) == (200, "late")
+        assert way(shipped)[2:] == ["fail_delivery", "out_for_delivery", "deliver"]
+
+    def test_news_from_before_what_the_staff_entered_does_not_take_the_order_back(self, shipped: Order) -> None:
+        apply_transition(shipped, "out_for_delivery")
+        assert tell("failed_attempt", 1) == (200, "late")
+        assert tell("delivered", 2) == (200, "applied")
+
+    def test_what_was_refused_is_taken_when_it_has_become_possible(self) -> None:
+        order = make_order(delivery_method="correios_pac")
+        assert tell("posted", order=order.code) == (200, "refused")
+        assert tell("posted", order=order.code) == (200, "repeated")
+        apply_transition(order, "confirm")
+        assert tell("posted", order=order.code) == (200, "applied")
+
+    @pytest.mark.django_db(transaction=True)
+    def test_the_same_news_at_the_same_time_is_one_transition(self) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        results: list[str] = []
+        together = threading.Barrier(4)
+
+        def send() -> None:
+            together.wait()
+            try:
+                results.append(tell("out_for_delivery")[1])
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(results) == ["applied", "repeated", "repeated", "repeated"]
+        assert way(order) == ["confirm", "ship", "out_for_delivery"]
+
+    def test_a_receiver_that_fails_undoes_the_news_which_may_come_again(self, shipped: Order) -> None:
+        def fail(**_kwargs: Any) -> None:
+            raise RuntimeError("broken")
+
+        body, timestamp = news("out_for_delivery"), str(int(time.time()))
+        shipment_status_changed.connect(fail)
+        try:
+            with pytest.raises(RuntimeError):
+                post(body, timestamp=timestamp)
+        finally:
+            shipment_status_changed.disconnect(fail)
+        assert (CarrierNews.objects.count(), way(shipped)) == (0, ["confirm", "ship"])
+        assert post(body, timestamp=timestamp).json()["result"] == "applied"
+
+
+class TestWhoMayTell:
+    def test_a_replay_is_refused(self, shipped: Order) -> None:
+        body, timestamp = news("out_for_delivery"), str(int(time.time()))
+        assert post(body, timestamp=timestamp).status_code == 200
+        response = post(body, timestamp=timestamp)
+        assert response.status_code == 409
+        assert response.json() == {"error": "This very request was received before. Sign it anew to send it again."}
+        assert CarrierNews.objects.count() == 1
+
+    @pytest.mark.parametrize("signature", ["", "sha256=", "sha256=" + "0" * 64, "não"])
+    def test_a_wrong_signature_is_refused(self, shipped: Order, signature: str) -> None:
+        response = post(news("delivered"), signature=signature)
+        assert (response.status_code, response.json()) == (403, {"error": "X-Flowlog-Signature is missing or wrong."})
+
+    def test_another_secret_body_or_timestamp_is_refused(self, shipped: Order) -> None:
+        body, now = news("delivered"), int(time.time())
+        assert post(body, secret="another").status_code == 403
+        signed = f"sha256={sign(SECRET, str(now), body)}"
+        assert post(body + b" ", timestamp=str(now), signature=signed).status_code == 403
+        assert post(body, timestamp=str(now + 1), signature=signed).status_code == 403
+        assert (CarrierNews.objects.count(), way(shipped)) == (0, ["confirm", "ship"])
+
+    @pytest.mark.parametrize("timestamp", ["0", "-5", "abc", "9" * 30, "１２３"])
+    def test_a_timestamp_that_is_none_is_refused(self, timestamp: str) -> None:
+        assert post(news("delivered"), timestamp=timestamp).status_code == 403
+
+    def test_five_minutes_are_the_limit_both_ways(self, shipped: Order) -> None:
+        now = int(time.time())
+        for off in (-330, 330):
+            response = post(news("delivered"), timestamp=str(now + off))
+            assert response.status_code == 403
+            assert "at most 5 minutes off" in response.json()["error"]
+        assert post(news("delivered"), timestamp=str(now - 270)).status_code == 200
+
+    def test_without_a_secret_nothing_is_taken_and_the_log_says_so(
+        self, settings: Any, shipped: Order, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.TRACKING_WEBHOOK_SECRET = ""
+        assert post(news("delivered"), secret="").status_code == 403
+        assert "TRACKING_WEBHOOK_SECRET is not set" in caplog.text
+        assert way(shipped) == ["confirm", "ship"]
+
+    def test_other_sources_and_methods(self, client: Client) -> None:
+        response = client.post("/webhooks/tracking/other/")
+        assert (response.status_code, response.json()) == (404, {"error": "There is no such source of news."})
+        for method in ("get", "put", "delete"):
+            response = getattr(client, method)(ADDRESS)
+            assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+    def test_a_body_beyond_64_kib_is_refused(self) -> None:
+        assert post(b"[" * (64 * 1024)).status_code == 400
+        assert post(b"[" * (64 * 1024 + 1)).status_code == 413
+        assert post(b" " * (2 * 1024 * 1024)).status_code == 413
+
+
+NO_TIME = "occurred_at must be a time with its offset, like 2026-11-23T14:30:00-03:00."
+WRONG_TIME = "occurred_at must lie within the last year, and not in the future."
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"", "The body must be JSON."),
+        (b"{", "The body must be JSON."),
+        (b"\xff", "The body must be JSON."),
+        (b"[]", "The body must be a JSON object."),
+        (b"{}", "tracking_code is required."),
+        (news("delivered", tracking_code=7), "tracking_code must be a string."),
+        (news("delivered", tracking_code="a\0b"), "tracking_code must be a string."),
+        (news("delivered", tracking_code="x" * 61), "tracking_code must have at most 60 characters."),
+        (news("delivered", order=["x"]), "order must be a string."),
+        (news("delivered", description=False), "description must be a string."),
+        (news("delivered", description="\ud800"), "description must be a string."),
+        (news("lost"), "status must be one of: posted, out_for_delivery, delivered, failed_attempt."),
+        (news("delivered", status=None), "status is required."),
+        (news("delivered", occurred_at=1764000000), "occurred_at must be a string."),
+        (news("delivered", occurred_at="ontem"), NO_TIME),
+        (news("delivered", occurred_at="2026-11-23T14:30:00"), NO_TIME),
+        (news("delivered", occurred_at="0001-01-01T00:00:00+14:00"), WRONG_TIME),
+        (news("delivered", occurred_at="9999-12-31T23:59:59-14:00"), WRONG_TIME),
+    ],
+)
+def test_what_is_not_as_described_is_refused_by_name(shipped: Order, body: bytes, error: str) -> None:
+    response = post(body)
+    assert (response.status_code, response.json()) == (400, {"error": error})
+    assert (CarrierNews.objects.count(), way(shipped)) == (0, ["confirm", "ship"])
+
+
+def test_a_long_description_is_cut(shipped: Order) -> None:
+    assert tell("failed_attempt", description="ç" * 400) == (200, "applied")
+    assert shipped.events.latest("pk").note == "ç" * 300
+
+
+class TestAdmin:
+    def test_the_timeline_tells_what_the_carrier_said(self, shipped: Order) -> None:
+        tell("failed_attempt", 2, description="<b>Ausente</b>")
+        tell("failed_attempt", 2)
+        tell("out_for_delivery", 1)
+        page = client_of(make_staff()).get(f"/admin/orders/order/{shipped.pk}/change/").content.decode()
+        said = re.findall(r"<span>(Transportadora \(generic\): .*?)</span>", page)
+        first, second = (timezone.localtime(START + timedelta(minutes=n)).strftime("%d/%m/%Y %H:%M") for n in (1, 2))
+        assert said == [
+            f"Transportadora (generic): saiu para entrega, {first}",
+            f"Transportadora (generic): tentativa sem sucesso, {second}",
+        ]
+        assert "mais antiga que a situação atual" in page
+        assert "&lt;b&gt;Ausente&lt;/b&gt;" in page
+
+    def test_the_list_shows_all_and_is_read_only(self, shipped: Order) -> None:
+        tell("out_for_delivery")
+        tell("delivered", tracking_code="BB000000000BR")
+        client = client_of(make_staff())
+        page = client.get("/admin/integrations/carriernews/").content.decode()
+        assert "BB000000000BR" in page
+        assert "nenhum pedido com este código" in page
+        assert client.get("/admin/integrations/carriernews/add/").status_code == 403
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_documented_example_works_as_it_stands(live_server: Any) -> None:
+    order = make_order(until="confirmed", delivery_method="correios_pac")
+    text = (django_settings.BASE_DIR / "integrations" / "CARRIERS.md").read_text()
+    (example,) = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    variables = {
+        "SITE_URL": live_server.url,
+        "TRACKING_WEBHOOK_SECRET": SECRET,
+        "TRACKING_CODE": TRACKING_CODE,
+        "ORDER": order.code,
+        "NO_PROXY": "*",
+    }
+    result = subprocess.run(
+        ["bash", "-euc", example], env=os.environ | variables, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == {"order": order.code, "result": "applied"}
+    order.refresh_from_db()
+    assert (order.delivery_status, order.tracking_code) == ("shipped", TRACKING_CODE)
+    assert abs(datetime.now(tz=START.tzinfo) - CarrierNews.objects.get().occurred_at) < timedelta(minutes=1)
