@@ -75,7 +75,7 @@ class TestList:
                 client.get(LIST)
             counts.append(len(queries))
         assert counts[0] == counts[1]
-        assert not [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+        assert not [query["sql"] for query in queries if "COUNT(" in query["sql"] and "LIMIT" not in query["sql"]]
 
     def test_search(self, client: Client) -> None:
         row = make_log(customer_name="João Souza", phone="(21) 99999-1234")

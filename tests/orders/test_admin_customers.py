@@ -155,7 +155,7 @@ class TestList:
             with CaptureQueriesContext(connection) as queries:
                 client.get(LIST)
             counts.append(len(queries))
-        assert counts == [6, 6]
+        assert counts == [9, 9]
 
     def test_leads_to_the_customers_orders(self, client: Client) -> None:
         order = make_order()

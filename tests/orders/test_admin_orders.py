@@ -82,7 +82,7 @@ class TestList:
                 client.get(LIST)
             counts.append(len(queries))
         # The session, the person, their permissions (twice), the number of orders and the orders.
-        assert counts == [6, 6]
+        assert counts == [9, 9]
 
     @pytest.mark.parametrize(
         "term",
