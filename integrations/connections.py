@@ -43,6 +43,8 @@ def hold(instance_id: int, code: str, reason: str) -> bool:
 
 def heal(instance_id: int) -> bool:
     """End the hold; returns whether there was one. What had failed meanwhile is due at once, the oldest first."""
+    if not EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).exists():
+        return False
     with transaction.atomic():
         _bring_retries_forward(instance_id)
         healed = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).update(
@@ -75,7 +77,7 @@ def _bring_retries_forward(instance_id: int) -> None:
     retried = NotificationLog.objects.filter(
         instance_id=instance_id, status=NotificationLog.Status.PENDING, next_attempt_at__gt=F("created_at")
     )
-    retried.exclude(error_code__in=("", "cannot_render")).update(next_attempt_at=F("created_at"))
+    retried.exclude(error_code__in=("", "cannot_render", "did_not_arrive")).update(next_attempt_at=F("created_at"))
 
 
 def _tell(instance_id: int, *, held: bool) -> None:

@@ -112,13 +112,12 @@ def _wake() -> int:
     10 min.
     """
     ready_since = Greatest(F("instance__next_send_at"), F("instance__probe_at"))
-    next_ones = claims.ready_instances().values_list(Subquery(claims.oldest_due(OuterRef("pk"))))
-    without_instance = claims.due().filter(instance__isnull=True).values("pk")
-    rows = list(
-        NotificationLog.objects.filter(
-            _forgotten() | Q(woken_at__lt=ready_since), Q(pk__in=next_ones) | Q(pk__in=without_instance)
-        )[:BATCH]
-    )
+    # The keys first: with them in the query itself PostgreSQL walks through the whole table.
+    next_ones = claims.ready_instances().values_list(Subquery(claims.oldest_due(OuterRef("pk"))), flat=True)
+    without_instance = claims.due().filter(instance__isnull=True).values_list("pk", flat=True)[:BATCH]
+    ids = [pk for pk in (*next_ones, *without_instance) if pk is not None]
+    waiting = NotificationLog.objects.filter(_forgotten() | Q(woken_at__lt=ready_since), pk__in=ids)
+    rows = list(waiting.order_by()[:BATCH]) if ids else []
     if rows:
         _stamp(rows)
         wakeups.publish(rows)

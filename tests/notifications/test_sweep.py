@@ -145,7 +145,7 @@ def test_a_pass_costs_the_same_statements_for_any_number() -> None:
         with CaptureQueriesContext(connection) as queries:
             assert sweep().woken == 1
         counts.append(len(queries))
-    assert counts[0] == counts[1] == 8
+    assert counts[0] == counts[1] == 10
 
 
 class TestLookUps:

@@ -1,0 +1,46 @@
+"""A worker that stands still before its request sends nothing, and that is nobody's fault but the worker's."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+
+from integrations.models import EvolutionInstance
+from notifications.delivery import deliver
+from tests.factories import make_instance, make_order
+from tests.faults.story import Status, outcomes, phone, rows
+from tests.integrations.sandbox import SandboxProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def every_request_comes_too_late(settings: Any) -> None:
+    settings.NOTIFICATIONS = dataclasses.replace(settings.NOTIFICATIONS, connect_timeout=1e-9)
+
+
+def test_a_slow_worker_does_not_hold_the_instance(gateway: SandboxProcess) -> None:
+    make_instance()
+    for number in range(4):
+        make_order(notify=True, customer_phone=phone(number))
+    for row in rows():
+        deliver(row.pk)
+    assert [(row.status, row.error_code) for row in rows()] == [(Status.PENDING, "too_late")] * 4
+    assert [outcomes(row) for row in rows()] == [["retryable"]] * 4
+    assert gateway.messages() == []
+    instance = EvolutionInstance.objects.get()
+    assert (instance.held_at, instance.failures, instance.slot_token) == (None, 0, None)
+
+
+def test_a_slow_worker_does_not_change_why_the_instance_is_held(gateway: SandboxProcess) -> None:
+    make_instance(held_at=Now(), held_code="connection_closed", held_reason="…", probe_at=Now(), failures=1)
+    make_order(notify=True)
+    [row] = rows()
+    deliver(row.pk)
+    assert outcomes(row) == ["retryable"]
+    assert gateway.messages() == []
+    instance = EvolutionInstance.objects.get()
+    assert (instance.held_code, instance.held_reason, instance.failures) == ("connection_closed", "…", 1)
