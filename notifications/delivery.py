@@ -64,8 +64,9 @@ class Result:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether this may be the instance's fault."""
-        return self.outcome in {Outcome.RETRYABLE, Outcome.INSTANCE_DOWN, Outcome.UNKNOWN}
+        """Whether this may be the instance's fault; that this process stood still is not."""
+        trouble = {Outcome.RETRYABLE, Outcome.INSTANCE_DOWN, Outcome.UNKNOWN}
+        return self.code != "too_late" and self.outcome in trouble
 
 
 def deliver(notification_id: int, *, task_id: str = "") -> None:
