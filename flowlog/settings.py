@@ -248,6 +248,12 @@ CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TASK_SOFT_TIME_LIMIT = NOTIFICATIONS.soft_time_limit
 CELERY_TASK_TIME_LIMIT = NOTIFICATIONS.hard_time_limit
+CELERY_TASK_ANNOTATIONS = {
+    "notifications.tasks.look_up": {
+        "soft_time_limit": NOTIFICATIONS.lookup_soft_time_limit,
+        "time_limit": NOTIFICATIONS.lookup_hard_time_limit,
+    },
+}
 CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "max_retries": 1,
     "interval_start": 0.1,

@@ -46,10 +46,12 @@ class Timings:
                 f"be less than NOTIFICATIONS_SOFT_TIME_LIMIT ({self.soft_time_limit:g} s)."
             )
 
-        if not self.hard_time_limit < VISIBILITY_TIMEOUT:
+        longest = max(self.hard_time_limit, self.lookup_hard_time_limit)
+        if not longest < VISIBILITY_TIMEOUT:
             raise ImproperlyConfigured(
-                f"NOTIFICATIONS_HARD_TIME_LIMIT ({self.hard_time_limit:g} s) must be less than the broker's visibility "
-                f"time-out ({VISIBILITY_TIMEOUT} s)."
+                f"NOTIFICATIONS_HARD_TIME_LIMIT ({self.hard_time_limit:g} s) and the time for a look-up, three times "
+                f"NOTIFICATIONS_CONNECT_TIMEOUT + NOTIFICATIONS_READ_TIMEOUT and more ({longest:g} s), must be less "
+                f"than the broker's visibility time-out ({VISIBILITY_TIMEOUT} s)."
             )
 
     @property
@@ -61,6 +63,16 @@ class Timings:
     def call_timeout(self) -> float:
         """The longest that one call to the gateway may take."""
         return self.connect_timeout + self.read_timeout
+
+    @property
+    def lookup_soft_time_limit(self) -> float:
+        """A look-up asks for both forms of the number, and for a message to compare with: three calls."""
+        return self.soft_time_limit + 2 * self.call_timeout
+
+    @property
+    def lookup_hard_time_limit(self) -> float:
+        """The same, until its worker is killed."""
+        return self.hard_time_limit + 2 * self.call_timeout
 
     @classmethod
     def from_env(cls, env: Env) -> Timings:

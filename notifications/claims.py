@@ -15,9 +15,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
+from django.db.models.lookups import GreaterThan
 
 from integrations.connections import probe_pause
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
@@ -26,7 +27,8 @@ from notifications import moves, policy, texts
 logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
-CANNOT_RENDER_PAUSE = timedelta(minutes=10)
+# What a defect of ours keeps back is tried again after so long, perhaps by a release without it.
+DEFECT_PAUSE = timedelta(minutes=10)
 CAP_WINDOW = timedelta(hours=24)
 
 
@@ -54,8 +56,10 @@ def due() -> QuerySet[NotificationLog]:
     Every condition stands in the outer WHERE, never behind a join: an UPDATE built on it is checked again on
     the newest version of the row after waiting for another transaction.
     """
+    # Not `expires_at__gt`: PostgreSQL would walk the index of what expires, which nearly all rows match.
+    time_left = ExpressionWrapper(F("expires_at") - Now(), DurationField())
     return NotificationLog.objects.filter(
-        ~earlier_unfinished(), status=Status.PENDING, next_attempt_at__lte=Now(), expires_at__gt=Now()
+        ~earlier_unfinished(), GreaterThan(time_left, timedelta()), status=Status.PENDING, next_attempt_at__lte=Now()
     )
 
 
@@ -66,10 +70,13 @@ def oldest_due(instance: Any) -> QuerySet[NotificationLog, Any]:
 
 def ready_instances() -> QuerySet[EvolutionInstance]:
     """Instances that may send a message now: a free slot, pace, daily cap; one that is held, its next probe."""
-    return (
-        EvolutionInstance.objects.exclude(capped())
-        .filter(Q(slot_until__isnull=True) | Q(slot_until__lte=Now()))
-        .filter(Q(held_at__isnull=True) | Q(probe_at__lte=Now()), next_send_at__lte=Now())
+    return idle_instances().exclude(capped()).filter(next_send_at__lte=Now())
+
+
+def idle_instances() -> QuerySet[EvolutionInstance]:
+    """Instances with a free slot; one that is held, only when its next probe is due."""
+    return EvolutionInstance.objects.filter(
+        Q(slot_until__isnull=True) | Q(slot_until__lte=Now()), Q(held_at__isnull=True) | Q(probe_at__lte=Now())
     )
 
 
@@ -92,14 +99,15 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     """Claim the message that is next at this one's instance; None, after one statement, if none may be sent now.
 
     So messages leave in the order in which they fell due, whichever wake-up comes first. Permission is read here:
-    a message that may not be sent at all is settled `skipped`, with the reason. One that this release cannot put
-    into words waits for one that can, without standing in another's way.
+    a message that may not be sent at all is settled `skipped`, with the reason. One that this release cannot
+    prepare waits for one that can, without standing in another's way.
     """
     token = uuid.uuid4()
-    own_instance = NotificationLog.objects.filter(pk=notification_id).values("instance")[:1]
+    ready = Exists(ready_instances().filter(pk=OuterRef("instance_id")))
+    # None if it is not ready, so that the search for what is next there does not even begin.
+    own_instance = NotificationLog.objects.filter(ready, pk=notification_id).values("instance")[:1]
     with transaction.atomic():
-        ready = ready_instances().filter(pk=OuterRef("instance_id"))
-        claimable = due().filter(Exists(ready) | Q(instance__isnull=True))
+        claimable = due().filter(ready | Q(instance__isnull=True))
         taken = claimable.filter(
             pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), Value(notification_id))
         ).update(status=Status.SENDING, claim_token=token, lease_until=_lease_end(), celery_task_id=task_id)
@@ -107,12 +115,16 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
             return None
         own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
         row = own.select_related("instance", "order__customer", "order__store").get()
-        refusal = policy.refusal(row)
+        try:
+            refusal = policy.refusal(row)
+            if not refusal:
+                _put_into_words(row)
+        except Exception:  # whatever a template or an odd row raises must not stop the messages behind it
+            logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
+            moves.put_back(own, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
+            return Claim(row, token, over=True)
         if refusal:
             moves.to_skipped(own, refusal)
-            return Claim(row, token, over=True)
-        if not _put_into_words(row):
-            moves.put_back(own, code="cannot_render", next_attempt_at=Now() + CANNOT_RENDER_PAUSE)
             return Claim(row, token, over=True)
         if not _take_slot(row.instance, token):
             transaction.set_rollback(True)
@@ -123,8 +135,7 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
 def begin_attempt(held: Claim) -> DeliveryAttempt | None:
     """Record that the request goes out now, and the text that it carries; None if no time is left for the call.
 
-    This is the last look at token and lease before the request. On None the message was not sent for certain,
-    so that it goes back to `pending`, even if the sweep has already made it `unknown`.
+    This is the last look at token and lease before the request. On None the row has gone back.
     """
     row = held.notification
     enough = Now() + timedelta(seconds=settings.NOTIFICATIONS.call_timeout)
@@ -137,8 +148,14 @@ def begin_attempt(held: Claim) -> DeliveryAttempt | None:
             recipient=row.recipient,
         ):
             return DeliveryAttempt.objects.create(notification=row, claim_token=held.token)
-    moves.put_back(rows.filter(status__in=(Status.SENDING, Status.UNKNOWN)))
+    give_back(held)
     return None
+
+
+def give_back(held: Claim, **changes: Any) -> int:
+    """Put back what was not sent for certain, even if the sweep has already made it `unknown`."""
+    own = NotificationLog.objects.filter(pk=held.notification.pk, claim_token=held.token)
+    return moves.put_back(own.filter(status__in=(Status.SENDING, Status.UNKNOWN)), **changes)
 
 
 def release_slot(held: Claim, **changes: object) -> None:
@@ -172,15 +189,10 @@ def _gap(messages_per_minute: int) -> timedelta:
     return timedelta(seconds=60 / messages_per_minute * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
 
 
-def _put_into_words(row: NotificationLog) -> bool:
-    """Render the text at the first claim, so that every attempt says the same; False if that is not possible."""
-    try:
-        row.message = row.message or texts.render(row.event, row.snapshot)
-    except Exception:  # whatever a template or an odd snapshot raises must not stop the messages behind it
-        logger.exception("Notification %s (%s) cannot be put into words", row.pk, row.event)
-        return False
+def _put_into_words(row: NotificationLog) -> None:
+    """Render the text at the first claim, so that every attempt says the same."""
+    row.message = row.message or texts.render(row.event, row.snapshot)
     row.recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
-    return True
 
 
 def _lease_end() -> CombinedExpression:

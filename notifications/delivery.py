@@ -18,13 +18,12 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.db.models import F
 from django.db.models.functions import Now
 
-from integrations.connections import heal, hold
+from integrations.connections import VAIN_TRIES, heal, hold, probe_at_once
 from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, lookups, moves, retries, wakeups
 from notifications.claims import Claim
-from notifications.errors import sentence
 from orders.contacts import mask_phone
 
 logger = logging.getLogger(__name__)
@@ -42,8 +41,6 @@ NOT_ABOUT_A_NUMBER = frozenset({"gateway_unreachable", "gateway_database_down", 
 PROMPT = 5.0
 # Goes on while the machine sleeps, where there is such a clock.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-# After so many probes in vain by one message another one tries, should it be the trouble itself.
-PROBES_BY_ONE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +61,8 @@ class Result:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether this may be the instance's fault; that this process stood still is not."""
-        trouble = {Outcome.RETRYABLE, Outcome.INSTANCE_DOWN, Outcome.UNKNOWN}
-        return self.code != "too_late" and self.outcome in trouble
+        """Whether this may be the instance's fault."""
+        return self.outcome in {Outcome.RETRYABLE, Outcome.INSTANCE_DOWN, Outcome.UNKNOWN}
 
 
 def deliver(notification_id: int, *, task_id: str = "") -> None:
@@ -88,11 +84,23 @@ def _send(held: Claim, gateway: EvolutionClient) -> None:
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     row = held.notification
-    result = _call(gateway, row, looked_at=looked_at)
+    if time.clock_gettime(_CLOCK) - looked_at > min(PROMPT, settings.NOTIFICATIONS.connect_timeout):
+        _give_up(held, attempt)
+        return
+    result = _call(gateway, row)
     # Before anything else can fail: what the gateway said is not to be had a second time.
     said = result.code or f"sent, {result.provider_message_id or 'a message without id'}"
     logger.info("Notification %s (%s to %s): %s", row.pk, row.event, mask_phone(row.recipient), said)
     _settle_surely(held, attempt, result, until=claimed_at + settings.NOTIFICATIONS.soft_time_limit)
+
+
+def _give_up(held: Claim, attempt: DeliveryAttempt) -> None:
+    """Send nothing, since this process stood still after it had looked at its lease: as if it had not begun."""
+    logger.warning("Notification %s: stood still before the request, nothing was sent", held.notification.pk)
+    with transaction.atomic():
+        claims.give_back(held, attempts=F("attempts") - 1)
+        attempt.delete()
+        claims.release_slot(held)
 
 
 def _settle_surely(held: Claim, attempt: DeliveryAttempt, result: Result, *, until: float) -> None:
@@ -147,14 +155,18 @@ def _move(own: moves.Rows, held: Claim, attempt: DeliveryAttempt, result: Result
             delay = retries.delay_after(held.notification.attempts + 1)
             return moves.retry(own, Now() + delay, code=result.code)
         case _:
-            return moves.put_back(own, code=result.code, attempts=F("attempts") - 1, **_place_after_probe(held))
+            return moves.put_back(own, code=result.code, attempts=F("attempts") - 1, **_place_after(held))
 
 
-def _place_after_probe(held: Claim) -> dict[str, Any]:
-    """A message that could not go keeps its place, unless it has been the probe in vain too often."""
-    instance = held.notification.instance
-    in_vain = held.probe and instance is not None and (instance.probes + 1) % PROBES_BY_ONE == 0
-    return {"next_attempt_at": Now()} if in_vain else {}
+def _place_after(held: Claim) -> dict[str, Any]:
+    """A message that could not go because of its instance keeps its place, unless that has been so too often."""
+    row = held.notification
+    sends = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.SEND).count()
+    too_often = sends - row.attempts - VAIN_TRIES
+    if too_often < 0:
+        return {}
+    pause = min(retries.delay_after(too_often + 1), timedelta(seconds=settings.NOTIFICATIONS.probe_max))
+    return {"next_attempt_at": Now() + pause}
 
 
 def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
@@ -163,22 +175,23 @@ def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
     assert instance is not None  # noqa: S101 - the claim has its slot
     if result.shows_life:
         if held.probe:
-            heal(instance.pk)
+            heal(instance.pk, by_message=True)
         return {"state": State.OPEN, "failures": 0, "failed_recipient": ""}
     if not result.is_trouble:
+        # The refusal of one message shows nothing of the connection: the next one finds out.
+        if held.probe:
+            probe_at_once(instance.pk)
         return {}
     same_number = instance.failed_recipient == row.recipient and result.code not in NOT_ABOUT_A_NUMBER
     failures = instance.failures if same_number else instance.failures + 1
     if held.probe or result.outcome is Outcome.INSTANCE_DOWN or failures >= STREAK:
-        hold(instance.pk, result.code, sentence(result.code))
+        hold(instance.pk, result.code)
     state = {"state": State.CLOSE} if result.outcome is Outcome.INSTANCE_DOWN else {}
     return {"failures": min(failures, STREAK), "failed_recipient": row.recipient, **state}
 
 
-def _call(gateway: EvolutionClient, row: NotificationLog, *, looked_at: float) -> Result:
+def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
     assert row.instance is not None  # noqa: S101 - the claim has its slot
-    if time.clock_gettime(_CLOCK) - looked_at > min(PROMPT, settings.NOTIFICATIONS.connect_timeout):
-        return Result(Outcome.RETRYABLE, "too_late")
     started = time.monotonic()
     try:
         receipt = gateway.send_text(row.instance.name, row.recipient, row.message)

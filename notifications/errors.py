@@ -12,12 +12,11 @@ _SENTENCES = {
     "opted_out": _("The customer does not want WhatsApp messages."),
     "store_is_silent": _("Messages are switched off for this store."),
     "kind_is_silent": _("This kind of message is switched off for this store."),
-    "cannot_render": _("This version of Flowlog has no words for this message. It waits for one that has."),
+    "cannot_prepare": _("This version of Flowlog cannot prepare this message. It waits for one that can."),
     "expired": _("It could not be sent in time, and by now the news is too old."),
     "daily_cap": _("The instance has sent all that its limit for 24 hours allows. It goes as soon as that allows it."),
     "did_not_arrive": _("The gateway does not have it: it was not sent. It is sent again."),
     "outcome_unknown": _("Nobody knows whether the customer got it. Ask before writing again."),
-    "too_late": _("The worker stood still before it could send. The message will be retried."),
     "lease_expired": _("The worker stopped while sending. The message may have gone out; the gateway is being asked."),
 }
 

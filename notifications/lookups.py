@@ -74,10 +74,11 @@ class Answer:
 
 
 def next_after(began_at: datetime, elapsed: timedelta) -> datetime:
-    """When a request that began then, and is that old, is looked up next; after the last time, again and again."""
+    """When a request that began then, and is that old, is looked up next; after the last time, less and less often."""
     seconds = elapsed.total_seconds()
-    later = (pause for pause in settings.NOTIFICATIONS.lookups if pause > seconds)
-    return began_at + timedelta(seconds=next(later, seconds + _last()))
+    later = (moment for moment in settings.NOTIFICATIONS.lookups if moment > seconds)
+    pause = max(_last(), min(seconds, settings.NOTIFICATIONS.wake_repeat_max))
+    return began_at + timedelta(seconds=next(later, seconds + pause))
 
 
 def due() -> moves.Rows:

@@ -23,12 +23,13 @@ class ResendRefusedError(Exception):
 def resend(notification: NotificationLog, *, actor: User | None = None) -> NotificationLog:
     """Put the same news into the outbox again, for the customer's present phone, and return the new row.
 
-    It is a message of its own, outside the order of the order's messages. Raises `ResendRefusedError` while the old
-    one, or an earlier resend of it, may still go out by itself.
+    It is a message of its own, outside the order of the order's messages, and always belongs to the original, even if
+    a resend is sent again. Raises `ResendRefusedError` while the original or any resend of it may still go out by
+    itself.
     """
     with transaction.atomic():
-        old = NotificationLog.objects.select_for_update(of=("self",)).select_related("order__customer")
-        row = old.get(pk=notification.pk)
+        originals = NotificationLog.objects.select_for_update(of=("self",)).select_related("order__customer")
+        row = originals.get(pk=notification.resend_of_id or notification.pk)
         if row.status in NotificationLog.UNFINISHED:
             raise ResendRefusedError(_("This message may still go out by itself, so it is not sent again."))
         resends = NotificationLog.objects.filter(resend_of=row)

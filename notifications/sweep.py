@@ -6,6 +6,7 @@ It makes no call to the gateway. Every pass is a few statements, whatever the nu
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,17 +52,26 @@ class Swept:
 def sweep() -> Swept:
     """One pass: end leases and messages whose time is over, wake what can go on and was not woken lately."""
     swept = Swept(
-        lease_expired=_end_leases(),
-        expired=_expire_pending(),
-        outcome_unknown=_expire_unknown(),
-        put_off=_put_off(),
-        woken=_wake(),
-        looked_up=_wake_look_ups(),
-        probed=_probe(),
+        lease_expired=_step(_end_leases),
+        expired=_step(_expire_pending),
+        outcome_unknown=_step(_expire_unknown),
+        put_off=_step(_put_off),
+        woken=_step(_wake),
+        looked_up=_step(_wake_look_ups),
+        probed=_step(_probe),
     )
     if any((swept.lease_expired, swept.expired, swept.outcome_unknown)):
         logger.warning("Sweep: %s", swept)
     return swept
+
+
+def _step(step: Callable[[], int]) -> int:
+    """One part of a pass. What fails in it is logged, so that it keeps none of the others from running."""
+    try:
+        return step()
+    except Exception:
+        logger.exception("Sweep: %s failed", step.__name__)
+        return 0
 
 
 def _end_leases() -> int:
@@ -84,7 +94,10 @@ def _expire_unknown() -> int:
 
 
 def _put_off() -> int:
-    """Say on the row that the daily cap keeps it back, and let it live longer by as many days as that may take."""
+    """Say on the row that the daily cap keeps it back, and let it live longer by as many days as that may take.
+
+    News that is soon too old, by the life of its kind, does not get older than that.
+    """
     waiting = claims.due().filter(instance=OuterRef("pk")).exclude(error_code="daily_cap")
     instances = EvolutionInstance.objects.filter(claims.capped(), Exists(waiting)).only("daily_cap")
     return sum(_put_off_at(instance) for instance in instances)
@@ -98,9 +111,12 @@ def _put_off_at(instance: EvolutionInstance) -> int:
     by_days: dict[int, list[int]] = {}
     for place, pk in enumerate(ids, start=ahead):
         by_days.setdefault(place // instance.daily_cap + 1, []).append(pk)
+    lifetime = timedelta(seconds=settings.NOTIFICATIONS.expires_after)
     for days, pks in by_days.items():
-        later = F("expires_at") + timedelta(days=days)
-        waiting.filter(pk__in=pks).update(expires_at=later, **moves.reason("daily_cap"))
+        rows = NotificationLog.objects.filter(pk__in=pks, status=Status.PENDING)
+        lasting = rows.filter(expires_at__gte=F("created_at") + lifetime)
+        lasting.update(expires_at=Greatest(F("expires_at"), F("created_at") + lifetime + timedelta(days=days)))
+        rows.update(**moves.reason("daily_cap"))
     return len(ids)
 
 
@@ -133,11 +149,11 @@ def _wake_look_ups() -> int:
 
 
 def _probe() -> int:
-    """Have held instances asked for their state where no message waits that could be the probe."""
+    """Have held instances asked for their state where no message waits that could be the probe, or none may go."""
     waiting = claims.due().filter(instance=OuterRef("pk"))
     instances = [
         instance
-        for instance in claims.ready_instances().filter(~Exists(waiting), held_at__isnull=False)
+        for instance in claims.idle_instances().filter(~Exists(waiting) | claims.capped(), held_at__isnull=False)
         if EvolutionInstance.objects.filter(pk=instance.pk, probe_at=instance.probe_at).update(
             probe_at=Now() + probe_pause(instance.probes), probes=F("probes") + 1
         )

@@ -41,7 +41,11 @@ def publish_look_ups(rows: Iterable[NotificationLog]) -> int:
 
 def publish_probes(instance_ids: Iterable[int]) -> int:
     """The same, to ask the gateway for the state of instances."""
-    return _publish([WakeUp("notifications.tasks.probe", (pk,), f"({pk},)") for pk in instance_ids])
+    # The next probe makes an older one that nobody has taken pointless.
+    return publishing.publish(
+        [WakeUp("notifications.tasks.probe", (pk,), f"({pk},)") for pk in instance_ids],
+        expires=settings.NOTIFICATIONS.probe_max,
+    )
 
 
 def wake_next(row: NotificationLog) -> None:
@@ -67,4 +71,5 @@ def _publish(wake_ups: list[WakeUp], countdown: float | None = None) -> int:
 def _forget_waking(rows: list[NotificationLog]) -> None:
     if rows:
         waiting = (NotificationLog.Status.PENDING, NotificationLog.Status.UNKNOWN)
-        NotificationLog.objects.filter(pk__in=[row.pk for row in rows], status__in=waiting).update(woken_at=None)
+        forgotten = NotificationLog.objects.filter(pk__in=[row.pk for row in rows], status__in=waiting)
+        forgotten.update(woken_at=None, wakes=0)

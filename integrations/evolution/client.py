@@ -24,7 +24,7 @@ from integrations.evolution.jids import addresses
 from integrations.evolution.messages import FoundMessage, Page, key_of, own_message, parse_page
 from integrations.evolution.transport import Clock, GatewaySession, transport_failure
 
-_E164 = re.compile(r"\+[1-9][0-9]{7,14}")
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _MAX_BODY = 64 * 1024
 _MAX_PAGE_BODY = 1024 * 1024
 _KEPT_BODY = 2000

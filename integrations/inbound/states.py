@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models.functions import Now
-
-from integrations.connections import hold
-from integrations.evolution.sentences import sentence
+from integrations.connections import hold, probe_at_once
 from integrations.inbound import payloads
 from integrations.inbound.models import CONNECTION_EVENTS, WebhookEvent
 from integrations.inbound.verdicts import Verdict, Verdicts
@@ -29,8 +26,8 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
     instances = EvolutionInstance.objects.filter(pk=instance.pk)
     instances.exclude(state=state).update(state=state)
     if state == State.CLOSE:
-        hold(instance.pk, "connection_closed", sentence("connection_closed"))
+        hold(instance.pk, "connection_closed")
     elif state == State.OPEN:
         # Not healed by that alone: the gateway may say `open` with a dead socket. But it is worth a try.
-        instances.filter(held_at__isnull=False, probe_at__gt=Now()).update(probe_at=Now())
+        probe_at_once(instance.pk)
     return verdicts

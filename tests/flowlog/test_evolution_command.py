@@ -68,8 +68,11 @@ class TestWithTheSandbox:
         assert run("state", "flowlog") == ["flowlog: conectada"]
 
     def test_state_says_that_messages_are_held(self, gateway: SandboxProcess) -> None:
-        connections.hold(make_instance().pk, "unauthorized", "Confira a chave.")
-        assert run("state", "flowlog") == ["flowlog: conectada", "As mensagens dela estão paradas: Confira a chave."]
+        connections.hold(make_instance().pk, "unauthorized")
+        assert run("state", "flowlog") == [
+            "flowlog: conectada",
+            "As mensagens dela estão paradas: O gateway recusou a chave. Confira EVOLUTION_API_KEY.",
+        ]
 
     def test_errors_are_one_sentence(self, gateway: SandboxProcess, settings: Any) -> None:
         with pytest.raises(CommandError, match=r"^O gateway não conhece esta instância\. Veja: evolution list$"):
@@ -117,7 +120,7 @@ class TestInstances:
 
     def test_connect_draws_each_code_once_and_heals(self, canned: Gateway) -> None:
         instance = make_instance(name="nova")
-        connections.hold(instance.pk, "never_paired", "x")
+        connections.hold(instance.pk, "never_paired")
         waiting, first = ("200 OK", {"count": 0}), ("200 OK", {"pairingCode": None, "code": "2@abc", "count": 1})
         second = ("200 OK", {"pairingCode": None, "code": "2@def", "count": 2})
         opened = ("200 OK", {"instance": {"instanceName": "nova", "state": "open"}})

@@ -109,7 +109,7 @@ class TestProbes:
         assert metric(client, 'flowlog_up{part="database"}') == 1
 
     def test_held_instances_are_counted_and_not_named(self, client: Client, alive: None) -> None:
-        connections.hold(make_instance(name="loja-da-ana").pk, "unauthorized", "x")
+        connections.hold(make_instance(name="loja-da-ana").pk, "unauthorized")
         answer = client.get("/readyz")
         assert answer.json()["checks"]["instances"] == {"ok": False, "words": "1 está parada."}
         assert "loja-da-ana" not in answer.content.decode()
@@ -149,7 +149,7 @@ class TestStalled:
         assert not_ok() == []
 
     def test_one_that_waits_for_a_held_instance_is_none(self) -> None:
-        connections.hold(EvolutionInstance.objects.get().pk, "unauthorized", "x")
+        connections.hold(EvolutionInstance.objects.get().pk, "unauthorized")
         assert not_ok() == ["instances"]
 
 
@@ -252,7 +252,8 @@ class TestBanner:
     def test_a_held_instance_with_its_reason_and_a_link(self, alive: None) -> None:
         instance = make_instance(name="<loja>")
         make_order(notify=True)
-        connections.hold(instance.pk, "unauthorized", "Confira <a> chave.")
+        connections.hold(instance.pk, "unauthorized")
+        EvolutionInstance.objects.update(held_reason="Confira <a> chave.")
         body = client_of(make_staff()).get("/admin/").content.decode()
         assert "WhatsApp &lt;loja&gt; parado." in body
         assert "Confira &lt;a&gt; chave." in body
@@ -340,7 +341,7 @@ class TestAlarms:
     def test_without_a_broker_holding_an_instance_goes_on(self, settings: Any) -> None:
         instance = make_instance()
         with broker_at(NOWHERE, settings):
-            assert connections.hold(instance.pk, "unauthorized", "x")
+            assert connections.hold(instance.pk, "unauthorized")
         alarms.look()
         assert Alarm.objects.get().name == "flowlog"
 

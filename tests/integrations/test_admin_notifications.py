@@ -141,9 +141,12 @@ class TestPage:
     def test_says_that_its_instance_is_held(self, client: Client) -> None:
         row = make_log()
         assert row.instance_id
-        hold(row.instance_id, "unauthorized", "A chave foi recusada.")
-        assert "A instância está parada: A chave foi recusada." in page(client, row)
-        assert "A instância está parada: A chave foi recusada." in client.get(LIST).content.decode()
+        hold(row.instance_id, "unauthorized")
+        assert "A instância está parada: O gateway recusou a chave. Confira EVOLUTION_API_KEY." in page(client, row)
+        assert (
+            "A instância está parada: O gateway recusou a chave. Confira EVOLUTION_API_KEY."
+            in client.get(LIST).content.decode()
+        )
         NotificationLog.objects.update(status="failed", error_code="x", error_message="Sem WhatsApp.")
         assert "está parada" not in page(client, row)
 
@@ -209,8 +212,11 @@ class TestInstances:
         instance = EvolutionInstance.objects.get()
         address = f"/admin/integrations/evolutioninstance/{instance.pk}/change/"
         assert "Estão saindo." in client.get(address).content.decode()
-        hold(instance.pk, "unauthorized", "A chave foi recusada.")
-        assert "A chave foi recusada. Próxima tentativa: " in client.get(address).content.decode()
+        hold(instance.pk, "unauthorized")
+        assert (
+            "O gateway recusou a chave. Confira EVOLUTION_API_KEY. Próxima tentativa: "
+            in client.get(address).content.decode()
+        )
         for place in ("/admin/integrations/evolutioninstance/", "/admin/"):
             assert "parada" in client.get(place).content.decode()
 

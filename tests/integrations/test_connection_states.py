@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from integrations.connections import hold
-from integrations.evolution.sentences import sentence
+from integrations.evolution.sentences import cause
 from integrations.inbound import intake
 from integrations.inbound.intake import work_off
 from integrations.models import EvolutionInstance, WebhookEvent
@@ -54,7 +54,7 @@ def test_a_state_is_noted_and_holds_nothing(state: str) -> None:
 def test_a_lost_connection_holds_the_instance_and_says_why(body: dict[str, Any]) -> None:
     instance = tell(body)
     assert (instance.state, instance.held_code) == ("close", "connection_closed")
-    assert instance.held_reason == sentence("connection_closed")
+    assert instance.held_reason == cause("connection_closed")
 
 
 def test_only_of_its_own_instance() -> None:
@@ -68,7 +68,7 @@ def test_only_of_its_own_instance() -> None:
 
 
 def test_open_heals_nothing_but_makes_the_probe_due(instance: EvolutionInstance) -> None:
-    hold(instance.pk, "connection_closed", "…")
+    hold(instance.pk, "connection_closed")
     EvolutionInstance.objects.update(probe_at=Now() + timedelta(minutes=5), probes=4)
     instance = tell(webhooks.connection("open"))
     assert instance.state == "open"

@@ -132,9 +132,11 @@ class TestRelease:
         instance = EvolutionInstance.objects.get()
         page = f"{INSTANCES}{instance.pk}/change/"
         assert "/release/" not in words(client, page)
-        connections.hold(instance.pk, "unauthorized", "A chave foi recusada.")
+        connections.hold(instance.pk, "unauthorized")
         assert f'href="{INSTANCES}{instance.pk}/release/"' in words(client, page)
-        assert "A chave foi recusada." in words(client, f"{INSTANCES}{instance.pk}/release/")
+        assert "O gateway recusou a chave. Confira EVOLUTION_API_KEY." in words(
+            client, f"{INSTANCES}{instance.pk}/release/"
+        )
         assert EvolutionInstance.objects.get().held_at is not None
         done = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
         assert "Liberada. As mensagens voltam a sair." in done
@@ -145,7 +147,7 @@ class TestRelease:
 
     def test_not_by_others(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()
-        connections.hold(instance.pk, "unauthorized", "x")
+        connections.hold(instance.pk, "unauthorized")
         assert client.post(f"{INSTANCES}{instance.pk}/release/").status_code == 403
         assert "/release/" not in words(client, f"{INSTANCES}{instance.pk}/change/")
         assert EvolutionInstance.objects.get().held_at is not None

@@ -330,7 +330,12 @@ class TestBeginAttempt:
         assert held
         assert held.over
         row = fresh(row)
-        assert (row.status, row.error_code, row.attempts, row.lease_until) == (Status.PENDING, "cannot_render", 0, None)
+        assert (row.status, row.error_code, row.attempts, row.lease_until) == (
+            Status.PENDING,
+            "cannot_prepare",
+            0,
+            None,
+        )
         assert timedelta(minutes=9) < row.next_attempt_at - timezone.now() < timedelta(minutes=11)
         assert claims.claim(other.pk)
 

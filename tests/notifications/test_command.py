@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from flowlog.health import heartbeats
 from integrations import connections
+from integrations.evolution.sentences import cause
 from integrations.models import EvolutionInstance, NotificationLog
 from tests.broker import purge, take_all
 from tests.factories import make_instance, make_order
@@ -35,7 +36,7 @@ def instances() -> None:
     for name in ("alfa", "beta", "gama"):
         instance = make_instance(name=name, is_default=False)
         if name != "gama":
-            connections.hold(instance.pk, "unauthorized", "x")
+            connections.hold(instance.pk, "unauthorized")
 
 
 def test_release_ends_every_hold() -> None:
@@ -89,8 +90,8 @@ class TestStatus:
             "  default: último sinal de vida há 0 segundo (default@loja)",
             "  whatsapp: Nenhum worker consumiu esta fila até agora.",
             "Instâncias",
-            f"  alfa: PARADA desde {when}. x",
-            f"  beta: PARADA desde {when}. x",
+            f"  alfa: PARADA desde {when}. {cause('unauthorized')}",
+            f"  beta: PARADA desde {when}. {cause('unauthorized')}",
             "  gama: desconhecida",
         ]
 

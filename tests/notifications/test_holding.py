@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from integrations import connections
 from integrations.evolution.sandbox.faults import Fault
+from integrations.evolution.sentences import cause
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
 from notifications.delivery import deliver
@@ -73,7 +74,7 @@ class TestHeldBy:
         deliver(row.pk)
         assert told == [("flowlog", True)]
         held = now()
-        assert (held.held_code, held.held_reason) == ("connection_closed", sentence("connection_closed"))
+        assert (held.held_code, held.held_reason) == ("connection_closed", cause("connection_closed"))
         assert (held.state, held.probes, held.slot_token) == ("close", 0, None)
         assert held.held_at
         assert held.probe_at
@@ -146,13 +147,13 @@ class TestProbing:
 
     def test_trouble_that_would_be_retried_spends_no_attempt_either(self, gateway: SandboxProcess) -> None:
         row = row_of()
-        connections.hold(now().pk, "gateway_unreachable", "x")
+        connections.hold(now().pk, "gateway_unreachable")
         due()
         gateway.fault(Fault.DATABASE_DOWN)
         deliver(row.pk)
         tried = fresh(row)
         assert (tried.status, tried.attempts, tried.next_attempt_at) == (Status.PENDING, 0, row.next_attempt_at)
-        assert (now().held_code, now().held_reason) == ("gateway_database_down", sentence("gateway_database_down"))
+        assert (now().held_code, now().held_reason) == ("gateway_database_down", cause("gateway_database_down"))
 
     def test_after_three_in_vain_another_message_tries(self, gateway: SandboxProcess) -> None:
         """Should the first be the trouble itself, it does not hold the instance for a day."""
@@ -171,7 +172,8 @@ class TestProbing:
         gateway.disconnect("flowlog")
         for _ in range(3):
             deliver(rows[0].pk)
-            due()
+            EvolutionInstance.objects.update(probe_at=Now())
+        assert fresh(rows[0]).next_attempt_at > timezone.now()
         gateway.disconnect("flowlog", disconnected=False)
         told.clear()
         due()
@@ -184,12 +186,13 @@ class TestProbing:
         assert (healed.state, healed.failures) == ("open", 0)
         deliver(rows[2].pk)
         deliver(rows[2].pk)
-        assert gateway.texts() == [fresh(row).message for row in rows]
+        # The first one had been tried in vain too often to be the probe; it is the next one now.
+        assert gateway.texts() == [fresh(rows[place]).message for place in (1, 0, 2)]
         assert [fresh(row).attempts for row in rows] == [1, 1, 1]
 
     def test_a_number_that_is_not_on_whatsapp_heals_too(self, gateway: SandboxProcess) -> None:
         row = row_of()
-        connections.hold(now().pk, "connection_closed", "x")
+        connections.hold(now().pk, "connection_closed")
         due()
         gateway.fault(Fault.NOT_ON_WHATSAPP)
         deliver(row.pk)
@@ -198,25 +201,82 @@ class TestProbing:
     @pytest.mark.parametrize("fault", [Fault.NOT_STORED, Fault.RESET_AFTER_SEND, Fault.META_RECIPIENT])
     def test_nothing_less_heals(self, gateway: SandboxProcess, fault: Fault) -> None:
         row = row_of()
-        connections.hold(now().pk, "connection_closed", "x")
+        connections.hold(now().pk, "connection_closed")
         due()
         gateway.fault(fault)
         deliver(row.pk)
         assert now().held_at is not None
 
-    def test_retries_do_not_wait_any_longer_once_it_is_healed(self, gateway: SandboxProcess) -> None:
+    @pytest.mark.parametrize("code", ["gateway_unreachable", "number_query_timeout", "connection_closed"])
+    def test_what_failed_because_of_it_waits_no_longer_once_it_is_healed(self, code: str) -> None:
         row = row_of()
-        NotificationLog.objects.update(
-            next_attempt_at=Now() + timedelta(hours=4), error_code="gateway_unreachable", attempts=7
-        )
-        connections.hold(now().pk, "gateway_unreachable", "x")
+        NotificationLog.objects.update(next_attempt_at=Now() + timedelta(hours=4), error_code=code, attempts=7)
+        connections.hold(now().pk, "connection_closed")
         assert connections.heal(now().pk)
         assert fresh(row).next_attempt_at == fresh(row).created_at
+
+    @pytest.mark.parametrize("code", ["", "cannot_prepare", "did_not_arrive", "meta_rate_limit", "media_unreachable"])
+    def test_what_waits_for_its_own_reasons_goes_on_waiting(self, code: str) -> None:
+        row = row_of()
+        later = timezone.now() + timedelta(hours=4)
+        NotificationLog.objects.update(next_attempt_at=later, error_code=code)
+        connections.hold(now().pk, "connection_closed")
+        assert connections.heal(now().pk)
+        assert fresh(row).next_attempt_at == later
+
+    def test_look_ups_come_at_once(self) -> None:
+        row = row_of()
+        NotificationLog.objects.update(status=Status.UNKNOWN, lookup_at=Now() + timedelta(minutes=10))
+        connections.hold(now().pk, "gateway_unreachable")
+        assert connections.heal(now().pk)
+        looked_up = fresh(row).lookup_at
+        assert looked_up
+        assert looked_up <= timezone.now()
+
+    def test_one_that_always_meets_a_closed_connection_lets_the_others_go(self, gateway: SandboxProcess) -> None:
+        poison = row_of("+5511987659003")
+        others = []
+        for number in range(8):
+            others.append(row_of(f"+551190000001{number}"))
+            # The instance's probes come in time, but for the pause of the message only as much as passes here.
+            EvolutionInstance.objects.filter(held_at__isnull=False).update(probe_at=Now())
+            deliver(others[-1].pk)
+        for _ in range(4):
+            EvolutionInstance.objects.filter(held_at__isnull=False).update(probe_at=Now())
+            deliver(poison.pk)
+        assert [fresh(row).status for row in others] == [Status.SENT] * 8
+        assert now().held_at is None
+        tried = fresh(poison)
+        assert (tried.status, tried.attempts) == (Status.PENDING, 0)
+        # Once more when the first of the others had healed the instance; since then it keeps its pause.
+        assert tried.delivery_attempts.count() == 4
+        assert tried.next_attempt_at > timezone.now() + timedelta(seconds=60)
+
+    def test_the_pause_of_one_that_fails_again_and_again_grows_up_to_that_of_probes(
+        self, gateway: SandboxProcess
+    ) -> None:
+        row, pauses = row_of("+5511987659003"), []
+        for _ in range(7):
+            deliver(row.pk)
+            pauses.append((fresh(row).next_attempt_at - timezone.now()).total_seconds())
+            due()
+        assert all(pause <= 0 for pause in pauses[:2])
+        assert [round(pause, -1) >= least for pause, least in zip(pauses[2:], (20, 90, 300, 300, 300), strict=True)]
+        assert max(pauses) <= 300
+
+    def test_the_refusal_of_one_message_lets_the_next_probe_at_once(self, gateway: SandboxProcess) -> None:
+        refused, row = row_of("+5511987659014"), row_of()
+        connections.hold(now().pk, "connection_closed")
+        due()
+        deliver(refused.pk)
+        assert (fresh(refused).status, now().held_code) == (Status.FAILED, "connection_closed")
+        deliver(row.pk)
+        assert (fresh(row).status, now().held_at) == (Status.SENT, None)
 
     def test_the_pace_holds_while_it_drains(self, gateway: SandboxProcess) -> None:
         EvolutionInstance.objects.update(messages_per_minute=1)
         row, other = row_of(), row_of(OTHER_PHONE)
-        connections.hold(now().pk, "connection_closed", "x")
+        connections.hold(now().pk, "connection_closed")
         due()
         deliver(row.pk)
         assert (fresh(row).status, now().held_at) == (Status.SENT, None)
@@ -227,7 +287,7 @@ class TestProbing:
 
 class TestProbingWithoutMessages:
     def hold(self) -> EvolutionInstance:
-        connections.hold(now().pk, "connection_closed", "x")
+        connections.hold(now().pk, "connection_closed")
         due()
         return now()
 
@@ -270,10 +330,10 @@ class TestProbingWithoutMessages:
 class TestSignal:
     def test_says_nothing_twice(self, told: list[tuple[str, bool]]) -> None:
         pk = now().pk
-        assert [connections.hold(pk, "unauthorized", "x"), connections.hold(pk, "connection_closed", "y")] == [
+        assert [connections.hold(pk, "unauthorized"), connections.hold(pk, "connection_closed")] == [
             True, False,
         ]  # fmt: skip
-        assert (now().held_code, now().held_reason) == ("connection_closed", "y")
+        assert (now().held_code, now().held_reason) == ("connection_closed", cause("connection_closed"))
         assert [connections.heal(pk), connections.heal(pk)] == [True, False]
         assert told == [("flowlog", True), ("flowlog", False)]
 
@@ -283,7 +343,7 @@ class TestSignal:
 
         instance_connection_changed.connect(fail)
         try:
-            connections.hold(now().pk, "unauthorized", "x")
+            connections.hold(now().pk, "unauthorized")
         finally:
             instance_connection_changed.disconnect(fail)
         assert now().held_code == "unauthorized"
@@ -293,9 +353,9 @@ def test_what_expires_while_held_says_so() -> None:
     row, free = row_of(), row_of()
     other = make_instance(name="other", is_default=False)
     NotificationLog.objects.filter(pk=free.pk).update(instance=other)
-    connections.hold(EvolutionInstance.objects.get(name="flowlog").pk, "unauthorized", sentence("unauthorized"))
+    connections.hold(EvolutionInstance.objects.get(name="flowlog").pk, "unauthorized")
     NotificationLog.objects.update(expires_at=F("created_at"))
     assert sweep().expired == 2
     assert (fresh(row).status, fresh(row).error_code) == (Status.FAILED, "expired")
-    assert fresh(row).error_message == f"{sentence('expired')} {sentence('unauthorized')}"
+    assert fresh(row).error_message == f"{sentence('expired')} {cause('unauthorized')}"
     assert fresh(free).error_message == sentence("expired")

@@ -197,6 +197,31 @@ class TestDailyCap:
         assert sweep() == Swept(put_off=1)
         assert NotificationLog.objects.get(pk=later.pk).expires_at - later.expires_at == timedelta(days=2)
 
+    def test_again_and_again_it_lives_no_longer_than_that(self, instance: EvolutionInstance) -> None:
+        row(status=Status.SENT, sent_at=Now())
+        EvolutionInstance.objects.update(daily_cap=1)
+        waiting = row()
+        for _ in range(3):
+            assert sweep() == Swept(put_off=1)
+            NotificationLog.objects.filter(pk=waiting.pk).update(error_code="gateway_unreachable")
+        assert NotificationLog.objects.get(pk=waiting.pk).expires_at - waiting.expires_at == timedelta(days=1)
+
+    def test_news_that_is_soon_too_old_gets_no_older(self, instance: EvolutionInstance) -> None:
+        row(status=Status.SENT, sent_at=Now())
+        EvolutionInstance.objects.update(daily_cap=1)
+        waiting = row(expires_at=Now() + timedelta(hours=1))
+        assert sweep() == Swept(put_off=1)
+        after = NotificationLog.objects.get(pk=waiting.pk)
+        assert (after.error_code, after.expires_at) == ("daily_cap", waiting.expires_at)
+
+    def test_a_held_instance_is_asked_for_its_state_all_the_same(self, instance: EvolutionInstance) -> None:
+        row(status=Status.SENT, sent_at=Now())
+        EvolutionInstance.objects.update(
+            daily_cap=1, held_at=Now(), held_code="connection_closed", probe_at=Now(), probes=0
+        )
+        row(error_code="daily_cap")
+        assert sweep() == Swept(probed=1)
+
     def test_below_it_nothing_is_put_off(self, instance: EvolutionInstance) -> None:
         row(status=Status.SENT, sent_at=Now())
         EvolutionInstance.objects.update(daily_cap=2)
