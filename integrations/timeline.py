@@ -1,20 +1,26 @@
-"""What the integrations add to an order's timeline: the message that told of an event, and what the customer wrote."""
+"""What the integrations add to the order pages: in the timeline the message that told of an event, and what the
+customer wrote; in the list what became of the latest message."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
+from django.db.models import Max
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from integrations.models import CustomerReply, NotificationLog
-from orders.admin import timeline
+from orders.admin import columns, timeline
 from orders.admin.base import label_html, moment
-from orders.models import OrderEvent
+from orders.models import Order, OrderEvent
+
+Receipt = NotificationLog.Receipt
 
 STATUS_COLOURS: dict[str, str] = {
     NotificationLog.Status.PENDING: "warning",
@@ -26,11 +32,11 @@ STATUS_COLOURS: dict[str, str] = {
     NotificationLog.Status.CANCELLED: "",
 }
 RECEIPT_COLOURS: dict[str, str] = {
-    NotificationLog.Receipt.PENDING: "",
-    NotificationLog.Receipt.SERVER_ACK: "",
-    NotificationLog.Receipt.ERROR: "danger",
-    NotificationLog.Receipt.DELIVERY_ACK: "info",
-    NotificationLog.Receipt.READ: "success",
+    Receipt.PENDING: "",
+    Receipt.SERVER_ACK: "",
+    Receipt.ERROR: "danger",
+    Receipt.DELIVERY_ACK: "info",
+    Receipt.READ: "success",
 }
 # More than anybody reads on one page; the rest is in the database.
 SHOWN_REPLIES = 50
@@ -40,6 +46,7 @@ def register() -> None:
     """Called once, when the admin is loaded."""
     timeline.register_annotator(messages)
     timeline.register_annotator(replies)
+    columns.register_column(columns.Column("whatsapp", "WhatsApp", _may_see, latest_messages))
 
 
 def receipt_html(row: NotificationLog) -> SafeString | str:
@@ -70,6 +77,27 @@ def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Saf
         earlier = [event for event in oldest_first if event.created_at <= reply.received_at]
         under[(earlier or oldest_first[:1])[-1].pk].append(reply)
     return {pk: format_html_join("", "{}", ((_reply_html(each),) for each in replies)) for pk, replies in under.items()}
+
+
+def latest_messages(orders: Sequence[Order]) -> dict[int, SafeString]:
+    """What became of the latest message of each order, and whether the customer has answered since it was sent."""
+    pks = [order.pk for order in orders]
+    latest = NotificationLog.objects.filter(order__in=pks).order_by("order_id", "-pk").distinct("order_id")
+    said = CustomerReply.objects.filter(order__in=pks).order_by().values_list("order_id").annotate(Max("received_at"))
+    answered = dict(said)
+    return {row.order_id: _latest_html(row, answered.get(row.order_id)) for row in latest if row.order_id}
+
+
+def _latest_html(row: NotificationLog, answered_at: datetime | None) -> SafeString:
+    told_of_more = row.receipt in (Receipt.ERROR, Receipt.DELIVERY_ACK, Receipt.READ)
+    label = (
+        label_html(RECEIPT_COLOURS[row.receipt], row.get_receipt_display())
+        if told_of_more
+        else label_html(STATUS_COLOURS[row.status], row.get_status_display())
+    )
+    if answered_at is None or answered_at < (row.sent_at or row.created_at):
+        return label
+    return format_html("{} {}", label, label_html("warning", gettext("answered")))
 
 
 def _may_see(request: HttpRequest) -> bool:

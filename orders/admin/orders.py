@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from orders.admin import timeline
+from orders.admin import columns, timeline
 from orders.admin.base import (
     ModelAdmin,
     TabularInline,
@@ -96,6 +96,16 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     )
 
     # -- The list -----------------------------------------------------------------------------
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """With what the apps above show of an order, after its status."""
+        code, status, *others = self.list_display
+        return (code, status, *columns.shown_to(request), *others)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        columns.fill(request, changelist.result_list)
+        return changelist
 
     @admin.display(description=_("customer"), ordering="customer__name")
     def customer_name(self, order: Order) -> str:

@@ -81,8 +81,9 @@ class TestList:
             with CaptureQueriesContext(connection) as queries:
                 client.get(LIST)
             counts.append(len(queries))
-        # The session, the person, their permissions (twice), the number of orders and the orders.
-        assert counts == [9, 9]
+        # The session, the person, their permissions (twice), the number of orders, the orders, and for the column of
+        # WhatsApp the latest messages and answers.
+        assert counts == [11, 11]
 
     @pytest.mark.parametrize(
         "term",
