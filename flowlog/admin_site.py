@@ -73,6 +73,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Notification Logs", "chat", "integrations.notificationlog"),
                     _entry(_("Instances"), "smartphone", "integrations.evolutioninstance"),
+                    _entry(_("Carriers' news"), "package_2", "integrations.carriernews"),
                 ],
             },
             {
@@ -81,6 +82,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry(_("Users"), "person", "auth.user"),
                     _entry(_("Groups"), "groups", "auth.group"),
+                    _entry(_("Webhooks"), "webhook", "integrations.webhookevent"),
                     _entry(_("Tasks"), "task_alt", "django_celery_results.taskresult"),
                 ],
             },

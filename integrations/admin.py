@@ -20,7 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
 
-import integrations.carriers.admin  # noqa: F401 - Django looks for admin pages here
+import integrations.carriers.admin
+import integrations.inbound.admin  # noqa: F401 - Django looks for admin pages here
 from integrations import timeline
 from integrations.evolution.sentences import sentence
 from integrations.kinds import kind_words, kinds
