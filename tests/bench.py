@@ -6,14 +6,12 @@ Not part of the suite: these machines are shared and noisy, so nothing here asse
 from __future__ import annotations
 
 import random
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
@@ -35,7 +33,7 @@ from tests.broker import purge
 from tests.factories import make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
 from tests.integrations.webhooks import receipt
-from tests.processes import beat, environment, wait_until, worker
+from tests.processes import beat, wait_until, web_server, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,27 +142,6 @@ def test_what_a_burst_at_a_pace_costs(gateway: SandboxProcess, tmp_path: Path) -
         f"\nburst of 100 at 600 a minute: {took:.0f} s, in order: {arrived == expected}, "
         f"{per_message:.1f} transactions a message · idle system: {idle:.1f} transactions a second\n"
     )
-
-
-@contextmanager
-def web_server(application: str) -> Iterator[str]:
-    """gunicorn as a process on the test's database; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    options = [f"--bind=127.0.0.1:{port}", "--workers=2", "--threads=4", "--log-level=warning"]
-    command = [sys.executable, "-m", "gunicorn", application, *options]
-    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment())
-    try:
-        wait_until(lambda: answers(port), "the web server")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(15)
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def post_all(address: str, bodies: Sequence[object], clients: int = 8) -> float:

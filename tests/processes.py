@@ -1,9 +1,10 @@
-"""Celery workers and beat as processes of their own, on the test's database and broker."""
+"""Celery workers, beat and the web server as processes of their own, on the test's database and broker."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,27 @@ def beat(schedule: Path, **env: str) -> AbstractContextManager[Process]:
     return celery("beat", "-s", str(schedule), ready="beat: Starting", **env)
 
 
+@contextmanager
+def web_server(application: str = "flowlog.wsgi", **env: str) -> Iterator[str]:
+    """gunicorn, once it answers; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    options = [f"--bind=127.0.0.1:{port}", "--workers=2", "--threads=4", "--log-level=warning"]
+    command = [sys.executable, "-m", "gunicorn", application, *options]
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment(**env))
+    try:
+        wait_until(lambda: _answers(port), "the web server")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(15)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 class System:
     """Starts the processes that a test needs, on the gateway and the broker of the settings."""
 
@@ -139,6 +161,10 @@ class System:
 
     def beat(self) -> Process:
         return self._start(beat(self._folder / "schedule", **self.env))
+
+    def web(self, **env: str) -> str:
+        """The web server; returns its address."""
+        return self._stack.enter_context(web_server(**self.env | env))
 
     def start_all(self) -> None:
         self.worker("whatsapp")
