@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 
 from flowlog.env import Env
+from flowlog.logs import startup
 
 BASE_DIR = Path(__file__).resolve().parent
 # These need neither server (`dev` brings its own). Every other command gets both.
@@ -36,7 +37,7 @@ def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
     try:
-        with servers_for(sys.argv[1:]):
+        with startup.recorded(), servers_for(sys.argv[1:]):
             execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(str(error))

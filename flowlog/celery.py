@@ -5,12 +5,21 @@ from __future__ import annotations
 import logging.config
 import os
 import signal
+import sys
+from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.worker.control import inspect_command
+
+from flowlog.logs import context, startup
+from flowlog.logs.config import MAIN, process_name
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
+
+if process_name(sys.argv) != MAIN:
+    startup.record_uncaught()
 
 app = Celery("flowlog")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -29,3 +38,28 @@ def use_django_logging(**_kwargs: Any) -> None:
 def leave_stopping_to_the_main_process(**_kwargs: Any) -> None:
     """A SIGTERM to the whole process group must not tear a task in hand: the main process ends its children."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+_in_hand: dict[str, ExitStack] = {}
+
+
+@task_prerun.connect
+def log_about_the_task(task_id: str, **_kwargs: Any) -> None:
+    """Every line that a task writes names it."""
+    _in_hand[task_id] = ExitStack()
+    _in_hand[task_id].enter_context(context.about(task=task_id))
+
+
+@task_postrun.connect
+def log_no_longer_about_the_task(task_id: str, **_kwargs: Any) -> None:
+    """Lines after it are not about it."""
+    if stack := _in_hand.pop(task_id, None):
+        stack.close()
+
+
+@inspect_command(name="revision")
+def answer_revision(_state: Any) -> dict[str, str]:
+    """The revision of the code that this worker runs, for whoever asks all workers over the broker."""
+    from django.conf import settings  # noqa: PLC0415 - the settings import this package
+
+    return {"revision": settings.REVISION}

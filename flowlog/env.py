@@ -43,6 +43,14 @@ class Env:
             return False
         raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
 
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """One of some words, in their spelling, however it is written."""
+        value = self.text(name, default)
+        for choice in choices:
+            if value.lower() == choice.lower():
+                return choice
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+
     def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
         """A whole number of at least `minimum`."""
         value = self.text(name, str(default))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,12 +11,17 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
+from flowlog import sentry
 from flowlog.admin_site import UNFOLD  # noqa: F401 - a setting by being here
 from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
 from flowlog.database import check_connection
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
+from flowlog.logs.config import logging_config, process_name
+from flowlog.logs.formats import FORMATS
+from flowlog.logs.masking import Masker, secrets_of
 from flowlog.mailer import mailers
+from flowlog.revision import read_revision
 from flowlog.timings import Timings
 from flowlog.translations import compile_catalogs
 
@@ -23,6 +29,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
 
 DEBUG = env.flag("DEBUG", default=False)
+REVISION = read_revision(BASE_DIR)
 
 
 def _development_only(default: str) -> str | None:
@@ -72,6 +79,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "flowlog.health.views.answer_probes",
+    "flowlog.logs.requests.identify_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -197,22 +205,22 @@ USE_TZ = True
 
 LOG_DIR = Path(env.text("LOG_DIR", str(BASE_DIR / "logs")))
 LOG_DIR.mkdir(parents=True, exist_ok=True)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} [{process}] {message}", "style": "{"}},
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"},
-        # Reopened when rotated from outside; every line is one append, so that processes may share it.
-        "file": {
-            "class": "logging.handlers.WatchedFileHandler",
-            "filename": LOG_DIR / "django.log",
-            "formatter": "line",
-            "encoding": "utf-8",
-        },
-    },
-    "root": {"handlers": ["console", "file"], "level": env.text("LOG_LEVEL", "INFO")},
-}
+SENTRY_DSN = env.optional_https_url("SENTRY_DSN")
+_mask = Masker(
+    [
+        SECRET_KEY, EVOLUTION_API_KEY, EVOLUTION_WEBHOOK_SECRET, TRACKING_WEBHOOK_SECRET, METRICS_TOKEN,
+        urlsplit(DEADMAN_PING_URL).path, *secrets_of([_database_url, REDIS_URL, env.text("EMAIL_URL", ""), SENTRY_DSN]),
+    ]
+)  # fmt: skip
+LOGGING = logging_config(
+    LOG_DIR,
+    process_name(sys.argv),
+    env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    env.choice("LOG_FORMAT", "text", tuple(FORMATS)),
+    _mask,
+)
+if SENTRY_DSN:
+    sentry.start(SENTRY_DSN, release=REVISION, mask=_mask)
 
 # -- Celery --------------------------------------------------------------------------------------
 # Redis only wakes workers up: a message is a row, so every queue may be lost without losing one.

@@ -4,6 +4,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from flowlog.logs import startup
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
 
-application = get_wsgi_application()
+with startup.recorded():
+    application = get_wsgi_application()

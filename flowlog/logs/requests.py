@@ -1,0 +1,29 @@
+"""Each request has an id: the proxy's, if it gave one, else a new one. It is in the log and in the answer."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from flowlog.logs.context import begin
+
+HEADER = "X-Request-ID"
+_GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def identify_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """The middleware. What a client made up is used too if it is harmless: it only marks its own lines."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given = request.headers.get(HEADER, "")
+        request_id = given if _GIVEN.fullmatch(given) else uuid.uuid4().hex
+        # Not ended with the middleware: Django logs a refused request after all of them.
+        begin(request=request_id)
+        response = get_response(request)
+        response[HEADER] = request_id
+        return response
+
+    return middleware

@@ -1,0 +1,22 @@
+"""Which revision of the code a process runs: read once, at its start, since the files may change while it lives."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+_TIMEOUT = 10
+
+
+def read_revision(root: Path) -> str:
+    """The commit that is checked out at `root`, or what its file REVISION says; empty if neither is known."""
+    file = root / "REVISION"
+    if file.is_file():
+        return file.read_text().strip()
+    # The code may belong to another user than the one who runs it; git would refuse to look.
+    command = ["git", "-c", f"safe.directory={root}", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

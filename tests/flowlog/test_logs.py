@@ -1,0 +1,218 @@
+"""What the processes write into the log, tried with real processes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from flowlog.logs.config import logging_config, process_name
+from flowlog.logs.context import AddIds, about
+from flowlog.logs.formats import JsonLine, TextLine, written_at
+from flowlog.logs.masking import Masker
+from tests.embedded import BASE_DIR
+from tests.processes import environment, wait_until, worker
+
+# Writes so many long lines as one of several processes.
+WRITER = """
+import logging.config, sys
+from pathlib import Path
+from flowlog.logs.config import logging_config
+from flowlog.logs.masking import Masker
+config = logging_config(Path(sys.argv[1]), "django", "INFO", "text", Masker())
+config["root"]["handlers"].remove("console")
+logging.config.dictConfig(config)
+sys.stdin.readline()
+for number in range(int(sys.argv[3])):
+    logging.getLogger("writer").info("%s-%d:%s", sys.argv[2], number, "x" * 20_000)
+"""
+# Makes one module of ours impossible to import, in any process that finds this on its path.
+BREAKER = """
+import sys
+class Breaker:
+    def find_spec(self, name, path=None, target=None):
+        if name == "orders.services":
+            raise ImportError("cannot import name 'nonsense', says +5511987654321")
+sys.meta_path.insert(0, Breaker())
+"""
+
+
+def record(message: str, *args: Any, **values: Any) -> logging.LogRecord:
+    made = logging.LogRecord("orders.services", logging.WARNING, __file__, 1, message, args, None)
+    vars(made).update({"created": datetime(2026, 11, 24, 12, 30, 1, 250_000, UTC).timestamp(), "process": 7} | values)
+    AddIds().filter(made)
+    return made
+
+
+def failure() -> Any:
+    try:
+        int("+5511987654321 is no number\nsecond line")
+    except ValueError:
+        return sys.exc_info()
+
+
+class TestForms:
+    def test_text_is_one_line_with_what_is_in_hand(self) -> None:
+        with about(request="abcd1234", order="K7MPXQ", notification=12, task=""):
+            line = TextLine(Masker()).format(record("Sent to %s\nat once", "+5511987654321"))
+        when, rest = line.split(" ", 1)
+        assert datetime.fromisoformat(when) == datetime(2026, 11, 24, 12, 30, 1, 250_000, UTC)
+        assert rest == (
+            "WARNING orders.services [7] (request=abcd1234 order=K7MPXQ notification=12) Sent to …4321 ⏎ at once"
+        )
+
+    def test_json_has_the_same_as_fields(self) -> None:
+        with about(order="K7MPXQ"):
+            fields = json.loads(JsonLine(Masker()).format(record("Sent to %s", "+5511987654321")))
+        assert datetime.fromisoformat(fields.pop("time")) == datetime(2026, 11, 24, 12, 30, 1, 250_000, UTC)
+        assert fields == {
+            "level": "WARNING", "logger": "orders.services", "process": 7, "message": "Sent to …4321",
+            "order": "K7MPXQ",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("form", [TextLine, JsonLine])
+    def test_a_traceback_stays_in_its_line_and_is_masked(self, form: Any) -> None:
+        line = form(Masker()).format(record("Failed", exc_info=failure()))
+        assert "\n" not in line
+        assert "Traceback" in line
+        assert "…4321 is no number" in line
+        assert "5511987" not in line
+
+    @pytest.mark.parametrize("form", [TextLine, JsonLine])
+    def test_the_time_of_a_line_is_read_back(self, form: Any) -> None:
+        assert written_at(form(Masker()).format(record("x"))) == datetime(2026, 11, 24, 12, 30, 1, 250_000, UTC)
+
+    @pytest.mark.parametrize("line", ["", "Traceback (most recent call last):", "{", "{}", "[1]", "2026-11-24 x"])
+    def test_what_is_no_line_has_no_time(self, line: str) -> None:
+        assert written_at(line) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["manage.py", "migrate"], "django"),
+        (["/opt/flowlog/.venv/bin/gunicorn", "flowlog.wsgi"], "django"),
+        (["/opt/flowlog/.venv/bin/celery", "-A", "flowlog", "worker", "-Q", "whatsapp"], "worker-whatsapp"),
+        (["/x/celery/__main__.py", "-A", "flowlog", "worker", "-Q", "default"], "worker-default"),
+        (["celery", "-A", "flowlog", "worker", "-Q", "default,whatsapp"], "worker"),
+        (["celery", "-A", "flowlog", "worker", "-Q", "../../etc/x"], "worker"),
+        (["celery", "-A", "flowlog", "beat"], "beat"),
+        (["celery", "-A", "flowlog", "inspect", "ping"], "django"),
+        ([], "django"),
+    ],
+)
+def test_each_process_has_its_file(arguments: list[str], name: str) -> None:
+    assert process_name(arguments) == name
+
+
+def test_what_goes_wrong_in_a_worker_is_in_django_log_too(tmp_path: Path) -> None:
+    config = logging_config(tmp_path, "worker-whatsapp", "INFO", "text", Masker())
+    handlers = {name: (handler.get("filename"), handler.get("level")) for name, handler in config["handlers"].items()}
+    assert handlers == {
+        "console": (None, None),
+        "file": (tmp_path / "worker-whatsapp.log", None),
+        "errors": (tmp_path / "django.log", "ERROR"),
+    }
+
+
+def test_no_line_is_lost_or_torn_while_several_processes_write_and_the_file_is_rotated(tmp_path: Path) -> None:
+    each, writers = 300, []
+    for name in "abc":
+        command = [sys.executable, "-c", WRITER, str(tmp_path), name, str(each)]
+        writers.append(subprocess.Popen(command, cwd=BASE_DIR, stdin=subprocess.PIPE))
+    for writer in writers:
+        assert writer.stdin
+        writer.stdin.close()
+    log, rotated = tmp_path / "django.log", 0
+    while any(writer.poll() is None for writer in writers):
+        if log.exists() and log.stat().st_size > 1_000_000:
+            log.rename(tmp_path / f"django.log.{rotated}")
+            rotated += 1
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert rotated >= 2
+    lines = [line for file in tmp_path.iterdir() for line in file.read_text().splitlines()]
+    assert all(re.fullmatch(r"\S+ INFO writer \[\d+\] [abc]-\d+:x{20000}", line) for line in lines)
+    written = {line.split()[-1].partition(":")[0] for line in lines}
+    assert written == {f"{name}-{number}" for name in "abc" for number in range(each)}
+    assert len(lines) == 3 * each
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["manage.py", "migrate", "--check"],
+        ["-c", "import flowlog.wsgi"],
+        ["-m", "celery", "-A", "flowlog", "worker", "-Q", "whatsapp"],
+        ["-m", "celery", "-A", "flowlog", "beat"],
+    ],
+    ids=["command", "web", "worker", "beat"],
+)
+class TestStart:
+    def start(self, command: list[str], tmp_path: Path, **env: str) -> tuple[int, str]:
+        """The exit code, and what is in django.log."""
+        env = os.environ | {"DEBUG": "true", "LOG_DIR": str(tmp_path / "logs")} | env
+        done = subprocess.run(
+            [sys.executable, *command], cwd=BASE_DIR, env=env, capture_output=True, timeout=60, check=False
+        )
+        log = tmp_path / "logs" / "django.log"
+        return done.returncode, log.read_text() if log.exists() else ""
+
+    def test_an_import_error_is_in_django_log(self, command: list[str], tmp_path: Path) -> None:
+        (tmp_path / "sitecustomize.py").write_text(BREAKER)
+        code, log = self.start(command, tmp_path, PYTHONPATH=str(tmp_path))
+        assert code != 0
+        [line] = [line for line in log.splitlines() if "CRITICAL flowlog.startup" in line]
+        assert "Stopped by ImportError: cannot import name 'nonsense', says …4321" in line
+        assert "5511987" not in log
+
+    def test_a_wrong_setting_is_in_django_log(self, command: list[str], tmp_path: Path) -> None:
+        code, log = self.start(command, tmp_path, HEARTBEAT_INTERVAL="soon", LOG_FORMAT="json")
+        assert code != 0
+        [line] = log.splitlines()
+        assert "HEARTBEAT_INTERVAL must be a number of seconds above 0, not 'soon'." in json.loads(line)["message"]
+
+
+class TestRequests:
+    @pytest.mark.parametrize("given", ["0123456789abcdef", "b7d9f2e0-1c1b-4f0e-9f5e-2f2a0c3d4e5f"])
+    def test_the_proxys_id_is_answered(self, given: str) -> None:
+        assert Client(headers={"X-Request-ID": given}).get("/nowhere/")["X-Request-ID"] == given
+
+    @pytest.mark.parametrize("given", ["", "short", "a b c d e f g h", "x" * 65, "új-azonosító"])
+    def test_a_strange_one_is_replaced(self, given: str) -> None:
+        answered = Client(headers={"X-Request-ID": given}).get("/nowhere/")["X-Request-ID"]
+        assert re.fullmatch("[0-9a-f]{32}", answered)
+
+    def test_lines_of_a_request_carry_it(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.handler.addFilter(AddIds())
+        Client(headers={"X-Request-ID": "0123456789abcdef"}).get("/nowhere/")
+        assert [vars(each)["ids"] for each in caplog.records] == [{"request": "0123456789abcdef"}]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_workers_lines_name_the_task_the_message_and_the_order(tmp_path: Path) -> None:
+    from flowlog.celery import app
+    from integrations.models import NotificationLog
+    from tests.broker import purge
+    from tests.factories import make_instance, make_order
+
+    purge("whatsapp")
+    make_instance()
+    order = make_order(notify=True)
+    row = NotificationLog.objects.get()
+    purge("whatsapp")
+    sent = app.send_task("notifications.tasks.send_whatsapp", (row.pk, row.snapshot), queue="whatsapp")
+    env = {"EVOLUTION_API_URL": "http://127.0.0.1:9", "LOG_DIR": str(tmp_path)}
+    with worker("whatsapp", **env):
+        wait_until(lambda: NotificationLog.objects.get().attempts, "an attempt")
+    log = (tmp_path / "worker-whatsapp.log").read_text()
+    assert f"(task={sent.id} notification={row.pk} order={order.code})" in log
+    assert environment()["DATABASE_URL"] not in log
