@@ -1,4 +1,4 @@
-"""The gateway's instances, and the log of notifications that is also their queue.
+"""The log of notifications that is also their queue.
 
 `NotificationLog` is the outbox: a row is written in the transaction of the status change it tells of, and only
 `notifications.delivery` and `notifications.sweep` move it on.
@@ -12,86 +12,9 @@ from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from integrations.carriers.models import CarrierNews
-from integrations.inbound.models import CustomerReply, WebhookEvent
 from integrations.kinds import kind_words
-from orders.models import Order, OrderEvent, Store
-
-__all__ = [
-    "CarrierNews",
-    "CustomerReply",
-    "DeliveryAttempt",
-    "EvolutionInstance",
-    "NotificationLog",
-    "WebhookEvent",
-    "earlier_unfinished",
-]
-
-
-class EvolutionInstance(models.Model):
-    """One WhatsApp number of a store, connected to the gateway under this name.
-
-    It sends one message at a time: whoever has its slot (`slot_token`, until `slot_until`). While it is held nothing
-    is sent but probes; `failures` counts what went wrong in a row and not because of one number.
-    """
-
-    class State(models.TextChoices):
-        UNKNOWN = "unknown", _("unknown")
-        OPEN = "open", _("connected")
-        CONNECTING = "connecting", _("connecting")
-        CLOSE = "close", _("disconnected")
-
-    store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="instances")
-    name = models.CharField(
-        _("name"), max_length=100, unique=True, help_text=_("Exactly as it is called in the Evolution API.")
-    )
-    is_default = models.BooleanField(_("default instance of the store"), default=False)
-    messages_per_minute = models.PositiveSmallIntegerField(
-        _("messages per minute"), default=20, help_text=_("The pace that protects the number from a ban. 0: no limit.")
-    )
-    daily_cap = models.PositiveIntegerField(
-        _("messages in 24 hours"),
-        default=0,
-        help_text=_("What exceeds it waits until the limit allows it. 0: no limit."),
-    )
-    state = models.CharField(_("connection"), max_length=20, choices=State, default=State.UNKNOWN, editable=False)
-    next_send_at = models.DateTimeField(_("next message not before"), db_default=Now(), editable=False)
-    slot_token = models.UUIDField(null=True, editable=False)
-    slot_until = models.DateTimeField(null=True, editable=False)
-    failures = models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)
-    failed_recipient = models.CharField(max_length=16, db_default="", default="", editable=False)
-    held_at = models.DateTimeField(_("held since"), null=True, editable=False)
-    held_code = models.CharField(max_length=40, db_default="", default="", editable=False)
-    held_reason = models.CharField(_("why it is held"), max_length=500, db_default="", default="", editable=False)
-    probe_at = models.DateTimeField(_("next probe"), null=True, editable=False)
-    probes = models.PositiveIntegerField(db_default=0, default=0, editable=False)
-
-    class Meta:
-        verbose_name = _("Evolution instance")
-        verbose_name_plural = _("Evolution instances")
-        ordering = ("name",)
-        permissions = (("release_evolutioninstance", "Can let a held instance send again"),)
-        constraints = (
-            models.UniqueConstraint(
-                fields=["store"],
-                condition=Q(is_default=True),
-                name="instance_one_default_per_store",
-                violation_error_message=_("This store already has a default instance."),
-            ),
-            models.CheckConstraint(
-                condition=Q(slot_token__isnull=True, slot_until__isnull=True)
-                | Q(slot_token__isnull=False, slot_until__isnull=False),
-                name="instance_slot_whole",
-            ),
-            models.CheckConstraint(
-                condition=Q(held_at__isnull=True, probe_at__isnull=True, held_code="")
-                | Q(held_at__isnull=False, probe_at__isnull=False) & ~Q(held_code=""),
-                name="instance_hold_whole",
-            ),
-        )
-
-    def __str__(self) -> str:
-        return self.name
+from integrations.models.instances import EvolutionInstance
+from orders.models import Order, OrderEvent
 
 
 class NotificationLog(models.Model):
@@ -269,46 +192,3 @@ def earlier_unfinished() -> Exists:
             status__in=NotificationLog.UNFINISHED,
         )
     )
-
-
-class DeliveryAttempt(models.Model):
-    """One send, or one look-up of a send whose outcome is unknown, at the gateway.
-
-    A send is written before its request and completed after the answer: without `outcome` its worker died, or is
-    still in the call. `provider_message_id` is the message that a send or a look-up brought to light.
-    """
-
-    class Kind(models.TextChoices):
-        SEND = "send", _("send")
-        LOOK_UP = "look_up", _("look-up")
-
-    class Result(models.TextChoices):
-        SENT = "sent", _("accepted by the gateway")
-        PERMANENT = "permanent", _("refused for good")
-        RETRYABLE = "retryable", _("not sent, will be retried")
-        INSTANCE_DOWN = "instance_down", _("not sent, instance down")
-        UNKNOWN = "unknown", _("unknown outcome")
-        FOUND = "found", _("found: it was sent")
-        NOT_FOUND = "not_found", _("not found")
-        NO_ANSWER = "no_answer", _("could not be looked up")
-
-    kind = models.CharField(_("what"), max_length=10, choices=Kind, default=Kind.SEND, db_default=Kind.SEND)
-    notification = models.ForeignKey(NotificationLog, models.CASCADE, related_name="delivery_attempts")
-    claim_token = models.UUIDField(editable=False)
-    started_at = models.DateTimeField(_("when"), db_default=Now())
-    duration = models.DurationField(_("how long"), null=True)
-    outcome = models.CharField(_("outcome"), max_length=20, choices=Result, blank=True)
-    error_code = models.CharField(_("error code"), max_length=40, blank=True)
-    http_status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
-    response_body = models.TextField(_("response"), blank=True)
-    provider_message_id = models.CharField(
-        _("gateway's message id"), max_length=100, blank=True, default="", db_default=""
-    )
-
-    class Meta:
-        verbose_name = _("delivery attempt")
-        verbose_name_plural = _("delivery attempts")
-        ordering = ("pk",)
-
-    def __str__(self) -> str:
-        return f"{self.notification_id} @ {self.started_at:%H:%M:%S}"

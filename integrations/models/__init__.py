@@ -1,0 +1,17 @@
+"""All models of the integrations, by purpose; they are imported from here."""
+
+from integrations.carriers.models import CarrierNews
+from integrations.inbound.models import CustomerReply, WebhookEvent
+from integrations.models.attempts import DeliveryAttempt
+from integrations.models.instances import EvolutionInstance
+from integrations.models.log import NotificationLog, earlier_unfinished
+
+__all__ = [
+    "CarrierNews",
+    "CustomerReply",
+    "DeliveryAttempt",
+    "EvolutionInstance",
+    "NotificationLog",
+    "WebhookEvent",
+    "earlier_unfinished",
+]

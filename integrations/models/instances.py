@@ -1,0 +1,76 @@
+"""The gateway's instances: one WhatsApp number of a store each."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from orders.models import Store
+
+
+class EvolutionInstance(models.Model):
+    """One WhatsApp number of a store, connected to the gateway under this name.
+
+    It sends one message at a time: whoever has its slot (`slot_token`, until `slot_until`). While it is held nothing
+    is sent but probes; `failures` counts what went wrong in a row and not because of one number.
+    """
+
+    class State(models.TextChoices):
+        UNKNOWN = "unknown", _("unknown")
+        OPEN = "open", _("connected")
+        CONNECTING = "connecting", _("connecting")
+        CLOSE = "close", _("disconnected")
+
+    store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="instances")
+    name = models.CharField(
+        _("name"), max_length=100, unique=True, help_text=_("Exactly as it is called in the Evolution API.")
+    )
+    is_default = models.BooleanField(_("default instance of the store"), default=False)
+    messages_per_minute = models.PositiveSmallIntegerField(
+        _("messages per minute"), default=20, help_text=_("The pace that protects the number from a ban. 0: no limit.")
+    )
+    daily_cap = models.PositiveIntegerField(
+        _("messages in 24 hours"),
+        default=0,
+        help_text=_("What exceeds it waits until the limit allows it. 0: no limit."),
+    )
+    state = models.CharField(_("connection"), max_length=20, choices=State, default=State.UNKNOWN, editable=False)
+    next_send_at = models.DateTimeField(_("next message not before"), db_default=Now(), editable=False)
+    slot_token = models.UUIDField(null=True, editable=False)
+    slot_until = models.DateTimeField(null=True, editable=False)
+    failures = models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)
+    failed_recipient = models.CharField(max_length=16, db_default="", default="", editable=False)
+    held_at = models.DateTimeField(_("held since"), null=True, editable=False)
+    held_code = models.CharField(max_length=40, db_default="", default="", editable=False)
+    held_reason = models.CharField(_("why it is held"), max_length=500, db_default="", default="", editable=False)
+    probe_at = models.DateTimeField(_("next probe"), null=True, editable=False)
+    probes = models.PositiveIntegerField(db_default=0, default=0, editable=False)
+
+    class Meta:
+        verbose_name = _("Evolution instance")
+        verbose_name_plural = _("Evolution instances")
+        ordering = ("name",)
+        permissions = (("release_evolutioninstance", "Can let a held instance send again"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["store"],
+                condition=Q(is_default=True),
+                name="instance_one_default_per_store",
+                violation_error_message=_("This store already has a default instance."),
+            ),
+            models.CheckConstraint(
+                condition=Q(slot_token__isnull=True, slot_until__isnull=True)
+                | Q(slot_token__isnull=False, slot_until__isnull=False),
+                name="instance_slot_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(held_at__isnull=True, probe_at__isnull=True, held_code="")
+                | Q(held_at__isnull=False, probe_at__isnull=False) & ~Q(held_code=""),
+                name="instance_hold_whole",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
