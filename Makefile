@@ -56,4 +56,4 @@ $(INSTALLED): $(PY) requirements.txt requirements-dev.txt
 
 .env:
 	@echo "Making .env from .env.example"
-	@cp .env.example .env
+	@install -m 600 .env.example .env

@@ -201,6 +201,6 @@ def _instance(row: NotificationLog) -> str:
 
 def _log_of(pk: int) -> list[str]:
     """What the workers have said about the message."""
-    log = Path(settings.LOG_DIR) / "django.log"
-    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    logs = sorted(Path(settings.LOG_DIR).glob("worker-*.log"))
+    lines = [line for log in logs for line in log.read_text(errors="replace").splitlines()]
     return [line for line in lines if f"Notification {pk} " in line or f"Notification {pk}:" in line]

@@ -1,0 +1,95 @@
+"""The Evolution API: our credentials are right, and our instances are there and connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import requests
+from django.conf import settings
+from django.db import connection
+from django.utils.translation import gettext as _
+
+from flowlog.checklists.items import Item, failed, ok, warning
+from integrations.evolution.errors import GatewayError
+from integrations.evolution.manager import RemoteInstance, manager
+from integrations.evolution.sentences import cause
+from integrations.models import EvolutionInstance
+
+_TIMEOUT = (5, 10)
+# Seconds. A message's look-up asks for what was sent at about a time.
+_MAY_DIFFER, _MUST_NOT_DIFFER = 5, 60
+
+
+def credentials() -> Iterator[Item]:
+    """The gateway answers and takes our key."""
+    try:
+        manager().instances()
+    except GatewayError as error:
+        yield failed("Evolution API", cause(error.code), _("See EVOLUTION_API_URL and EVOLUTION_API_KEY in .env."))
+    else:
+        yield ok("Evolution API", _("Answers, and takes our key."))
+
+
+def instances() -> Iterator[Item]:
+    """Each instance of ours is there and connected; nothing where the gateway cannot be asked."""
+    with suppress(GatewayError):
+        remote = {each.name: each for each in manager().instances()}
+        ours = list(EvolutionInstance.objects.order_by("name"))
+        if not ours:
+            yield failed(
+                _("instances"),
+                _("Flowlog has none, so nothing can be sent."),
+                _("Set EVOLUTION_INSTANCE and run `manage.py bootstrap`, or add one in the admin."),
+            )
+        for instance in ours:
+            yield _instance(instance, remote.get(instance.name))
+
+
+def _instance(instance: EvolutionInstance, remote: RemoteInstance | None) -> Item:
+    name = _("instance %(name)s") % {"name": instance.name}
+    connect = _("Run `manage.py evolution connect %(name)s` and read the QR code with the shop's phone.")
+    if remote is None:
+        todo = _("Run `manage.py evolution create %(name)s`, or mend its name in the admin.")
+        return failed(name, _("The gateway has no such instance."), todo % {"name": instance.name})
+    if remote.state != "open":
+        return failed(name, _("It is not connected to WhatsApp."), connect % {"name": instance.name})
+    if instance.held_at:
+        words = _("Connected, but its messages are held: %(reason)s") % {"reason": instance.held_reason}
+        todo = _("It is probed and goes on by itself; `manage.py notifications release %(name)s` ends it now.")
+        return warning(name, words, todo % {"name": instance.name})
+    return ok(name, _("Connected."))
+
+
+def clock() -> Iterator[Item]:
+    """Our clock, the database's and the gateway's say the same."""
+    name = _("clock")
+    differences = [_seconds_from_the_database(), _seconds_from_the_gateway()]
+    worst = max((abs(difference) for difference in differences if difference is not None), default=0.0)
+    words = _("At most %(seconds).1f s from the database's and the gateway's.") % {"seconds": worst}
+    todo = _("Let all servers keep their time by NTP: `timedatectl set-ntp true`.")
+    if worst > _MUST_NOT_DIFFER:
+        yield failed(name, words, todo)
+    elif worst > _MAY_DIFFER:
+        yield warning(name, words, todo)
+    else:
+        yield ok(name, words)
+
+
+def _seconds_from_the_database() -> float:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return float((cursor.fetchone()[0] - datetime.now(UTC)).total_seconds())
+
+
+def _seconds_from_the_gateway() -> float | None:
+    """None if it does not say what time it is. Its answer is rounded to a second."""
+    try:
+        answer = requests.get(settings.EVOLUTION_API_URL, timeout=_TIMEOUT, allow_redirects=False, stream=True)
+        answer.close()
+        theirs = parsedate_to_datetime(answer.headers["Date"])
+    except (requests.RequestException, KeyError, ValueError):
+        return None
+    return float((theirs - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,18 @@
+"""`manage.py predeploy`: the checklist before a deploy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flowlog.checklists import predeploy
+from flowlog.checklists.command import ChecklistCommand
+from flowlog.checklists.items import Item
+
+
+class Command(ChecklistCommand):
+    help = "Check database, broker, gateway, settings, packages, migrations, disk and clock. Exits with 1 if one fails."
+
+    def items(self, **_options: Any) -> Iterator[Item]:
+        """The checklist, item by item."""
+        return predeploy.items()

@@ -1,0 +1,263 @@
+"""`manage.py predeploy`, as an operator meets it: everything fine, and each thing that may be wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from django.db import connection
+
+from flowlog.checklists import gateway as gateway_checks
+from flowlog.checklists import installation, servers
+from flowlog.checklists.items import Item, State, failed, ok, run, warning
+from flowlog.dev.valkey import Valkey
+from integrations import connections
+from tests.embedded import BASE_DIR, RUN_HOME
+from tests.factories import make_instance
+from tests.flowlog.test_settings import PRODUCTION
+from tests.integrations.sandbox import SandboxProcess
+from tests.processes import environment
+
+pytestmark = pytest.mark.django_db
+
+
+def states(items: Any) -> list[tuple[str, State]]:
+    return [(item.name, item.state) for item in items]
+
+
+def predeploy(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "predeploy", *arguments],
+        cwd=BASE_DIR, env=environment(**env), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def private_dotenv() -> Iterator[None]:
+    """A developer's `.env` holds no secrets, so that its mode may be any; the command would be right to complain."""
+    dotenv = BASE_DIR / ".env"
+    mode = dotenv.stat().st_mode if dotenv.is_file() else 0
+    if mode:
+        dotenv.chmod(0o600)
+    yield
+    if mode:
+        dotenv.chmod(mode & 0o777)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("private_dotenv")
+class TestCommand:
+    def production(self, gateway: SandboxProcess, **env: str) -> dict[str, str]:
+        keep = {name: os.environ[name] for name in ("REDIS_URL",)}
+        return PRODUCTION | keep | {
+            "DATABASE_URL": environment()["DATABASE_URL"],
+            "EVOLUTION_API_URL": gateway.base_url,
+            "EVOLUTION_API_KEY": gateway.api_key,
+            "EVOLUTION_WEBHOOK_SECRET": "a-webhook-secret",
+            "EMAIL_URL": "smtp+tls://user:pass@mail.example.com:587",
+        } | env  # fmt: skip
+
+    def test_a_healthy_production_passes_and_says_so_to_people_and_machines(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        done = predeploy("--json", **self.production(gateway))
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        report = json.loads(done.stdout)
+        assert report["ok"] is True
+        fine = {item["name"] for item in report["items"] if item["state"] == "ok"}
+        assert fine >= {
+            "PostgreSQL", "Redis", "Evolution API", "instância flowlog", "configuração", "pacotes", "migrations",
+            "disco", "relógio",
+        }  # fmt: skip
+        assert not [item for item in report["items"] if item["state"] == "failed"]
+        for_people = predeploy(**self.production(gateway))
+        assert for_people.returncode == 0
+        assert "✔ Evolution API: Responde e aceita a nossa chave." in for_people.stdout.splitlines()
+        assert for_people.stdout.splitlines()[-1].endswith(", 0 para corrigir.")
+
+    def test_everything_down_is_told_item_by_item_without_a_secret(self, gateway: SandboxProcess) -> None:
+        nowhere = {
+            "DATABASE_URL": "postgresql://flowlog:secret-word@127.0.0.1:9/flowlog",
+            "REDIS_URL": "redis://:other-secret@127.0.0.1:9/0",
+            "EVOLUTION_API_URL": "http://127.0.0.1:9",
+            "EVOLUTION_API_KEY": "third-secret",
+        }
+        done = predeploy(**self.production(gateway, **nowhere))
+        assert done.returncode == 1
+        broken = [line.partition(":")[0] for line in done.stdout.splitlines() if line.startswith("✘")]
+        assert broken == ["✘ PostgreSQL", "✘ Redis", "✘ Evolution API"]
+        for secret in ("secret-word", "other-secret", "third-secret"):
+            assert secret not in done.stdout + done.stderr
+
+
+class TestDatabase:
+    def test_says_its_version_and_that_a_superuser_may_too_much(self) -> None:
+        assert states(servers.database()) == [("PostgreSQL", State.OK), ("usuário do banco", State.WARNING)]
+
+    def test_a_role_without_rights_fails(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE ROLE powerless")
+            cursor.execute("SET LOCAL ROLE powerless")
+            found = list(servers.database())
+        assert states(found) == [("PostgreSQL", State.OK), ("usuário do banco", State.FAILED)]
+
+    def test_a_role_that_owns_its_database_only_is_fine(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE ROLE owner")
+            cursor.execute(f"GRANT owner TO {connection.settings_dict['USER']}")
+            cursor.execute("CREATE SCHEMA of_owner AUTHORIZATION owner")
+            cursor.execute("SET LOCAL search_path TO of_owner")
+            cursor.execute("SET LOCAL ROLE owner")
+            found = list(servers.database())
+        assert states(found) == [("PostgreSQL", State.OK), ("usuário do banco", State.OK)]
+
+    def test_an_unsafe_commit_is_told(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO off")
+            found = list(servers.database())
+        assert states(found)[-1] == ("PostgreSQL", State.WARNING)
+        assert "synchronous_commit" in found[-1].words
+
+    def test_an_old_server_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(servers, "POSTGRESQL_AT_LEAST", 99)
+        first = next(servers.database())
+        assert (first.state, first.todo) == (State.FAILED, "O Flowlog precisa da versão 99 ou mais nova.")
+
+
+class TestBroker:
+    @pytest.fixture
+    def own(self, settings: Any) -> Iterator[redis.Redis]:
+        """A server that this test may set up as it likes."""
+        with Valkey(RUN_HOME / "faults" / "valkey") as valkey:
+            settings.REDIS_URL = valkey.url
+            client = redis.Redis.from_url(valkey.url)
+            yield client
+            client.config_set("appendonly", "no")  # else it would take its time to write before it stops
+            client.close()
+
+    def test_one_set_up_as_the_guide_says_is_fine(self, own: redis.Redis) -> None:
+        own.config_set("appendonly", "yes")
+        own.config_set("maxmemory-policy", "noeviction")
+        assert states(servers.broker()) == [("Redis", State.OK), ("memória do Redis", State.OK)]
+
+    def test_one_that_forgets_is_told(self, own: redis.Redis) -> None:
+        own.config_set("appendonly", "no")
+        own.config_set("maxmemory-policy", "allkeys-lru")
+        found = list(servers.broker())
+        assert states(found)[2:] == [("memória do Redis", State.WARNING), ("gravação do Redis", State.WARNING)]
+        assert "allkeys-lru" in found[2].words
+
+    def test_one_that_is_full_fails(self, own: redis.Redis) -> None:
+        used = int(own.info("memory")["used_memory"])
+        own.config_set("maxmemory", used + (128 << 10))
+        assert states(servers.broker())[1] == ("memória do Redis", State.FAILED)
+
+    def test_one_that_does_not_answer_fails(self, settings: Any) -> None:
+        settings.REDIS_URL = "redis://127.0.0.1:9/0"
+        [item] = servers.broker()
+        assert (item.name, item.state) == ("Redis", State.FAILED)
+
+    def test_an_old_one_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(servers, "REDIS_AT_LEAST", 99)
+        first = next(servers.broker())
+        assert (first.state, first.todo) == (State.FAILED, "O Flowlog precisa da versão 99 ou mais nova.")
+
+
+class TestGateway:
+    def items(self) -> list[tuple[str, State, str]]:
+        return [
+            (item.name, item.state, item.words) for item in (*gateway_checks.credentials(), *gateway_checks.instances())
+        ]
+
+    def test_a_connected_instance_is_fine(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        assert self.items() == [
+            ("Evolution API", State.OK, "Responde e aceita a nossa chave."),
+            ("instância flowlog", State.OK, "Conectada."),
+        ]
+
+    def test_a_wrong_key_fails(self, gateway: SandboxProcess, settings: Any) -> None:
+        settings.EVOLUTION_API_KEY = "wrong"
+        make_instance()
+        assert self.items() == [
+            ("Evolution API", State.FAILED, "O gateway recusou a chave. Confira EVOLUTION_API_KEY."),
+        ]
+
+    def test_without_an_instance_nothing_can_be_sent(self, gateway: SandboxProcess) -> None:
+        assert self.items()[1:] == [("instâncias", State.FAILED, "O Flowlog não tem nenhuma: nada pode ser enviado.")]
+
+    def test_an_instance_that_the_gateway_does_not_know_fails(self, gateway: SandboxProcess) -> None:
+        make_instance(name="outra-loja")
+        assert self.items()[1:] == [("instância outra-loja", State.FAILED, "O gateway não tem essa instância.")]
+
+    def test_a_disconnected_instance_fails(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        gateway.disconnect("flowlog", 401)
+        assert self.items()[1:] == [("instância flowlog", State.FAILED, "Não está conectada ao WhatsApp.")]
+
+    def test_a_held_instance_is_told(self, gateway: SandboxProcess) -> None:
+        instance = make_instance()
+        connections.hold(instance.pk, "connection_closed")
+        [item] = self.items()[1:]
+        assert item[:2] == ("instância flowlog", State.WARNING)
+
+    def test_the_clocks_agree(self, gateway: SandboxProcess) -> None:
+        assert states(gateway_checks.clock()) == [("relógio", State.OK)]
+
+    @pytest.mark.parametrize(("seconds", "state"), [(4, State.OK), (-30, State.WARNING), (90, State.FAILED)])
+    def test_a_clock_that_is_off_is_told(self, seconds: float, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gateway_checks, "_seconds_from_the_gateway", lambda: seconds)
+        assert states(gateway_checks.clock()) == [("relógio", state)]
+
+
+class TestInstallation:
+    def test_debug_fails(self, settings: Any) -> None:
+        settings.DEBUG = True
+        assert states(installation.production_settings())[0] == ("configuração", State.FAILED)
+
+    def test_a_setting_that_keeps_customers_uninformed_is_told(self, settings: Any) -> None:
+        settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = "+5511987654321"
+        settings.EVOLUTION_WEBHOOK_SECRET = ""
+        found = states(installation.production_settings())
+        assert ("NOTIFICATIONS_OVERRIDE_RECIPIENT", State.WARNING) in found
+        assert ("EVOLUTION_WEBHOOK_SECRET", State.WARNING) in found
+
+    @pytest.mark.parametrize(("mode", "told"), [(0o640, False), (0o644, True)])
+    def test_secrets_that_everybody_can_read_fail(self, mode: int, told: bool, tmp_path: Path, settings: Any) -> None:
+        settings.BASE_DIR = tmp_path
+        (tmp_path / ".env").touch()
+        (tmp_path / ".env").chmod(mode)
+        assert ((".env", State.FAILED) in states(installation.production_settings())) is told
+
+    def test_a_package_that_was_not_installed_fails(self, tmp_path: Path, settings: Any) -> None:
+        settings.BASE_DIR = tmp_path
+        (tmp_path / "requirements.txt").write_text("# pinned\nDjango==1.0\ncelery[redis]==0.1\nnot-there==1.0\n")
+        [item] = installation.packages()
+        assert (item.state, item.todo) == (State.FAILED, "pip install -r requirements.txt")
+        assert item.words == "Faltam, ou estão em outra versão: Django 1.0, celery 0.1, not-there 1.0."
+
+    @pytest.mark.parametrize(
+        ("few", "enough", "state"), [(1 << 60, 1 << 61, State.FAILED), (0, 1 << 61, State.WARNING)]
+    )
+    def test_a_full_disk_is_told(self, few: int, enough: int, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(installation, "_FEW_BYTES", few)
+        monkeypatch.setattr(installation, "_ENOUGH_BYTES", enough)
+        assert states(installation.disk()) == [("disco", state)]
+
+
+def test_a_check_that_breaks_is_an_item_that_failed() -> None:
+    def breaks() -> Iterator[Item]:
+        yield ok("first", "x")
+        raise RuntimeError("no secret of ours")
+
+    found = list(run([("breaking", breaks), ("next", lambda: [warning("next", "x", "y"), failed("last", "x", "y")])]))
+    assert states(found) == [
+        ("first", State.OK), ("breaking", State.FAILED), ("next", State.WARNING), ("last", State.FAILED),
+    ]  # fmt: skip
+    assert found[1].words == "A própria verificação falhou (RuntimeError)."
