@@ -17,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+# A hundred years, which every clock can count back.
+_LONGEST_DAYS = 36_500
 
 
 class Env:
@@ -60,6 +62,13 @@ class Env:
             raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
         if number < minimum:
             raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {number}.")
+        return number
+
+    def days(self, name: str, default: int) -> int:
+        """A number of days; 0 means never."""
+        number = self.integer(name, default)
+        if number > _LONGEST_DAYS:
+            raise ImproperlyConfigured(f"{name} must be at most {_LONGEST_DAYS} days (0: never), not {number}.")
         return number
 
     def seconds(self, name: str, default: float) -> float:

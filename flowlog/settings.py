@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dj_database_url
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from flowlog import sentry
@@ -171,6 +172,17 @@ TRACKING_PAGE_REQUESTS_PER_MINUTE = env.integer("TRACKING_PAGE_REQUESTS_PER_MINU
 
 TRACKING_WEBHOOK_SECRET = env.key("TRACKING_WEBHOOK_SECRET", "")
 
+# -- Keeping tidy --------------------------------------------------------------------------------
+# In days; 0: never.
+
+# Within it customers complain and staff look things up: 90 days for what lasts (CDC, art. 26), and as long again.
+RETENTION_ANONYMISE_AFTER_DAYS = env.days("RETENTION_ANONYMISE_AFTER_DAYS", 180)
+# They are worked off within a day; after that only who looks for a defect reads them.
+RETENTION_WEBHOOKS_DAYS = env.days("RETENTION_WEBHOOKS_DAYS", 30)
+RETENTION_ATTEMPTS_DAYS = env.days("RETENTION_ATTEMPTS_DAYS", 90)
+# No result is read by anything; a few tell who looks how a nightly job went.
+RETENTION_RESULTS_DAYS = env.days("RETENTION_RESULTS_DAYS", 7)
+
 # -- Is it alive? --------------------------------------------------------------------------------
 
 HEARTBEAT_INTERVAL = env.seconds("HEARTBEAT_INTERVAL", 60)
@@ -239,6 +251,7 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.probe": {"queue": "whatsapp"},
     "notifications.tasks.sweep": {"queue": "default"},
     "integrations.tasks.work_off_webhooks": {"queue": "default"},
+    "integrations.tasks.purge": {"queue": "default"},
     "orders.tasks.expire_pickups": {"queue": "default"},
     "flowlog.tasks.heartbeat": {"queue": "default"},
     "flowlog.tasks.look_for_trouble": {"queue": "default"},
@@ -271,8 +284,11 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 CELERY_TASK_TRACK_STARTED = False
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXTENDED = True
-CELERY_RESULT_EXPIRES = timedelta(days=7)
+# Beat has `celery.backend_cleanup` delete them each night by itself, unless they are kept for ever.
+CELERY_RESULT_EXPIRES = timedelta(days=RETENTION_RESULTS_DAYS) if RETENTION_RESULTS_DAYS else None
 CELERY_TIMEZONE = TIME_ZONE
+# A night in which the worker stood still is made up for until the morning; the next one does the rest.
+PURGE_EXPIRES = timedelta(hours=4).total_seconds()
 CELERY_BEAT_SCHEDULE_FILENAME = str(BASE_DIR / "var" / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {
@@ -289,6 +305,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "orders.tasks.expire_pickups",
         "schedule": PICKUP_EXPIRY_INTERVAL,
         "options": {"expires": PICKUP_EXPIRY_INTERVAL},
+    },
+    "purge": {
+        "task": "integrations.tasks.purge",
+        "schedule": crontab(hour=3, minute=30),
+        "options": {"expires": PURGE_EXPIRES},
     },
     **{
         f"heartbeat-{queue.name}": {

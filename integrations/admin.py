@@ -203,11 +203,11 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("customer"))
     def customer_name(self, row: NotificationLog) -> str:
-        return str(row.snapshot.get("customer", {}).get("name", ""))
+        return gettext("erased") if row.anonymised_at else str(row.snapshot.get("customer", {}).get("name", ""))
 
     @admin.display(description=_("recipient"))
     def phone(self, row: NotificationLog) -> str:
-        return format_phone(row.recipient)
+        return gettext("erased") if row.anonymised_at else format_phone(row.recipient)
 
     @admin.display(description=_("created"))
     def created(self, row: NotificationLog) -> str:
@@ -249,6 +249,10 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("message"))
     def bubble(self, row: NotificationLog) -> SafeString | str:
+        if row.anonymised_at:
+            return gettext("Text, name and number were erased on %(when)s, as they are after a time.") % {
+                "when": moment(row.anonymised_at)
+            }
         if not row.message:
             return gettext("The text is written when the message is sent.")
         return format_html('<div class="flowlog-bubble">{}</div>', row.message)

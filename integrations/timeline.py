@@ -123,5 +123,5 @@ def _reply_html(reply: CustomerReply) -> SafeString:
     kind = "" if reply.kind == CustomerReply.Kind.TEXT else reply.get_kind_display()
     return render_to_string(
         "admin/integrations/timeline_reply.html",
-        {"received": moment(reply.received_at), "kind": kind, "text": reply.text},
+        {"received": moment(reply.received_at), "kind": kind, "text": reply.text, "erased": not (kind or reply.text)},
     )

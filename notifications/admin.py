@@ -75,7 +75,7 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         row = self.get_object(request, object_id)
         buttons = []
-        if row and row.status not in NotificationLog.UNFINISHED and self._may(request, "resend_notificationlog"):
+        if row and _may_go_again(row) and self._may(request, "resend_notificationlog"):
             buttons.append((_("Send again"), reverse("admin:integrations_notificationlog_resend", args=[row.pk])))
         if row and row.status == Status.PENDING and self.has_cancel_permission(request):
             buttons.append((_("Cancel message"), reverse("admin:integrations_notificationlog_cancel", args=[row.pk])))
@@ -84,8 +84,11 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask (GET) and send one message again (POST), to the customer's present phone."""
         self._require(request, "resend_notificationlog")
-        row = get_object_or_404(NotificationLog.objects.select_related("order__customer"), pk=pk)
+        row = get_object_or_404(NotificationLog.objects.select_related("order__customer", "resend_of"), pk=pk)
         back = _page(row)
+        if original := _anonymised(row):
+            self.message_user(request, staff.erased(original), messages.ERROR)
+            return HttpResponseRedirect(back)
         if request.method == "POST":
             try:
                 new = staff.resend(row, actor=person(request))
@@ -185,6 +188,16 @@ class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
             return HttpResponseRedirect(back)
         question = _("Let the messages of %(instance)s go again now?") % {"instance": instance.name}
         return self._ask(request, _("Release"), question, back, warning=instance.held_reason)
+
+
+def _may_go_again(row: NotificationLog) -> bool:
+    return row.status not in NotificationLog.UNFINISHED and _anonymised(row) is None
+
+
+def _anonymised(row: NotificationLog) -> NotificationLog | None:
+    """The message that would be sent again, if that is anonymised."""
+    original = row.resend_of or row
+    return original if original.anonymised_at else None
 
 
 def _page(row: NotificationLog) -> str:

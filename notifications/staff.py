@@ -8,6 +8,8 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from integrations.models import NotificationLog
@@ -25,13 +27,15 @@ def resend(notification: NotificationLog, *, actor: User | None = None) -> Notif
 
     It is a message of its own, outside the order of the order's messages, and always belongs to the original, even if
     a resend is sent again. Raises `ResendRefusedError` while the original or any resend of it may still go out by
-    itself.
+    itself, and for good once the original is anonymised.
     """
     with transaction.atomic():
         originals = NotificationLog.objects.select_for_update(of=("self",)).select_related("order__customer")
         row = originals.get(pk=notification.resend_of_id or notification.pk)
         if row.status in NotificationLog.UNFINISHED:
             raise ResendRefusedError(_("This message may still go out by itself, so it is not sent again."))
+        if row.anonymised_at:
+            raise ResendRefusedError(erased(row))
         resends = NotificationLog.objects.filter(resend_of=row)
         if resends.filter(status__in=NotificationLog.UNFINISHED).exists():
             raise ResendRefusedError(_("This message is being sent again already."))
@@ -48,6 +52,13 @@ def resend(notification: NotificationLog, *, actor: User | None = None) -> Notif
         )
         transaction.on_commit(partial(wakeups.publish, [new]), robust=True)
     return new
+
+
+def erased(row: NotificationLog) -> str:
+    """Why a message that was anonymised cannot be sent again, for the person who wants that."""
+    return _("The text and the number of this message were erased on %(date)s. It cannot be sent again.") % {
+        "date": date_format(localtime(row.anonymised_at), "SHORT_DATE_FORMAT")
+    }
 
 
 def cancel(notifications: Iterable[NotificationLog], *, actor: User | None = None) -> list[NotificationLog]:

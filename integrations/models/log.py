@@ -20,7 +20,8 @@ from orders.models import Order, OrderEvent
 class NotificationLog(models.Model):
     """One message to one customer: what is to be said, to whom, and what became of it.
 
-    Times that decide anything (`next_attempt_at`, `lease_until`, `expires_at`) are the database's clock.
+    Times that decide anything (`next_attempt_at`, `lease_until`, `expires_at`) are the database's clock. Since
+    `anonymised_at`, text and recipient are empty, and the snapshot holds little more than the order's code.
     """
 
     class Status(models.TextChoices):
@@ -116,6 +117,7 @@ class NotificationLog(models.Model):
     )
     delivered_at = models.DateTimeField(_("delivered"), null=True)
     read_at = models.DateTimeField(_("read"), null=True)
+    anonymised_at = models.DateTimeField(_("anonymised"), null=True, editable=False)
 
     class Meta:
         # Not translated: staff and guides find it as "Notification Logs" in every language.
@@ -144,6 +146,9 @@ class NotificationLog(models.Model):
             models.Index(fields=["instance", "sent_at"], condition=Q(status="sent"), name="notification_sent_per_day"),
             models.Index(
                 fields=["expires_at"], condition=Q(status__in=("pending", "unknown")), name="notification_expiring"
+            ),
+            models.Index(
+                fields=["created_at", "id"], condition=Q(anonymised_at__isnull=True), name="notification_to_anonymise"
             ),
         )
         constraints = (

@@ -75,6 +75,9 @@ def test_check_deploy_is_clean_with_production_settings() -> None:
         ("DEADMAN_PING_URL", "http://hc.example.com/secret-word", "DEADMAN_PING_URL must be an address that starts"),
         ("HEARTBEAT_INTERVAL", "0", "HEARTBEAT_INTERVAL must be a number of seconds"),
         ("TIME_ZONE", "Mars/Olympus", "TIME_ZONE"),
+        ("RETENTION_WEBHOOKS_DAYS", "-1", "RETENTION_WEBHOOKS_DAYS must be at least 0"),
+        ("RETENTION_ATTEMPTS_DAYS", "99999", "RETENTION_ATTEMPTS_DAYS must be at most 36500 days (0: never)"),
+        ("RETENTION_ANONYMISE_AFTER_DAYS", "half", "RETENTION_ANONYMISE_AFTER_DAYS must be a whole number"),
     ],
 )
 def test_production_refuses_to_start(name: str, value: str, expected: str) -> None:
@@ -168,6 +171,10 @@ def test_celery_runs_as_redis_needs_it() -> None:
         assert route({}, name)["queue"].name == "default"
     with pytest.raises(QueueNotFound):
         route({"queue": "whatsap"}, "notifications.tasks.send_whatsapp")
+    # A job that comes again soon must not pile up; one of each night may be late, but not by a night.
+    nightly = conf.beat_schedule["purge"]
+    assert 3600 <= nightly["options"]["expires"] <= 86_400 / 2
     for entry in conf.beat_schedule.values():
-        assert entry["options"]["expires"] == entry["schedule"]
+        if entry is not nightly:
+            assert entry["options"]["expires"] == entry["schedule"]
     assert django_settings.DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql"

@@ -1,4 +1,4 @@
-"""`manage.py notifications status|sweep|resend|release`: looking after the messages by hand."""
+"""`manage.py notifications status|sweep|resend|release|purge`: looking after the messages by hand."""
 
 from __future__ import annotations
 
@@ -7,19 +7,30 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from flowlog.health import overview
+from integrations import retention
 from integrations.connections import heal
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
 from notifications.sweep import sweep
+
+_PURGED = {
+    "messages": gettext_lazy("Messages anonymised"),
+    "replies": gettext_lazy("Customers' replies erased"),
+    "instances": gettext_lazy("Instances' last failed number erased"),
+    "attempts": gettext_lazy("Delivery attempts deleted"),
+    "webhooks": gettext_lazy("Webhooks deleted"),
+    "carrier_news": gettext_lazy("Carriers' news deleted"),
+}
 
 
 class Command(BaseCommand):
     help = "Work on the messages to customers. See each action's --help."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(required=True, dest="action", metavar="status|sweep|resend|release")
+        actions = parser.add_subparsers(required=True, dest="action", metavar="status|sweep|resend|release|purge")
         status = actions.add_parser("status", help="What waits, since when, and whether workers and instances live.")
         status.add_argument("--json", action="store_true", help="For scripts.")
         actions.add_parser("sweep", help="Wake what was left behind, as the worker does every few seconds.")
@@ -27,6 +38,11 @@ class Command(BaseCommand):
         resend.add_argument("id", type=int, help="The message's number under Notification Logs.")
         release = actions.add_parser("release", help="End the hold of instances, so that their messages go again.")
         release.add_argument("instances", nargs="*", metavar="INSTANCE", help="Names; without any, all that are held.")
+
+        purge = actions.add_parser(
+            "purge", help="Erase what is older than the RETENTION_… settings say, as each night."
+        )
+        purge.add_argument("--dry-run", action="store_true", help="Only count it.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         match options["action"]:
@@ -36,6 +52,8 @@ class Command(BaseCommand):
                 self._sweep()
             case "resend":
                 self._resend(options["id"])
+            case "purge":
+                self._purge(dry_run=options["dry_run"])
             case _:
                 self._release(options["instances"])
 
@@ -82,3 +100,11 @@ class Command(BaseCommand):
                 self.stdout.write(_("%(instance)s: was not held.") % {"instance": name})
         if not names and not released:
             self.stdout.write(_("No instance is held."))
+
+    def _purge(self, *, dry_run: bool) -> None:
+        if dry_run:
+            self.stdout.write(_("Nothing is changed. This is what there would be to do:"))
+        purged, for_ever = retention.due() if dry_run else retention.purge(), retention.kept_for_ever()
+        for name, number in purged.counts().items():
+            words = _("kept for ever") if name in for_ever else str(number)
+            self.stdout.write(f"{_PURGED[name]}: {words}")

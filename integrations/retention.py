@@ -1,0 +1,191 @@
+"""Keeping tidy: what nobody needs any more is deleted, and what must stay forgets whom it was about.
+
+Orders, their timeline and customers are the shop's own books and are never touched. A message keeps what became of it,
+its order's code and its id at the gateway, so that figures stay right and late receipts still find it.
+
+Every batch is a short transaction of its own that passes by rows which somebody else has locked, so that any number of
+processes may tidy up at once, beside deliveries.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, Func, JSONField, Model, OuterRef, QuerySet
+from django.db.models.functions import JSONObject, Now
+
+from flowlog import publishing
+from flowlog.publishing import WakeUp
+from integrations.inbound.models import SEND_MESSAGE
+from integrations.models import (
+    CarrierNews,
+    CustomerReply,
+    DeliveryAttempt,
+    EvolutionInstance,
+    NotificationLog,
+    WebhookEvent,
+)
+
+TASK = "integrations.tasks.purge"
+BATCH = 500
+# A task stops after so many seconds and has itself called again, behind what waits for its worker meanwhile.
+PATIENCE = 5.0
+GO_ON_AFTER = 1.0
+GO_ON_EXPIRES = 3600.0
+
+type Rows = QuerySet[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How many rows were anonymised (the first three) and deleted; `more` if time was over before the end."""
+
+    messages: int = 0
+    replies: int = 0
+    instances: int = 0
+    attempts: int = 0
+    webhooks: int = 0
+    carrier_news: int = 0
+    more: bool = field(default=False, kw_only=True)
+
+    def counts(self) -> dict[str, int]:
+        """The numbers by their names."""
+        return {name: number for name, number in asdict(self).items() if name != "more"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Rows that are `due`, given what is older than the setting's days, and what is done with a batch of them.
+
+    A row that was worked on is due no longer. `by` is the order in which an index gives them.
+    """
+
+    name: str
+    setting: str
+    due: Callable[[timedelta], Rows]
+    work: Callable[[Rows], object]
+    by: str = "pk"
+
+    def rows(self) -> Rows | None:
+        """All that are due now; None if they are kept for ever."""
+        days: int = getattr(settings, self.setting)
+        return self.due(timedelta(days=days)) if days else None
+
+
+def due() -> Purged:
+    """How much there is to do; changes nothing."""
+    counts: dict[str, Any] = {job.name: rows.count() for job in _JOBS if (rows := job.rows()) is not None}
+    return Purged(**counts)
+
+
+def kept_for_ever() -> set[str]:
+    """The names of what is never purged, by setting."""
+    return {job.name for job in _JOBS if not getattr(settings, job.setting)}
+
+
+def purge(patience: float = math.inf) -> Purged:
+    """Anonymise and delete what is due, for about so many seconds."""
+    ends, purged = time.monotonic() + patience, Purged()
+    for job in _JOBS:
+        rows = job.rows()
+        if rows is None:
+            continue
+        done, more = _in_batches(rows, job, ends)
+        purged = replace(purged, **{job.name: done}, more=purged.more or more)
+    return purged
+
+
+def purge_in_turns() -> None:
+    """Purge for a while; if that was not all, have the task called again. If that gets lost, the next night goes on."""
+    if purge(PATIENCE).more:
+        publishing.publish([WakeUp(TASK)], expires=GO_ON_EXPIRES, countdown=GO_ON_AFTER)
+
+
+def _in_batches(rows: Rows, job: _Job, ends: float) -> tuple[int, bool]:
+    """Do the job; returns how many rows it was done to, and whether there may be more."""
+    total = 0
+    after: dict[str, Any] = {}
+    while time.monotonic() < ends:
+        with transaction.atomic():
+            free = rows.filter(**after).select_for_update(of=("self",), skip_locked=True).order_by(job.by, "pk")
+            found = list(free.values_list("pk", job.by)[:BATCH])
+            if found:
+                job.work(_only(rows.model, [pk for pk, _place in found]))
+        total += len(found)
+        if len(found) < BATCH:
+            return total, False
+        after = {f"{job.by}__gte": found[-1][1]}
+    return total, True
+
+
+def _only(model: type[Model], pks: list[int]) -> Rows:
+    return model._default_manager.filter(pk__in=pks)
+
+
+def _messages(age: timedelta) -> Rows:
+    old = NotificationLog.objects.filter(anonymised_at__isnull=True, created_at__lt=Now() - age)
+    return old.exclude(status__in=NotificationLog.UNFINISHED)
+
+
+def _anonymise_messages(rows: Rows) -> None:
+    attempts = DeliveryAttempt.objects.filter(notification__in=rows.values("pk"))
+    attempts.exclude(response_body="").update(response_body="")
+    told = JSONObject(
+        version=F("snapshot__version"),
+        event=F("snapshot__event"),
+        occurred_at=F("snapshot__occurred_at"),
+        order=JSONObject(code=F("snapshot__order__code")),
+    )
+    # What the snapshot never had must not come to be there as null.
+    kept = Func(told, function="jsonb_strip_nulls", output_field=JSONField())
+    rows.update(message="", recipient="", snapshot=kept, anonymised_at=Now())
+
+
+def _replies(age: timedelta) -> Rows:
+    return CustomerReply.objects.filter(received_at__lt=Now() - age).exclude(text="")
+
+
+def _instances(age: timedelta) -> Rows:
+    """Those that remember a number to which nothing was said lately."""
+    lately = NotificationLog.objects.filter(
+        instance=OuterRef("pk"), recipient=OuterRef("failed_recipient"), created_at__gte=Now() - age
+    )
+    return EvolutionInstance.objects.filter(~Exists(lately)).exclude(failed_recipient="")
+
+
+def _attempts(age: timedelta) -> Rows:
+    old = DeliveryAttempt.objects.filter(started_at__lt=Now() - age)
+    # The others still count: they say how often a message was tried, and whether it may have gone out.
+    return old.exclude(notification__status__in=NotificationLog.UNFINISHED)
+
+
+def _webhooks(age: timedelta) -> Rows:
+    unknown = NotificationLog.objects.filter(
+        status=NotificationLog.Status.UNKNOWN, instance__name=OuterRef("instance_name")
+    )
+    old = WebhookEvent.objects.filter(received_at__lt=Now() - age, processed_at__isnull=False)
+    # It may be the proof that a message of unknown outcome was sent.
+    return old.exclude(Exists(unknown), event=SEND_MESSAGE)
+
+
+def _carrier_news(age: timedelta) -> Rows:
+    """What came to nothing. News that changed an order is part of its timeline."""
+    old = CarrierNews.objects.filter(received_at__lt=Now() - age)
+    return old.exclude(result=CarrierNews.Result.APPLIED)
+
+
+_JOBS = (
+    _Job("messages", "RETENTION_ANONYMISE_AFTER_DAYS", _messages, _anonymise_messages, by="created_at"),
+    _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, lambda rows: rows.update(text="")),
+    _Job("instances", "RETENTION_ANONYMISE_AFTER_DAYS", _instances, lambda rows: rows.update(failed_recipient="")),
+    _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete()),
+    _Job("webhooks", "RETENTION_WEBHOOKS_DAYS", _webhooks, lambda rows: rows.delete()),
+    _Job("carrier_news", "RETENTION_WEBHOOKS_DAYS", _carrier_news, lambda rows: rows.delete()),
+)
