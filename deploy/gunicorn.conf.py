@@ -1,0 +1,20 @@
+"""gunicorn's settings in production. The number of processes is WEB_CONCURRENCY, which gunicorn reads itself."""
+
+wsgi_app = "flowlog.wsgi"
+# Under systemd the socket comes from flowlog-web.socket, and this address is not used.
+bind = "127.0.0.1:8000"
+worker_class = "gthread"
+threads = 4
+# A worker that hangs is replaced. No page waits for the gateway, so nothing takes long.
+timeout = 60
+# How long a stopping worker goes on with the requests that it has. Shorter than TimeoutStopSec of the unit.
+graceful_timeout = 30
+# Behind nginx, which opens a connection for each request: none is left that could break in a restart.
+keepalive = 5
+max_requests = 20_000
+max_requests_jitter = 2_000
+# In memory: a slow disk must not make a worker look dead.
+worker_tmp_dir = "/dev/shm"
+control_socket_disable = True
+# nginx writes the access log; errors go to the journal.
+errorlog = "-"

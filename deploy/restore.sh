@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Traz de volta uma cópia feita por backup.sh, inteira ou nada dela.
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+# shellcheck source=deploy/lib.sh
+source "$ROOT/deploy/lib.sh"
+
+help() {
+    cat <<'TEXT'
+Uso: deploy/restore.sh ARQUIVO.dump [--replace]
+
+Restaura a cópia no banco de DATABASE_URL, numa só transação: se algo falhar, o banco fica como estava. Depois
+compara as linhas de cada tabela com as da cópia (ARQUIVO.dump.counts). O banco deve estar vazio e os serviços
+parados (sudo systemctl stop flowlog.target).
+
+  --replace   APAGA antes o que há no banco
+TEXT
+}
+
+# Quem ainda trabalha no banco misturaria dados de agora aos da cópia.
+check_stopped() {
+    local unit
+    command -v systemctl >/dev/null || return 0
+    for unit in flowlog-web flowlog-worker-default flowlog-worker-whatsapp flowlog-beat; do
+        ! systemctl --quiet is-active "$unit" 2>/dev/null ||
+            die "$unit está rodando. Antes: sudo systemctl stop flowlog.target flowlog-web.socket"
+    done
+}
+
+# O SQL da cópia; o COMMIT só vem se ela foi lida até o fim.
+script() {
+    printf '%s\n' 'SET client_min_messages = warning;' 'BEGIN;'
+    [ -z "$REPLACE" ] ||
+        printf '%s\n' 'DROP SCHEMA public CASCADE;' 'CREATE SCHEMA public AUTHORIZATION pg_database_owner;'
+    pg_restore --no-owner --no-privileges --file=- "$FILE" && printf '%s\n' 'COMMIT;'
+}
+
+restore() {
+    local tables
+    tables=$(psql -XAtqc "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") ||
+        die "não foi possível falar com o banco $PGDATABASE."
+    [ "$tables" = 0 ] || [ -n "$REPLACE" ] ||
+        die "o banco $PGDATABASE não está vazio ($tables tabelas). Para apagar o que há nele: --replace"
+    log "Restaurando $FILE em $PGDATABASE"
+    script | psql -Xq -v ON_ERROR_STOP=1 >/dev/null ||
+        die "a cópia não pôde ser restaurada; o banco ficou como estava."
+}
+
+compare() {
+    local found
+    if [ ! -f "$FILE.counts" ]; then
+        log "Restaurado. Sem $FILE.counts não há contagens com que comparar."
+        return
+    fi
+    found=$(printf '%s\n' "$COUNT_SQL" | psql -XAtq -v ON_ERROR_STOP=1) || die "não foi possível contar."
+    if [ "$found" != "$(cat "$FILE.counts")" ]; then
+        diff <(printf '%s\n' "$found") "$FILE.counts" || true
+        die "as contagens são outras que as da cópia (acima: < aqui, > na cópia)."
+    fi
+    log "Restaurado e conferido: $(wc -l <"$FILE.counts") tabelas com as mesmas contagens da cópia."
+}
+
+main() {
+    local FILE="" REPLACE=""
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --replace) REPLACE=1 && shift ;;
+            -h | --help) help && exit ;;
+            -*) usage_error "opção desconhecida: $1" ;;
+            *)
+                [ -z "$FILE" ] || usage_error "só um arquivo de cada vez."
+                FILE=$1 && shift
+                ;;
+        esac
+    done
+    [ -n "$FILE" ] || usage_error "diga qual cópia restaurar."
+    check_user
+    [ -r "$FILE" ] || usage_error "o arquivo $FILE não existe ou não pode ser lido por $(id -un)."
+    pg_restore --list "$FILE" >/dev/null 2>&1 || usage_error "$FILE não é uma cópia feita por backup.sh."
+    open_log "$ROOT/logs/backup.log"
+    take_lock "$ROOT/var/backup.lock"
+    check_stopped
+    use_database
+    restore
+    compare
+    log "Agora: sudo systemctl start flowlog.target"
+}
+
+main "$@"
