@@ -118,7 +118,7 @@ def worker(
 
 def beat(schedule: Path, **env: str) -> AbstractContextManager[Process]:
     """Beat with its schedule file in a folder of the test's."""
-    return celery("beat", "-s", str(schedule), ready="beat: Starting", **env)
+    return celery("beat", "-s", str(schedule), ready=" is starting.", **env)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from typing import Any
 from flowlog.logs.formats import FORMATS, Mask
 
 MAIN = "django"
+# Several lines every few seconds, of which each says that all is as always.
+_CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 _SAFE = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -58,5 +60,6 @@ def logging_config(folder: Path, process: str, level: str, form: str, mask: Mask
             "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["ids"]},
             **files,
         },
+        "loggers": {name: {"level": "WARNING"} for name in _CHATTY if level == "INFO"},
         "root": {"handlers": ["console", *files], "level": level},
     }
