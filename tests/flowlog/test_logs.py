@@ -16,7 +16,7 @@ import pytest
 from django.test import Client
 
 from flowlog.logs.config import logging_config, process_name
-from flowlog.logs.context import AddIds, about
+from flowlog.logs.context import AddIds, about, begin
 from flowlog.logs.formats import JsonLine, TextLine, written_at
 from flowlog.logs.masking import Masker
 from tests.embedded import BASE_DIR
@@ -44,6 +44,12 @@ class Breaker:
             raise ImportError("cannot import name 'nonsense', says +5511987654321")
 sys.meta_path.insert(0, Breaker())
 """
+
+
+@pytest.fixture(autouse=True)
+def nothing_in_hand() -> None:
+    """Whatever an earlier test's request has left."""
+    begin()
 
 
 def record(message: str, *args: Any, **values: Any) -> logging.LogRecord:

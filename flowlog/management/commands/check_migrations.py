@@ -1,0 +1,94 @@
+"""`manage.py check_migrations`: what pending migrations would meet, before anything is migrated."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error as DatabaseError
+from django.utils.translation import gettext as _
+
+from flowlog.migrationcheck.report import Finding, Verdict, commands, findings
+
+SAFE, ADVICE, COULD_NOT_CHECK = 0, 1, 2
+
+
+class Command(BaseCommand):
+    help = (
+        "Say what of the pending migrations was already made by hand, and which lock tables or break the running "
+        "version. Changes nothing. Exits with 0 if `migrate` may simply run, 1 with advice, 2 if it could not check."
+    )
+    requires_system_checks: Any = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="For scripts.")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            found = findings()
+        except DatabaseError as error:
+            reason = str(error).strip().partition("\n")[0]
+            self.stderr.write(_("The database could not be looked at: %(reason)s") % {"reason": reason})
+            sys.exit(COULD_NOT_CHECK)
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_data(found), ensure_ascii=False, indent=2))
+        else:
+            self._tell(found)
+        if any(each.needs_advice for each in found):
+            sys.exit(ADVICE)
+
+    def _tell(self, found: list[Finding]) -> None:
+        if not found:
+            self.stdout.write(_("✔ No migration is pending."))
+        for each in found:
+            self._tell_one(each)
+        if typed := commands(found):
+            self.stdout.write("\n" + _("Run, in this order (after the SQL above, if any):"))
+            for command in typed:
+                self.stdout.write(f"  {command}")
+
+    def _tell_one(self, each: Finding) -> None:
+        mark = "⚠" if each.needs_advice else "✔"
+        self.stdout.write(f"{mark} {each.app}.{each.name}: {_words(each.verdict)}")
+        if each.verdict is not Verdict.APPLY:
+            for part in each.parts:
+                self.stdout.write(f"    {_part_words(part.done, part.begun)}: {part.name}")
+        if each.verdict is Verdict.COMPLETE:
+            self.stdout.write("    " + _("Complete it with this SQL (`manage.py dbshell`), and then fake it:"))
+            for statement in each.sql:
+                self.stdout.write(f"      {statement}")
+        if each.runs_code and each.verdict is Verdict.APPLY:
+            self.stdout.write("    " + _("It also runs code or SQL of its own, which cannot be checked."))
+        for words in (*each.breaks, *each.locks):
+            self.stdout.write(f"    ⚠ {words}")
+
+
+def _words(verdict: Verdict) -> str:
+    return {
+        Verdict.APPLY: _("nothing of it was made by hand; migrate applies it."),
+        Verdict.FAKE: _("all of it was already made by hand, as it should be: fake it."),
+        Verdict.COMPLETE: _(
+            "only a part of it was made by hand, or otherwise than it should be. Faking it now would be wrong."
+        ),
+        Verdict.UNDO: _(
+            "something of it was made by hand, and it also runs code, which faking would skip. Remove what was made by "
+            "hand (save its content first), and let migrate apply it."
+        ),
+    }[verdict]
+
+
+def _part_words(done: bool, begun: str) -> str:
+    if begun:
+        return f"✘ {_('exists, but')} {begun}"
+    return f"✔ {_('exists already')}" if done else f"· {_('missing')}"
+
+
+def _as_data(found: list[Finding]) -> dict[str, Any]:
+    return {
+        "safe": not any(each.needs_advice for each in found),
+        "migrations": [asdict(each) | {"verdict": each.verdict, "sql": each.sql} for each in found],
+        "commands": commands(found),
+    }
