@@ -2,7 +2,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench faults browser-test messages clean
+.PHONY: help run demo test lint format bench faults installation-test browser-test messages clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ bench: $(INSTALLED) ## Measure throughput and latency (ARGS=…)
 
 faults: $(INSTALLED) ## Send thousands of messages while everything fails, and count what became of them (SEED=7 SIZE=10000)
 	@SEED=$(SEED) SIZE=$(SIZE) $(PY) -m pytest tests/faults/campaign.py --quiet --capture=no $(ARGS)
+
+installation-test: $(INSTALLED) ## Install and deploy on a bare Debian of its own (root; Debian: apt-get install debootstrap systemd-container)
+	@$(PY) -m pytest tests/deploy/installation.py $(ARGS)
 
 browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium)
 	@$(PY) -m pytest tests/browser $(ARGS)

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Os passos do guia de deploy num comando só: baixa, instala, confere, migra, reinicia, confere de novo.
+# Se algo falha depois que o código mudou, volta sozinho à revisão anterior, e diz que voltou.
+set -euo pipefail
+umask 022
+
+ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+# shellcheck source=deploy/lib.sh
+source "$ROOT/deploy/lib.sh"
+# shellcheck source=deploy/release_steps.sh
+source "$ROOT/deploy/release_steps.sh"
+
+help() {
+    cat <<'TEXT'
+Uso: sudo deploy/deploy.sh --number +5511987654321 [opções]
+
+  --number NÚMERO       para onde vai a mensagem do pedido de teste
+  --dry                 não envia mensagem de teste
+  --accept-migrations   aplica as migrations mesmo que check_migrations aconselhe algo antes (leia o conselho!)
+  --timeout SEGUNDOS    quanto esperar pelos workers e pela mensagem de teste (padrão: 60)
+TEXT
+}
+
+read_options() {
+    TEST=() ACCEPT="" TIMEOUT=60
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --number) TEST=(--number "$(value_of "$@")"); shift 2 ;;
+            --dry) TEST=(--dry); shift ;;
+            --accept-migrations) ACCEPT=1; shift ;;
+            --timeout) TIMEOUT=$(value_of "$@"); check_number --timeout "$TIMEOUT"; shift 2 ;;
+            -h | --help) help; exit ;;
+            *) usage_error "opção desconhecida: $1" ;;
+        esac
+    done
+    [ ${#TEST[@]} -gt 0 ] || usage_error "diga para onde vai a mensagem de teste (--number), ou --dry para não enviar."
+}
+
+# Nada mudou ainda: o que não está certo aqui só impede.
+check_tree() {
+    BRANCH=$(as_app git symbolic-ref --quiet --short HEAD) ||
+        die "o código não está num ramo (depois de um rollback?). Volte com: git checkout main"
+    [[ $BRANCH =~ ^(main|production)$ ]] || die "deploy só dos ramos main e production, não de \"$BRANCH\"."
+    [ -z "$(as_app git status --porcelain)" ] ||
+        die "há mudanças feitas à mão no código; veja \"git status\" e guarde-as ou desfaça-as."
+    BEFORE=$(as_app git rev-parse HEAD)
+}
+
+pull() {
+    as_app git pull --quiet --ff-only origin "$BRANCH" || die "não foi possível baixar o ramo $BRANCH; nada mudou."
+    AFTER=$(as_app git rev-parse HEAD)
+    NEWEST=$AFTER
+    log "Código: $(short "$BEFORE") → $(short "$AFTER")"
+}
+
+# Até aqui os serviços ainda rodam o código de antes.
+prepare() {
+    step "Bibliotecas" install_requirements &&
+        step "Conferência antes (predeploy)" manage predeploy &&
+        step "Migrations pendentes (check_migrations)" check_migrations &&
+        step "Migrations (migrate)" manage migrate --no-input --verbosity 1 &&
+        step "Arquivos estáticos (collectstatic)" collect_static
+}
+
+check_migrations() {
+    local status=0
+    manage check_migrations || status=$?
+    [ "$status" != 1 ] || [ -z "$ACCEPT" ] || { log "Aceito por --accept-migrations."; return 0; }
+    return "$status"
+}
+
+activate() {
+    step "Reinício da web e dos dois workers" restart_services &&
+        step "Conferência depois (postdeploy)" manage postdeploy --since "$STARTED" --timeout "$TIMEOUT" "${TEST[@]}"
+}
+
+go_back() {
+    log "FALHOU: voltando à revisão $(short "$BEFORE")."
+    if [ "$AFTER" != "$BEFORE" ]; then
+        as_app git reset --quiet --hard "$BEFORE" || die "não foi possível voltar o código; faça: git reset --hard $BEFORE"
+    fi
+    step "Bibliotecas da revisão anterior" install_requirements || log "Continuo mesmo assim."
+    step "Arquivos estáticos da revisão anterior" collect_static || log "Continuo mesmo assim."
+    warn_about_schema "$BEFORE"
+    if [ -n "$RESTARTED" ]; then
+        step "Reinício da web e dos dois workers" restart_services ||
+            die "os serviços não voltaram: veja systemctl status 'flowlog-*'"
+    fi
+    die "o deploy falhou e foi desfeito: roda a revisão $(short "$BEFORE") (o esquema do banco ficou como está)."
+}
+
+main() {
+    read_options "$@"
+    check_user
+    cd "$ROOT"
+    open_log "$ROOT/logs/deploy.log"
+    take_lock "$ROOT/var/deploy.lock"
+    check_tree
+    RESTARTED="" STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z)
+    log "Deploy por ${SUDO_USER:-$(id -un)}, ramo $BRANCH."
+    pull
+    prepare || go_back
+    STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) RESTARTED=1
+    activate || go_back
+    log "PRONTO: $(short "$BEFORE") → $(short "$AFTER"). Para voltar: deploy/rollback.sh $(short "$BEFORE")"
+}
+
+main "$@"
+# Este arquivo pode ter mudado: daqui em diante nada é lido dele.
+exit

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Volta o código a uma revisão anterior e reinicia os serviços na hora. O esquema do banco fica como está.
+set -euo pipefail
+umask 022
+
+ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
+# shellcheck source=deploy/lib.sh
+source "$ROOT/deploy/lib.sh"
+# shellcheck source=deploy/release_steps.sh
+source "$ROOT/deploy/release_steps.sh"
+
+help() {
+    cat <<'TEXT'
+Uso: sudo deploy/rollback.sh [TAG|HASH] [--yes]
+
+Sem TAG ou HASH volta à revisão que rodava antes da última troca (veja logs/deploy.log).
+  --yes     não pergunta, nem quando a revisão antiga pode precisar de um esquema que não existe mais
+TEXT
+}
+
+read_options() {
+    TARGET="" YES=""
+    while [ $# -gt 0 ]; do
+        case $1 in
+            -h | --help) help; exit ;;
+            --yes) YES=1 ;;
+            -*) usage_error "opção desconhecida: $1" ;;
+            *)
+                [ -z "$TARGET" ] || usage_error "uma revisão só, não \"$TARGET\" e \"$1\"."
+                TARGET=$1
+                ;;
+        esac
+        shift
+    done
+}
+
+# A revisão de que veio a última troca que deu certo.
+former() { sed -n 's/.* PRONTO: \([0-9a-f]\{7,\}\) → .*/\1/p' "$LOG" | tail -n 1; }
+
+find_target() {
+    NEWEST=$(as_app git rev-parse HEAD)
+    TARGET=${TARGET:-$(former)}
+    [ -n "$TARGET" ] || usage_error "logs/deploy.log não conta de onde viemos: diga a que TAG ou HASH voltar."
+    COMMIT=$(as_app git rev-parse --quiet --verify "$TARGET^{commit}") ||
+        usage_error "não há revisão \"$TARGET\" aqui. Veja: git log --oneline, git tag"
+    [ "$COMMIT" != "$NEWEST" ] || usage_error "\"$TARGET\" é a revisão que já está aqui."
+    [ -z "$(as_app git status --porcelain)" ] ||
+        die "há mudanças feitas à mão no código; veja \"git status\" e guarde-as ou desfaça-as."
+}
+
+confirm() {
+    [ -z "$YES" ] && [ -t 0 ] || return 0
+    read -r -p "Voltar a $TARGET agora? [s/N] " answer
+    [[ $answer =~ ^[sS] ]] || die "nada foi feito."
+}
+
+main() {
+    read_options "$@"
+    check_user
+    cd "$ROOT"
+    open_log "$ROOT/logs/deploy.log"
+    take_lock "$ROOT/var/deploy.lock"
+    find_target
+    log "Rollback por ${SUDO_USER:-$(id -un)}: $(short "$NEWEST") → $(short "$COMMIT") ($TARGET)"
+    warn_about_schema "$COMMIT"
+    confirm
+    as_app git checkout --quiet --detach "$COMMIT"
+    step "Bibliotecas" install_requirements || log "Continuo: os serviços voltam com as que há."
+    step "Arquivos estáticos" collect_static || log "Continuo: os serviços voltam com os que há."
+    step "Reinício da web e dos dois workers" restart_services ||
+        die "o código voltou, mas os serviços não: veja systemctl status 'flowlog-*'"
+    log "PRONTO: $(short "$NEWEST") → $(short "$COMMIT"). Confira com: manage.py postdeploy --dry"
+    log "O próximo deploy pede o ramo de volta: git checkout main"
+}
+
+main "$@"
+# Este arquivo pode ter mudado: daqui em diante nada é lido dele.
+exit

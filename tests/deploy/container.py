@@ -1,0 +1,148 @@
+"""A bare Debian server in a folder, with systemd as its first process, on a network of its own.
+
+Needs root, debootstrap and systemd-nspawn (Debian: apt-get install debootstrap systemd-container). What an installation
+fetches, packages and wheels, is put in beforehand, so that the server itself needs nothing from outside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.embedded import BASE_DIR
+
+# The first Debian whose own packages have Python 3.13.
+SUITE = "trixie"
+HOMES = BASE_DIR / "var" / "debian"
+WHEELS, REPOSITORY = Path("srv/wheels"), Path("srv/flowlog.git")
+# Flowlog's own come from `install.sh --packages`.
+_PACKAGES = ("python3.13-venv", "curl", "procps")
+_BOOTED = 60
+
+
+def prepare() -> Path:
+    """The folder of a server as it is delivered, with what an installation will fetch; made once per content."""
+    wanted = subprocess.run(
+        ["bash", "deploy/install.sh", "--packages"], cwd=BASE_DIR, capture_output=True, text=True, check=True
+    ).stdout.split()
+    pins = (BASE_DIR / "requirements.txt").read_bytes()
+    home = HOMES / hashlib.sha256(pins + " ".join(wanted).encode()).hexdigest()[:12]
+    if (home / "srv" / "ready").exists():
+        return home
+    shutil.rmtree(HOMES, ignore_errors=True)
+    HOMES.mkdir(parents=True)
+    include = "systemd,systemd-sysv,dbus,ca-certificates"
+    _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(home))
+    _run("chroot", str(home), "apt-get", "update", "-qq")
+    _run(
+        "chroot", str(home), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
+        "--no-install-recommends", *_PACKAGES, *wanted,
+    )  # fmt: skip
+    # A server of its own would have found the port free.
+    for settings in home.glob("etc/postgresql/*/main/postgresql.conf"):
+        settings.write_text(re.sub(r"(?m)^port = \d+", "port = 5432", settings.read_text()))
+    (home / "etc" / "gitconfig").write_text(f"[safe]\n\tdirectory = /{REPOSITORY}\n")
+    wheels = home / WHEELS
+    wheels.mkdir(parents=True)
+    _run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "-r", "requirements.txt")
+    (home / "etc" / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = /{WHEELS}\n")
+    (home / "srv" / "ready").touch()
+    return home
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, cwd=BASE_DIR, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:4])} … failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+
+
+class Server:
+    """One running server on a copy of the prepared folder."""
+
+    def __init__(self, prepared: Path, root: Path) -> None:
+        self.root = root
+        subprocess.run(["cp", "-a", "--reflink=auto", str(prepared), str(root)], check=True)
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+
+    def boot(self) -> None:
+        """Start it; returns once systemd says that it is up."""
+        command = ["systemd-nspawn", f"--directory={self.root}", "--register=no", "--keep-unit", "--private-network"]
+        with (self.root.parent / "console.log").open("wb") as console:
+            self._nspawn = subprocess.Popen(
+                [*command, "--machine=flowlog", "--hostname=loja", "--boot"],
+                env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        ends = time.monotonic() + _BOOTED
+        while not self._is_up():
+            if time.monotonic() > ends or self._nspawn.poll() is not None:
+                text = (self.root.parent / "console.log").read_text(errors="replace")
+                raise RuntimeError(f"The server did not boot:\n{text[-3000:]}")
+            time.sleep(0.2)
+
+    def _is_up(self) -> bool:
+        assert self._nspawn
+        children = psutil.Process(self._nspawn.pid).children()
+        if not children:
+            return False
+        self._leader = children[0].pid
+        done = self._enter("systemctl", "is-system-running")
+        return done.stdout.strip() in ("running", "degraded")
+
+    def _inside(self, *command: str) -> list[str]:
+        namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root"]
+        return [
+            "nsenter",
+            f"--target={self._leader}",
+            *namespaces,
+            "env",
+            "--chdir=/root",
+            "-i",
+            *_ENVIRONMENT,
+            *command,
+        ]
+
+    def _enter(self, *command: str, feed: str = "", timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._inside(*command), input=feed, capture_output=True, text=True, check=False, timeout=timeout
+        )
+
+    def try_(self, script: str, *, feed: str = "", timeout: float = 600) -> subprocess.CompletedProcess[str]:
+        """What a root shell on the server makes of the script."""
+        return self._enter("bash", "-c", script, feed=feed, timeout=timeout)
+
+    def run(self, script: str, *, feed: str = "", timeout: float = 600) -> str:
+        """The same for a script that must succeed; returns what it printed."""
+        done = self.try_(script, feed=feed, timeout=timeout)
+        assert done.returncode == 0, f"{script}\n→ {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-6000:]}"
+        return done.stdout
+
+    def start(self, script: str) -> subprocess.Popen[str]:
+        """A root shell that goes on in the background, until its standard input ends."""
+        return subprocess.Popen(
+            self._inside("bash", "-c", script),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def off(self) -> None:
+        """Pull the plug, and remove the copy."""
+        if self._nspawn and self._nspawn.poll() is None:
+            if self._leader:
+                os.kill(self._leader, signal.SIGKILL)
+            else:
+                self._nspawn.kill()
+            self._nspawn.wait(30)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+_ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")

@@ -1,0 +1,336 @@
+"""A real installation, by the book: a bare Debian, install.sh, deploys, a broken release, a roll-back, a backup.
+
+Run by `make installation-test`, not with the suite: it needs root and takes minutes. Its tests build on each other, as
+the life of a server does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deploy import container
+from tests.deploy.container import Server
+from tests.deploy.releases import Releases
+
+DOMAIN = "pedidos.loja.example"
+KEY = "a-key-for-the-gateway-of-this-test"
+INSTALL = (
+    f"EVOLUTION_API_KEY={KEY} /root/flowlog/deploy/install.sh --domain {DOMAIN} --repo /{container.REPOSITORY}"
+    " --evolution-url http://127.0.0.1:8085 --instance loja"
+)
+WORKERS = ("flowlog-worker-default", "flowlog-worker-whatsapp")
+SERVICES = ("flowlog-web", *WORKERS, "flowlog-beat")
+PHONE = "+5511987654321"
+# As the guide writes it: in the folder of the code, as its owner.
+BY_HAND = "sudo -u flowlog bash -ec 'cd /opt/flowlog; source .venv/bin/activate; {}'"
+ORDER = """
+from orders.models import Store
+from orders.services import apply_transition, create_order
+for number in range({first}, {last}):
+    order = create_order(
+        store=Store.get_default(), customer_name="Maria da Silva", customer_phone=f"+55119870{{number:05}}",
+        items=[{{"description": "Camiseta", "quantity": 1, "unit_price": "59.90"}}], delivery_method="courier",
+    )
+    apply_transition(order, "confirm")
+"""
+# Opens a page over and over, by several clients at once, until its standard input ends; prints what came back.
+HAMMER = """
+import collections, http.client, json, ssl, sys, threading
+answers, stop = collections.Counter(), threading.Event()
+def client():
+    while not stop.is_set():
+        try:
+            trusting = ssl._create_unverified_context()
+            site = http.client.HTTPSConnection("pedidos.loja.example", timeout=60, context=trusting)
+            site.request("GET", "/admin/login/")
+            answers[str(site.getresponse().status)] += 1
+        except Exception as error:
+            answers[f"{type(error).__name__}: {error}"] += 1
+        finally:
+            site.close()
+threads = [threading.Thread(target=client) for _ in range(4)]
+for thread in threads: thread.start()
+sys.stdin.read()
+stop.set()
+for thread in threads: thread.join()
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Releases]]:
+    folder = tmp_path_factory.mktemp("server")
+    server = Server(container.prepare(), folder / "root")
+    try:
+        releases = Releases(folder / "work", server.root / container.REPOSITORY)
+        (server.root / "etc" / "hostname").write_text("loja\n")
+        (server.root / "etc" / "hosts").write_text(f"127.0.0.1 localhost loja {DOMAIN}\n")
+        server.boot()
+        yield server, releases
+    finally:
+        server.off()
+
+
+@pytest.fixture
+def server(setup: tuple[Server, Releases]) -> Server:
+    return setup[0]
+
+
+@pytest.fixture
+def releases(setup: tuple[Server, Releases]) -> Releases:
+    return setup[1]
+
+
+def manage(server: Server, command: str, feed: str = "") -> str:
+    return server.run(BY_HAND.format(f"python manage.py {command}"), feed=feed)
+
+
+def revision(server: Server) -> str:
+    return server.run("git -C /opt/flowlog -c safe.directory=/opt/flowlog rev-parse HEAD").strip()
+
+
+def running_revisions(server: Server) -> set[str]:
+    """What the workers themselves say they run."""
+    script = (
+        "import json; from flowlog.checklists.workers import running; "
+        "print(json.dumps(sorted({node.revision for node in running()})))"
+    )
+    return set(json.loads(manage(server, "shell -v 0", feed=script).splitlines()[-1]))
+
+
+def phones(server: Server) -> list[dict[str, str]]:
+    """What reached the customers' phones."""
+    answer = server.run(f"curl -sf -H 'apikey: {KEY}' http://127.0.0.1:8085/sandbox/messages")
+    messages: list[dict[str, str]] = json.loads(answer)
+    return messages
+
+
+def statuses(server: Server) -> dict[str, int]:
+    script = (
+        "import json; from collections import Counter; from integrations.models import NotificationLog as L; "
+        "print(json.dumps(Counter(L.objects.values_list('status', flat=True))))"
+    )
+    found: dict[str, int] = json.loads(manage(server, "shell -v 0", feed=script).splitlines()[-1])
+    return found
+
+
+def wait_until_all_are_sent(server: Server, number: int) -> None:
+    ends = time.monotonic() + 120
+    while statuses(server) != {"sent": number}:
+        assert time.monotonic() < ends, f"{statuses(server)}, expected {number} sent"
+        time.sleep(1)
+
+
+def active(server: Server) -> dict[str, str]:
+    return {name: server.try_(f"systemctl is-active {name}").stdout.strip() for name in SERVICES}
+
+
+ALL_ACTIVE = dict.fromkeys(SERVICES, "active")
+
+
+def test_a_dry_run_changes_nothing(server: Server) -> None:
+    server.run(f"git clone --quiet /{container.REPOSITORY} /root/flowlog")
+    said = server.run(f"{INSTALL} --dry-run")
+    assert said.splitlines()[-1] == f"{len(said.splitlines()) - 1} passos seriam dados; nada foi mudado."
+    assert server.try_("id flowlog || ls /opt/flowlog /etc/systemd/system/flowlog*").returncode != 0
+
+
+def test_one_command_installs_everything(server: Server) -> None:
+    dry = set(re.findall(r"(?m)^\[faria\] (.*)", server.run(f"{INSTALL} --dry-run")))
+    said = server.run(INSTALL)
+    assert set(re.findall(r"(?m)^· (.*)", said)) == dry
+    assert active(server) == ALL_ACTIVE
+    assert server.run("stat -c '%a %U %G' /opt/flowlog/.env").split() == ["640", "root", "flowlog"]
+    assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/admin/login/") == "200"
+    assert server.run(f"curl -s -o /dev/null -w '%{{http_code}} %{{redirect_url}}' http://{DOMAIN}/x") == (
+        f"301 https://{DOMAIN}/x"
+    )
+    assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/metrics") == "404"
+    css = server.run(f"curl -sk https://{DOMAIN}/admin/login/ | grep -o '/static/[^\"]*css' | head -1").strip()
+    head = server.run(f"curl -skI https://{DOMAIN}{css}").lower()
+    assert " 200" in head.splitlines()[0]
+    assert "cache-control: public, max-age=31536000, immutable" in head
+
+
+def test_again_it_has_nothing_to_do(server: Server) -> None:
+    assert server.run(INSTALL) == "Nada a fazer: tudo já está como deve.\n"
+
+
+@pytest.mark.parametrize("unit", [*SERVICES, "flowlog-backup"])
+def test_every_unit_is_well_formed_and_may_do_little(server: Server, unit: str) -> None:
+    assert server.run(f"systemd-analyze verify /etc/systemd/system/{unit}.service 2>&1") == ""
+    line = server.run(f"systemd-analyze security {unit}.service --no-pager | tail -1")
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", line)
+    assert found
+    assert float(found[1]) < 2.5
+
+
+def test_the_checklists_pass_and_a_message_goes_out(server: Server) -> None:
+    server.run(
+        "systemd-run --quiet --unit=gateway --uid=flowlog --working-directory=/opt/flowlog --setenv=DEBUG=true"
+        f" /opt/flowlog/.venv/bin/python manage.py evolution_sandbox --port=8085 --api-key={KEY} --create=loja"
+    )
+    server.run("until curl -s http://127.0.0.1:8085/ >/dev/null; do sleep 0.2; done", timeout=30)
+    # So that the checklist need not wait for the next minute.
+    server.run("echo HEARTBEAT_INTERVAL=5 >>/opt/flowlog/.env && systemctl restart 'flowlog-worker-*'")
+    assert "✘" not in manage(server, "predeploy")
+    assert "✘" not in manage(server, f"postdeploy --number {PHONE}")
+    assert [message["number"] for message in phones(server)] == [PHONE.removeprefix("+")]
+    assert statuses(server) == {}
+
+
+def test_the_guides_steps_by_hand(server: Server, releases: Releases) -> None:
+    commit = releases.release("v2")
+    server.run(BY_HAND.format("git pull --quiet origin main && pip install --quiet -r requirements.txt"))
+    assert "[ ]" not in manage(server, "showmigrations")
+    manage(server, "check_migrations")
+    manage(server, "migrate")
+    manage(server, "collectstatic --no-input")
+    # By the owner of the code, who may restart these three and nothing else.
+    for unit in ("flowlog-web", *WORKERS):
+        server.run(f"sudo -u flowlog sudo -n systemctl restart {unit}")
+    assert server.try_("sudo -u flowlog sudo -n systemctl stop postgresql").returncode != 0
+    assert server.run("redis-cli ping") == "PONG\n"
+    assert revision(server) == commit
+    assert "✘" not in manage(server, "postdeploy --dry")
+    assert running_revisions(server) == {commit}
+    assert active(server) == ALL_ACTIVE
+
+
+def test_restarts_under_load_lose_no_request_and_no_message(server: Server) -> None:
+    """The guide's three restarts, while the site is hammered and status changes come in."""
+    server.run("systemctl restart gateway", timeout=30)
+    server.run("until curl -s http://127.0.0.1:8085/ >/dev/null; do sleep 0.2; done", timeout=30)
+    manage(
+        server,
+        "shell -v 0",
+        feed="from integrations.models import *; EvolutionInstance.objects.update(messages_per_minute=0)",
+    )
+    hammer = server.start(f"exec /opt/flowlog/.venv/bin/python -c '{HAMMER}'")
+    number = 0
+    for unit in ("flowlog-web", *WORKERS, *WORKERS, "flowlog-web"):
+        manage(server, "shell -v 0", feed=ORDER.format(first=number, last=number + 20))
+        number += 20
+        server.run(f"systemctl restart {unit}")
+    wait_until_all_are_sent(server, 2 * number)
+    answers = json.loads(hammer.communicate()[0].splitlines()[-1])
+    assert set(answers) == {"200"}
+    assert answers["200"] > 100
+    told = phones(server)
+    assert len(told) == 2 * number
+    assert len({message["text"] for message in told}) == 2 * number
+
+
+def test_deploy_takes_all_steps(server: Server, releases: Releases) -> None:
+    commit = releases.release("v3")
+    said = server.run(f"/opt/flowlog/deploy/deploy.sh --number {PHONE}")
+    assert f"→ {commit[:12]}" in said.splitlines()[-1]
+    assert revision(server) == commit
+    assert running_revisions(server) == {commit}
+    assert active(server) == ALL_ACTIVE
+
+
+def test_a_broken_release_rolls_itself_back(server: Server, releases: Releases) -> None:
+    before = revision(server)
+    tasks = releases.folder / "notifications" / "tasks.py"
+    good = tasks.read_text()
+    tasks.write_text(f"from notifications import nonsense\n{good}")
+    releases.release("v4-broken")
+    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    assert done.returncode == 1
+    assert f"o deploy falhou e foi desfeito: roda a revisão {before[:12]}" in done.stdout + done.stderr
+    assert "nonsense" in server.run("cat /opt/flowlog/logs/deploy.log /opt/flowlog/logs/django.log")
+    assert revision(server) == before
+    assert active(server) == ALL_ACTIVE
+    assert "✘" not in manage(server, "postdeploy --dry --since " + server.run("date +%Y-%m-%dT%H:%M:%S%:z").strip())
+    assert running_revisions(server) == {before}
+    tasks.write_text(good)
+    releases.release("v5")
+
+
+def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Server, releases: Releases) -> None:
+    before = revision(server)
+    module = releases.folder / "notifications" / "delivery.py"
+    good = module.read_text()
+    module.write_text(
+        good.replace("def deliver(", "def _gone(", 1) + "\n\ndef deliver(*_a, **_k):\n    import nonsense\n"
+    )
+    releases.release("v6-broken")
+    done = server.try_(f"/opt/flowlog/deploy/deploy.sh --number {PHONE} --timeout 10")
+    assert done.returncode == 1
+    assert "Reinício da web e dos dois workers" in done.stdout
+    assert revision(server) == before
+    assert running_revisions(server) == {before}
+    assert active(server) == ALL_ACTIVE
+    module.write_text(good)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "mend", "words"),
+    [
+        ("git checkout --quiet -b feature", "git checkout --quiet main", 'não de "feature"'),
+        ("touch by-hand.txt", "rm by-hand.txt", "há mudanças feitas à mão"),
+        ("git checkout --quiet --detach", "git checkout --quiet main", "não está num ramo"),
+    ],
+    ids=["branch", "dirty", "detached"],
+)
+def test_deploy_refuses(server: Server, spoil: str, mend: str, words: str) -> None:
+    before = revision(server)
+    server.run(BY_HAND.format(spoil))
+    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry")
+    server.run(BY_HAND.format(mend))
+    assert done.returncode == 1
+    assert words in done.stdout + done.stderr
+    assert revision(server) == before
+    server.run(BY_HAND.format("git branch --quiet -D feature || true"))
+
+
+def test_rollback_by_hand_goes_to_a_tag_and_back(server: Server, releases: Releases) -> None:
+    newest = revision(server)
+    done = server.run("/opt/flowlog/deploy/rollback.sh v2 --yes")
+    assert "PRONTO" in done
+    assert revision(server) == server.run("git -C /root/flowlog ls-remote origin refs/tags/v2").split()[0]
+    assert running_revisions(server) == {revision(server)}
+    # Without a name: back to where we came from.
+    server.run("/opt/flowlog/deploy/rollback.sh --yes")
+    assert revision(server) == newest
+    assert active(server) == ALL_ACTIVE
+    unknown = server.try_("/opt/flowlog/deploy/rollback.sh v99 --yes")
+    assert (unknown.returncode, 'não há revisão "v99"' in unknown.stderr) == (2, True)
+    server.run(BY_HAND.format("git checkout --quiet main"))
+
+
+def test_a_backup_is_made_checked_and_restored(server: Server) -> None:
+    server.run("systemctl start flowlog-backup")
+    [dump] = server.run("ls /var/backups/flowlog/*.dump").split()
+    before = statuses(server)
+    assert before["sent"] > 0
+    manage(server, "shell -v 0", feed=ORDER.format(first=9000, last=9001))
+    refused = server.try_(f"/opt/flowlog/deploy/restore.sh {dump} --replace")
+    assert (refused.returncode, "está rodando" in refused.stderr) == (1, True)
+    server.run("systemctl stop flowlog.target flowlog-web.socket")
+    server.run(f"/opt/flowlog/deploy/restore.sh {dump} --replace", timeout=120)
+    server.run("systemctl start flowlog.target")
+    assert statuses(server) == before
+    assert active(server) == ALL_ACTIVE
+
+
+def test_logs_are_rotated_and_go_on(server: Server) -> None:
+    server.run("logrotate --force /etc/logrotate.d/flowlog")
+    server.run(f"curl -sk https://{DOMAIN}/nowhere/ >/dev/null")
+    assert "Not Found: /nowhere/" in server.run("cat /opt/flowlog/logs/django.log")
+    assert server.run("stat -c '%a %U' /opt/flowlog/logs/django.log").split() == ["640", "flowlog"]
+    assert "5511987" not in server.run("cat /opt/flowlog/logs/*.log")
+
+
+def test_everything_comes_back_after_a_power_cut(server: Server) -> None:
+    server.run("systemctl kill --signal=SIGKILL 'flowlog-*.service'")
+    ends = time.monotonic() + 60
+    while active(server) != ALL_ACTIVE:
+        assert time.monotonic() < ends
+        time.sleep(1)
