@@ -17,11 +17,12 @@ test: $(INSTALLED) ## Run all tests (ARGS="-k something")
 	@$(PY) -m pytest $(ARGS)
 
 lint: export DEBUG = true
-lint: $(INSTALLED) ## Check style, types, import directions and missing migrations
+lint: $(INSTALLED) ## Check style, types, import directions, scripts and missing migrations
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	.venv/bin/lint-imports
+	.venv/bin/shellcheck --external-sources .ci/run deploy/*.sh flowlog/dev/find_python.sh
 	$(PY) manage.py makemigrations --check --dry-run
 
 format: $(INSTALLED) ## Format the code

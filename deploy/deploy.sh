@@ -47,6 +47,7 @@ check_tree() {
 }
 
 pull() {
+    as_app git fetch --quiet --tags origin || die "não foi possível falar com o repositório; nada mudou."
     as_app git pull --quiet --ff-only origin "$BRANCH" || die "não foi possível baixar o ramo $BRANCH; nada mudou."
     AFTER=$(as_app git rev-parse HEAD)
     NEWEST=$AFTER
@@ -62,6 +63,7 @@ prepare() {
         step "Arquivos estáticos (collectstatic)" collect_static
 }
 
+# shellcheck disable=SC2329  # um passo: step a chama pelo nome
 check_migrations() {
     local status=0
     manage check_migrations || status=$?

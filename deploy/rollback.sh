@@ -41,7 +41,9 @@ find_target() {
     NEWEST=$(as_app git rev-parse HEAD)
     TARGET=${TARGET:-$(former)}
     [ -n "$TARGET" ] || usage_error "logs/deploy.log não conta de onde viemos: diga a que TAG ou HASH voltar."
+    # Uma tag pode ter nascido depois do código que ela nomeia.
     COMMIT=$(as_app git rev-parse --quiet --verify "$TARGET^{commit}") ||
+        { as_app git fetch --quiet --tags origin && COMMIT=$(as_app git rev-parse --quiet --verify "$TARGET^{commit}"); } ||
         usage_error "não há revisão \"$TARGET\" aqui. Veja: git log --oneline, git tag"
     [ "$COMMIT" != "$NEWEST" ] || usage_error "\"$TARGET\" é a revisão que já está aqui."
     [ -z "$(as_app git status --porcelain)" ] ||

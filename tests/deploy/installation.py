@@ -47,7 +47,7 @@ def client():
         try:
             trusting = ssl._create_unverified_context()
             site = http.client.HTTPSConnection("pedidos.loja.example", timeout=60, context=trusting)
-            site.request("GET", "/admin/login/")
+            site.request("GET", "/healthz")
             answers[str(site.getresponse().status)] += 1
         except Exception as error:
             answers[f"{type(error).__name__}: {error}"] += 1
@@ -101,6 +101,13 @@ def running_revisions(server: Server) -> set[str]:
         "print(json.dumps(sorted({node.revision for node in running()})))"
     )
     return set(json.loads(manage(server, "shell -v 0", feed=script).splitlines()[-1]))
+
+
+def wait_until_workers_run(server: Server, commit: str) -> None:
+    """Until both workers answer, and none of another revision does."""
+    ends = time.monotonic() + 60
+    while running_revisions(server) != {commit}:
+        assert time.monotonic() < ends, f"{running_revisions(server)}, expected {commit}"
 
 
 def phones(server: Server) -> list[dict[str, str]]:
@@ -239,7 +246,7 @@ def test_a_broken_release_rolls_itself_back(server: Server, releases: Releases) 
     before = revision(server)
     tasks = releases.folder / "notifications" / "tasks.py"
     good = tasks.read_text()
-    tasks.write_text(f"from notifications import nonsense\n{good}")
+    tasks.write_text(f"{good}\nfrom notifications import nonsense\n")
     releases.release("v4-broken")
     done = server.try_("/opt/flowlog/deploy/deploy.sh --dry --timeout 10")
     assert done.returncode == 1
@@ -265,7 +272,7 @@ def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Se
     assert done.returncode == 1
     assert "Reinício da web e dos dois workers" in done.stdout
     assert revision(server) == before
-    assert running_revisions(server) == {before}
+    wait_until_workers_run(server, before)
     assert active(server) == ALL_ACTIVE
     module.write_text(good)
 
@@ -295,7 +302,7 @@ def test_rollback_by_hand_goes_to_a_tag_and_back(server: Server, releases: Relea
     done = server.run("/opt/flowlog/deploy/rollback.sh v2 --yes")
     assert "PRONTO" in done
     assert revision(server) == server.run("git -C /root/flowlog ls-remote origin refs/tags/v2").split()[0]
-    assert running_revisions(server) == {revision(server)}
+    wait_until_workers_run(server, revision(server))
     # Without a name: back to where we came from.
     server.run("/opt/flowlog/deploy/rollback.sh --yes")
     assert revision(server) == newest

@@ -1,0 +1,96 @@
+"""The code of the release before runs on the schema of this one: what a roll-back of the code leads to.
+
+Which release that is, `git` says: the newest tag before this commit or, as long as there is none, the last commit
+before the newest migration.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.embedded import BASE_DIR
+from tests.processes import environment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# An order's life, and every model read and every page of the admin opened, by whatever code is on the path.
+LIFE = """
+import os
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
+import django; django.setup()
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from integrations.models import EvolutionInstance, NotificationLog
+from notifications import texts
+from orders.models import Store
+from orders.services import apply_transition, create_order
+store = Store.get_default()
+EvolutionInstance.objects.create(store=store, name="antiga", is_default=True)
+order = create_order(
+    store=store, customer_name="Maria da Silva", customer_phone="+5511987654321", delivery_method="correios_pac",
+    items=[{"description": "Camiseta", "quantity": 1, "unit_price": "59.90"}],
+)
+apply_transition(order, "confirm")
+apply_transition(order, "ship", tracking_code="AA123456785BR")
+for row in NotificationLog.objects.order_by("pk"):
+    print(row.event, row.status, "AA123456785BR" in texts.render(row.event, row.snapshot))
+ours = ("flowlog", "orders", "integrations", "notifications")
+for model in (model for app in ours for model in apps.get_app_config(app).get_models()):
+    list(model.objects.all()[:1])
+client = Client(headers={"accept-language": "pt-BR"})
+client.force_login(User.objects.create_superuser("antiga", password="x"))
+for app, model in (("orders", "order"), ("integrations", "notificationlog"), ("integrations", "evolutioninstance")):
+    print(model, client.get(reverse(f"admin:{app}_{model}_changelist")).status_code)
+print("order", client.get(order.get_admin_url()).status_code)
+"""
+
+
+def git(*arguments: str) -> bytes:
+    command = ["git", "-c", f"safe.directory={BASE_DIR}", *arguments]
+    return subprocess.run(command, cwd=BASE_DIR, capture_output=True, check=True).stdout
+
+
+def former_release() -> str:
+    """The commit of the release before. Needs the history, not just the newest commit."""
+    tags = git("tag", "--merged", "HEAD", "--sort=-creatordate").decode().split()
+    head = git("rev-parse", "HEAD").decode().strip()
+    for tag in tags:
+        if (commit := git("rev-parse", f"{tag}^{{commit}}").decode().strip()) != head:
+            return commit
+    newest = git("log", "-1", "--diff-filter=A", "--format=%H", "--", "*/migrations/0*.py").decode().strip()
+    return git("rev-parse", f"{newest}^").decode().strip()
+
+
+def test_the_code_of_the_release_before_runs_on_this_schema(tmp_path: Path) -> None:
+    commit = former_release()
+    with tarfile.open(fileobj=BytesIO(git("archive", commit))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    ours, theirs = migrations(BASE_DIR), migrations(tmp_path)
+    assert theirs < ours, f"{commit} has no fewer migrations than this code, so that nothing would be tried"
+    env = environment(SITE_URL="http://testserver", LOG_DIR=str(tmp_path / "logs"))
+    env["PYTHONPATH"] = str(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", LIFE], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.stdout.splitlines() == [
+        "create pending False", "confirm pending False", "ship pending True",
+        "order 200", "notificationlog 200", "evolutioninstance 200", "order 200",
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM integrations_notificationlog")
+        assert cursor.fetchone() == (3,)
+
+
+def migrations(root: Path) -> set[str]:
+    return {os.path.relpath(path, root) for path in root.glob("*/migrations/0*.py")}
