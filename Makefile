@@ -13,8 +13,9 @@ run: $(INSTALLED) .env ## Run the whole system, until Ctrl-C (PORT=8000)
 demo: $(INSTALLED) .env ## Take two demo orders through their life over the real system, and show what was sent
 	@$(PY) manage.py dev --demo $(if $(PORT),--port $(PORT))
 
-test: $(INSTALLED) ## Run all tests (ARGS="-k something")
-	@$(PY) -m pytest $(ARGS)
+# A file's tests stay together: they share what their fixtures start.
+test: $(INSTALLED) ## Run all tests, on all cores (ARGS="-k something", ARGS="tests/orders -n 0")
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: export DEBUG = true
 lint: $(INSTALLED) ## Check style, types, import directions, scripts and missing migrations
