@@ -36,10 +36,12 @@ def servers_for(arguments: list[str]) -> AbstractContextManager[object]:
 def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
+    startup.record_uncaught()
     try:
-        with startup.recorded(), servers_for(sys.argv[1:]):
+        with servers_for(sys.argv[1:]):
             execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
+        startup.record(error)
         sys.exit(str(error))
 
 

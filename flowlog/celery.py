@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_postrun, task_prerun, worker_process_init
+from celery.signals import beat_init, setup_logging, task_postrun, task_prerun, worker_process_init, worker_ready
 from celery.worker.control import inspect_command
 
 from flowlog.logs import context, startup
@@ -38,6 +38,13 @@ def use_django_logging(**_kwargs: Any) -> None:
 def leave_stopping_to_the_main_process(**_kwargs: Any) -> None:
     """A SIGTERM to the whole process group must not tear a task in hand: the main process ends its children."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+@worker_ready.connect
+@beat_init.connect
+def tell_of_the_start(**_kwargs: Any) -> None:
+    """The log says when which process began to work, and with which code."""
+    startup.tell(process_name(sys.argv))
 
 
 _in_hand: dict[str, ExitStack] = {}

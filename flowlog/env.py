@@ -6,6 +6,7 @@ expected, so that a process with a bad setting refuses to start instead of faili
 
 from __future__ import annotations
 
+import os
 import re
 import zoneinfo
 from pathlib import Path
@@ -26,6 +27,10 @@ class Env:
 
     def __init__(self, dotenv: Path) -> None:
         self._config = Config(RepositoryEnv(str(dotenv)) if dotenv.is_file() else RepositoryEmpty())
+
+    def everything(self) -> dict[str, str]:
+        """All that is set, by name; the environment wins over the file."""
+        return {**getattr(self._config.repository, "data", {}), **os.environ}
 
     def text(self, name: str, default: str | None = None) -> str:
         """The setting without surrounding space. Missing or empty: `default`, or an error if None."""

@@ -10,6 +10,8 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from flowlog.logs.formats import Mask
 
 _TIMEOUT = 2
+# An argument of a message may be a number as such.
+_LONG = 10**9
 
 
 def start(dsn: str, *, release: str, mask: Mask) -> None:
@@ -45,6 +47,8 @@ def _mask_all(value: Any, mask: Mask) -> Any:
     """The same value with every text in it masked, but for the ids and times that Sentry itself has made."""
     if isinstance(value, str):
         return mask(value)
+    if isinstance(value, int) and value >= _LONG:
+        return mask(str(value))
     if isinstance(value, dict):
         own = ("event_id", "timestamp", "trace_id", "span_id", "parent_span_id", "release", "lineno")
         return {key: each if key in own else _mask_all(each, mask) for key, each in value.items()}

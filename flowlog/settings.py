@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -79,8 +80,8 @@ INSTALLED_APPS = [
     "notifications",
 ]
 MIDDLEWARE = [
-    "flowlog.health.views.answer_probes",
     "flowlog.logs.requests.identify_requests",
+    "flowlog.health.views.answer_probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -218,12 +219,7 @@ USE_TZ = True
 LOG_DIR = Path(env.text("LOG_DIR", str(BASE_DIR / "logs")))
 LOG_DIR.mkdir(parents=True, exist_ok=True)
 SENTRY_DSN = env.optional_https_url("SENTRY_DSN")
-_mask = Masker(
-    [
-        SECRET_KEY, EVOLUTION_API_KEY, EVOLUTION_WEBHOOK_SECRET, TRACKING_WEBHOOK_SECRET, METRICS_TOKEN,
-        urlsplit(DEADMAN_PING_URL).path, *secrets_of([_database_url, REDIS_URL, env.text("EMAIL_URL", ""), SENTRY_DSN]),
-    ]
-)  # fmt: skip
+_mask = Masker(secrets_of(env.everything()))
 LOGGING = logging_config(
     LOG_DIR,
     process_name(sys.argv),
@@ -231,6 +227,8 @@ LOGGING = logging_config(
     env.choice("LOG_FORMAT", "text", tuple(FORMATS)),
     _mask,
 )
+# Python would print what cannot be written (a full disk) as it is, with numbers and all.
+logging.raiseExceptions = DEBUG
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=REVISION, mask=_mask)
 

@@ -10,3 +10,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
 
 with startup.recorded():
     application = get_wsgi_application()
+startup.tell("web")

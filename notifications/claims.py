@@ -20,6 +20,7 @@ from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import GreaterThan
 
+from flowlog.logs.context import about
 from integrations.connections import probe_pause
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
 from notifications import moves, policy, texts
@@ -120,7 +121,8 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
             if not refusal:
                 _put_into_words(row)
         except Exception:  # whatever a template or an odd row raises must not stop the messages behind it
-            logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
+            with about(notification=row.pk, order=row.snapshot_order_code):
+                logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
             moves.put_back(own, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
             return Claim(row, token, over=True)
         if refusal:

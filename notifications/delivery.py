@@ -18,6 +18,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.db.models import F
 from django.db.models.functions import Now
 
+from flowlog.logs.context import about
 from integrations.connections import VAIN_TRIES, heal, hold, probe_at_once
 from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
@@ -71,9 +72,11 @@ def deliver(notification_id: int, *, task_id: str = "") -> None:
     held = claims.claim(notification_id, task_id=task_id)
     if held is None:
         return
-    if not held.over:
-        _send(held, gateway)
-    wakeups.wake_next(held.notification)
+    # Often another one than the wake-up was for.
+    with about(notification=held.notification.pk, order=held.notification.snapshot_order_code):
+        if not held.over:
+            _send(held, gateway)
+        wakeups.wake_next(held.notification)
 
 
 def _send(held: Claim, gateway: EvolutionClient) -> None:

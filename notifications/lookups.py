@@ -19,6 +19,7 @@ from django.db import connection
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Greatest, Now
 
+from flowlog.logs.context import about
 from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.inbound import proofs
@@ -95,8 +96,12 @@ def look_up(notification_id: int) -> None:
     """
     gateway = client()
     begun = _begin(notification_id)
-    if begun is None:
-        return
+    if begun is not None:
+        with about(notification=notification_id, order=begun.notification.snapshot_order_code):
+            _look_up(begun, gateway)
+
+
+def _look_up(begun: LookUp, gateway: EvolutionClient) -> None:
     if begun.began_at is None:
         # Its worker stopped between the claim and the request.
         moved = moves.put_back(begun.rows)

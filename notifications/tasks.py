@@ -6,27 +6,24 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from flowlog.logs.context import about
 from notifications import delivery, lookups, probes
 from notifications import sweep as sweeping
 
 
 @shared_task(bind=True, ignore_result=True)
-def send_whatsapp(self: Task, notification_id: int, snapshot: dict[str, Any]) -> None:
+def send_whatsapp(self: Task, notification_id: int, snapshot: dict[str, Any]) -> None:  # noqa: ARG001
     """Wake up for one message, on queue `whatsapp`.
 
     The row holds the same snapshot and decides; the task carries it so that a queue can be read by people, and
     so that the message of a task is known even before its row is looked up.
     """
-    with about(notification=notification_id, order=snapshot.get("order", {}).get("code")):
-        delivery.deliver(notification_id, task_id=self.request.id or "")
+    delivery.deliver(notification_id, task_id=self.request.id or "")
 
 
 @shared_task(ignore_result=True)
 def look_up(notification_id: int) -> None:
     """Look for a message whose outcome is unknown, on queue `whatsapp`."""
-    with about(notification=notification_id):
-        lookups.look_up(notification_id)
+    lookups.look_up(notification_id)
 
 
 @shared_task(ignore_result=True)

@@ -1,7 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics`, for machines.
 
-A middleware answers them before all others: a load balancer asks by address, so that no host name may be asked
-for, it follows no redirect to https, and a session would only cost.
+A middleware answers them before all others but the one that gives requests an id: a load balancer asks by address, so
+that no host name may be asked for, it follows no redirect to https, and a session would only cost.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ _VIEWS: dict[str, View] = {"/healthz": healthz, "/readyz": readyz, "/metrics": m
 
 
 def answer_probes(get_response: View) -> View:
-    """The middleware. It must be the first."""
+    """The middleware. It must come before all that look at host, scheme or session."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         return _VIEWS.get(request.path_info, get_response)(request)

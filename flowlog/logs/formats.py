@@ -6,8 +6,14 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 type Mask = Callable[[str], str]
+
+# Whatever ends a line for some program, or makes a terminal do something. C1 and the separators are allowed in JSON.
+_CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)]
+_AS_TEXT = str.maketrans({each: f"\\x{ord(each):02x}" for each in _CONTROLS if each != "\t"})
+_AS_JSON = str.maketrans({each: f"\\u{ord(each):04x}" for each in _CONTROLS if each >= "\x7f"})
 
 
 def written_at(line: str) -> datetime | None:
@@ -31,6 +37,14 @@ class _Line(logging.Formatter):
     def _time(record: logging.LogRecord) -> str:
         return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
 
+    @staticmethod
+    def _message(record: logging.LogRecord) -> str:
+        """The message; one whose arguments do not fit too, which `logging` would print unmasked instead."""
+        try:
+            return record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            return f"{record.msg} {record.args!r}"
+
     def _traceback(self, record: logging.LogRecord) -> str:
         parts = [self.formatException(record.exc_info)] if record.exc_info else []
         if record.stack_info:
@@ -44,8 +58,8 @@ class TextLine(_Line):
     def format(self, record: logging.LogRecord) -> str:
         """The line, masked."""
         ids = " ".join(f"{name}={value}" for name, value in getattr(record, "ids", {}).items())
-        says = "\n".join(filter(None, (record.getMessage(), self._traceback(record))))
-        text = " ⏎ ".join(self._mask(says).splitlines())
+        says = "\n".join(filter(None, (self._message(record), self._traceback(record))))
+        text = " ⏎ ".join(self._mask(says).splitlines()).translate(_AS_TEXT)
         about = f" ({self._mask(ids)})" if ids else ""
         return f"{self._time(record)} {record.levelname} {record.name} [{record.process}]{about} {text}"
 
@@ -55,17 +69,17 @@ class JsonLine(_Line):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, masked."""
-        fields = {
+        fields: dict[str, Any] = {
             "time": self._time(record),
             "level": record.levelname,
             "logger": record.name,
             "process": record.process,
-            "message": self._mask(record.getMessage()),
+            "message": self._mask(self._message(record)),
             **{name: self._mask(value) for name, value in getattr(record, "ids", {}).items()},
         }
         if traceback := self._traceback(record):
             fields["traceback"] = self._mask(traceback)
-        return json.dumps(fields, ensure_ascii=False)
+        return json.dumps(fields, ensure_ascii=False).translate(_AS_JSON)
 
 
 FORMATS: dict[str, type[_Line]] = {"text": TextLine, "json": JsonLine}

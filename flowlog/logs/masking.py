@@ -7,25 +7,43 @@ exception that quotes its argument.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
-# Any run of ten digits or more, and numbers as people write them. Times and dates have fewer digits in a row.
+# What stands between the digits of a number that somebody typed or pasted, invisible signs too; also as Python's
+# `repr` and addresses write it.
+_GAP = (
+    r"(?:[\s().\-/\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]"
+    r"|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[nrt]|%[0-9A-Fa-f]{2})"
+)
+# Where the first of these begins, the others are not looked for. No boundary of words is asked for: in the text of an
+# exception a number may follow the `n` of a written-out line break.
 _NUMBERS = re.compile(
-    r"""
-      \d{10,}
-    | \+[1-9][\d ().-]{6,24}\d
-    | \(?\b\d{2}\)?[ ]?9?[ ]?\d{4}-\d{4}\b
-    | \b\d{3}\.\d{3}\.\d{3}-\d{2}\b
+    rf"""
+      (?P<kept>
+        # Ids of requests, tasks, messages and revisions, and how long a task took: long, but nobody's number.
+        (?<![0-9a-f])[0-9a-f]{{8}}-(?:[0-9a-f]{{4}}-){{3}}[0-9a-f]{{12}}(?![0-9a-f])
+      | (?<![0-9A-Za-z])(?=[0-9]{{0,31}}[a-f])[0-9a-f]{{32}}(?:[0-9a-f]{{8}})?(?![0-9A-Za-z])
+      | (?<![0-9A-Za-z])(?:3EB0|BAE5)[0-9A-F]{{12,28}}(?![0-9A-Za-z])
+      | (?<![\d.])\d{{1,3}}\.\d{{6,}}s\b
+      )
+    | \d{{10,}}
+    | \+{_GAP}{{0,3}}\d(?:{_GAP}{{0,3}}\d){{6,}}  # to the end, since another one may follow
+    | (?:\(?0?\d\d{_GAP}{{1,4}}){{1,2}}9?{_GAP}{{0,2}}\d{{4,5}}{_GAP}{{0,3}}\d{{4}}(?!\d)
+    | \d{{4,9}}[\-\u2010-\u2015]\d{{4}}(?!\d)
+    | \d{{3}}\.\d{{3}}\.\d{{3}}-\d\d(?!\d)
     """,
     re.VERBOSE,
 )
 _KEYS = re.compile(
-    r"(?i)(\b(?:bearer|basic)\s+|\b(?:apikey|api_key|authorization|token|password|secret)[\"']?\s*[:=]\s*[\"']?)"
-    r"(?!bearer\b|basic\b)[^\s\"',;}&]+"
+    r"(?i)(\b(?:bearer|basic)\s+|(?:api_?key|authorization|token|password|secret|sessionid|pickup_code)"
+    r"\\*[\"']?\s*[:=]\s*\\*[\"']?)(?!bearer\b|basic\b)[^\s\"',;}&\\]+"
 )
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _TRACKING_PAGE = re.compile(r"(?<=/rastreio/)[\w-]+")
+_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|DSN")
+# Its path is a secret of its own.
+_SECRET_ADDRESS = "DEADMAN_PING_URL"  # noqa: S105 - a name
 # What is shorter is no secret, and would be found inside ordinary words.
 _SHORTEST_SECRET = 6
 
@@ -47,17 +65,34 @@ class Masker:
         return _NUMBERS.sub(_last_four, text)
 
 
-def secrets_of(addresses: Iterable[str]) -> list[str]:
-    """The passwords and keys inside the addresses of servers, as written there and as meant."""
+def secrets_of(settings: Mapping[str, str]) -> list[str]:
+    """The values of settings that are secret by their names, and the passwords inside addresses.
+
+    So a new key is hidden without anybody having to think of it here, also where the settings cannot be read.
+    """
     found: list[str] = []
-    for address in addresses:
-        parts = urlsplit(address)
-        # A key may stand in the user's place, as in Sentry's addresses.
-        userinfo = [parts.password or parts.username] if parts.password or "sentry" in (parts.hostname or "") else []
-        found += [form for secret in userinfo if secret for form in (secret, unquote(secret))]
+    for name, value in settings.items():
+        if _SECRET_NAME.search(name):
+            found.append(value)
+        if "://" in value:
+            found += _secrets_in(name, value)
     return found
 
 
+def _secrets_in(name: str, address: str) -> list[str]:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return []
+    # A key may stand in the user's place, as in Sentry's addresses.
+    userinfo = parts.password or (parts.username if _SECRET_NAME.search(name) else "") or ""
+    # A password that is the user's name hides nothing, and may be the name of half of what there is.
+    secrets = [userinfo, unquote(userinfo)] if userinfo != parts.username or not parts.password else []
+    return [*secrets, parts.path.strip("/")] if name == _SECRET_ADDRESS else secrets
+
+
 def _last_four(found: re.Match[str]) -> str:
-    digits = re.sub(r"\D", "", found.group())
-    return f"…{digits[-4:]}"
+    if found["kept"]:
+        return found[0]
+    digits = [character for character in found[0] if character.isdigit()]
+    return f"…{''.join(digits[-4:])}"

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from flowlog.logs.config import logging_config, process_name
-from flowlog.logs.context import AddIds, about, begin
+from flowlog.logs.config import process_name
+from flowlog.logs.context import AddIds, about, begin, current
 from flowlog.logs.formats import JsonLine, TextLine, written_at
 from flowlog.logs.masking import Masker
 from tests.embedded import BASE_DIR
-from tests.processes import environment, wait_until, worker
+from tests.processes import environment, wait_until, web_server, worker
 
 # Writes so many long lines as one of several processes.
 WRITER = """
@@ -35,12 +36,22 @@ sys.stdin.readline()
 for number in range(int(sys.argv[3])):
     logging.getLogger("writer").info("%s-%d:%s", sys.argv[2], number, "x" * 20_000)
 """
-# Makes one module of ours impossible to import, in any process that finds this on its path.
+# Logs as one of several kinds of process does.
+CONFIGURED = """
+import logging.config, sys
+from pathlib import Path
+from flowlog.logs.config import STARTED, logging_config
+from flowlog.logs.masking import Masker
+config = logging_config(Path(sys.argv[1]), sys.argv[2], "WARNING", "text", Masker())
+logging.config.dictConfig(config)
+log = logging.getLogger
+"""
+# Makes one module impossible to import, in any process that finds this on its path.
 BREAKER = """
-import sys
+import os, sys
 class Breaker:
     def find_spec(self, name, path=None, target=None):
-        if name == "orders.services":
+        if name == os.environ["BROKEN"]:
             raise ImportError("cannot import name 'nonsense', says +5511987654321")
 sys.meta_path.insert(0, Breaker())
 """
@@ -109,6 +120,9 @@ class TestForms:
         (["/opt/flowlog/.venv/bin/gunicorn", "flowlog.wsgi"], "django"),
         (["/opt/flowlog/.venv/bin/celery", "-A", "flowlog", "worker", "-Q", "whatsapp"], "worker-whatsapp"),
         (["/x/celery/__main__.py", "-A", "flowlog", "worker", "-Q", "default"], "worker-default"),
+        (["celery", "-A", "flowlog", "worker", "--queues", "default"], "worker-default"),
+        (["celery", "-A", "flowlog", "worker", "--queues=default", "-c", "2"], "worker-default"),
+        (["celery", "-A", "flowlog", "worker", "-Qdefault"], "worker-default"),
         (["celery", "-A", "flowlog", "worker", "-Q", "default,whatsapp"], "worker"),
         (["celery", "-A", "flowlog", "worker", "-Q", "../../etc/x"], "worker"),
         (["celery", "-A", "flowlog", "beat"], "beat"),
@@ -120,14 +134,56 @@ def test_each_process_has_its_file(arguments: list[str], name: str) -> None:
     assert process_name(arguments) == name
 
 
-def test_what_goes_wrong_in_a_worker_is_in_django_log_too(tmp_path: Path) -> None:
-    config = logging_config(tmp_path, "worker-whatsapp", "INFO", "text", Masker())
-    handlers = {name: (handler.get("filename"), handler.get("level")) for name, handler in config["handlers"].items()}
-    assert handlers == {
-        "console": (None, None),
-        "file": (tmp_path / "worker-whatsapp.log", None),
-        "errors": (tmp_path / "django.log", "ERROR"),
-    }
+def write(folder: Path, process: str, program: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that logs as this process does; its stderr is the console."""
+    return subprocess.run(
+        [sys.executable, "-c", CONFIGURED + program, str(folder), process],
+        cwd=BASE_DIR, env=os.environ | env, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+
+
+def messages(log: Path) -> list[str]:
+    return [line.partition("] ")[2] for line in log.read_text().splitlines()]
+
+
+def test_the_start_of_a_worker_and_what_goes_wrong_in_it_are_in_django_log_too(tmp_path: Path) -> None:
+    program = 'log("x").info("news"); log("x").warning("odd"); log("x").error("wrong"); log(STARTED).info("start")'
+    write(tmp_path, "worker-whatsapp", program)
+    assert messages(tmp_path / "worker-whatsapp.log") == ["odd", "wrong", "start"]
+    assert messages(tmp_path / "django.log") == ["wrong", "start"]
+
+
+def test_what_cannot_be_written_as_it_is_is_written_otherwise(tmp_path: Path) -> None:
+    program = (
+        r'log("x").warning("half \ud800 of %s", "+5511987654321");'
+        r'log("x").warning("%d of them", "+5511987654321");'
+        r'log("x").warning("\x1b[2J\0 gone \u2028 next")'
+    )
+    done = write(tmp_path, "django", program)
+    said = ["half \\ud800 of …4321", "%d of them ('…4321',)", "\\x1b[2J\\x00 gone  ⏎  next"]
+    assert messages(tmp_path / "django.log") == said
+    assert [line.partition("] ")[2] for line in done.stderr.splitlines()] == said
+
+
+def test_django_and_gunicorn_have_no_handlers_that_mask_nothing(tmp_path: Path) -> None:
+    program = """
+import gunicorn.glogging, gunicorn.config
+gunicorn.glogging.Logger(gunicorn.config.Config())
+import django; django.setup()
+logging.config.dictConfig(config)
+for name in ("django.request", "django.server", "gunicorn.error"):
+    log(name).error("Error handling request /rastreio/bcXBselD7jloiVWmSN-J8Q/ of +5511987654321")
+"""
+    done = write(tmp_path, "django", program, DEBUG="true", LOG_DIR=str(tmp_path / "other"))
+    assert messages(tmp_path / "django.log") == ["Error handling request /rastreio/***/ of …4321"] * 3
+    assert [line.partition("] ")[2] for line in done.stderr.splitlines()] == messages(tmp_path / "django.log")
+
+
+@pytest.mark.parametrize("separator", ["\x85", "\u2028", "\u2029", "\x0b"])
+def test_json_is_one_line_for_every_reader(separator: str) -> None:
+    line = JsonLine(Masker()).format(record(f"one{separator}two"))
+    assert line.splitlines() == [line]
+    assert json.loads(line)["message"] == f"one{separator}two"
 
 
 def test_no_line_is_lost_or_torn_while_several_processes_write_and_the_file_is_rotated(tmp_path: Path) -> None:
@@ -172,9 +228,11 @@ class TestStart:
         log = tmp_path / "logs" / "django.log"
         return done.returncode, log.read_text() if log.exists() else ""
 
-    def test_an_import_error_is_in_django_log(self, command: list[str], tmp_path: Path) -> None:
+    # One that Django loads, and one that every process needs before that.
+    @pytest.mark.parametrize("broken", ["orders.services", "flowlog.logs.context"])
+    def test_an_import_error_is_in_django_log(self, command: list[str], broken: str, tmp_path: Path) -> None:
         (tmp_path / "sitecustomize.py").write_text(BREAKER)
-        code, log = self.start(command, tmp_path, PYTHONPATH=str(tmp_path))
+        code, log = self.start(command, tmp_path, PYTHONPATH=str(tmp_path), BROKEN=broken)
         assert code != 0
         [line] = [line for line in log.splitlines() if "CRITICAL flowlog.startup" in line]
         assert "Stopped by ImportError: cannot import name 'nonsense', says …4321" in line
@@ -188,19 +246,31 @@ class TestStart:
 
 
 class TestRequests:
-    @pytest.mark.parametrize("given", ["0123456789abcdef", "b7d9f2e0-1c1b-4f0e-9f5e-2f2a0c3d4e5f"])
+    @pytest.mark.parametrize("given", ["a1b2c3d4e5f60718", "b7d9f2e0-1c1b-4f0e-9f5e-2f2a0c3d4e5f"])
     def test_the_proxys_id_is_answered(self, given: str) -> None:
         assert Client(headers={"X-Request-ID": given}).get("/nowhere/")["X-Request-ID"] == given
 
-    @pytest.mark.parametrize("given", ["", "short", "a b c d e f g h", "x" * 65, "új-azonosító"])
+    @pytest.mark.parametrize("given", ["", "short", "a b c d e f g h", "x" * 65, "új-azonosító", "5511987654321"])
     def test_a_strange_one_is_replaced(self, given: str) -> None:
         answered = Client(headers={"X-Request-ID": given}).get("/nowhere/")["X-Request-ID"]
         assert re.fullmatch("[0-9a-f]{32}", answered)
 
+    def test_any_id_that_is_made_is_found_in_the_log(self) -> None:
+        mask = Masker()
+        for _number in range(2000):
+            for made in (uuid.uuid4().hex, str(uuid.uuid4())):
+                assert mask(made) == made
+
+    def test_a_probe_does_not_pass_for_the_request_before_it(self) -> None:
+        Client(headers={"X-Request-ID": "a1b2c3d4e5f60718"}).get("/nowhere/")
+        assert current() == {"request": "a1b2c3d4e5f60718"}
+        answered = Client().get("/healthz")["X-Request-ID"]
+        assert current() == {"request": answered}
+
     def test_lines_of_a_request_carry_it(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.handler.addFilter(AddIds())
-        Client(headers={"X-Request-ID": "0123456789abcdef"}).get("/nowhere/")
-        assert [vars(each)["ids"] for each in caplog.records] == [{"request": "0123456789abcdef"}]
+        Client(headers={"X-Request-ID": "a1b2c3d4e5f60718"}).get("/nowhere/")
+        assert [vars(each)["ids"] for each in caplog.records] == [{"request": "a1b2c3d4e5f60718"}]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -214,11 +284,41 @@ def test_a_workers_lines_name_the_task_the_message_and_the_order(tmp_path: Path)
     make_instance()
     order = make_order(notify=True)
     row = NotificationLog.objects.get()
+    make_order(notify=True)
+    later = NotificationLog.objects.latest("pk")
     purge("whatsapp")
-    sent = app.send_task("notifications.tasks.send_whatsapp", (row.pk, row.snapshot), queue="whatsapp")
+    # The wake-up of the second: a worker sends what is next, and its lines are about that.
+    sent = app.send_task("notifications.tasks.send_whatsapp", (later.pk, later.snapshot), queue="whatsapp")
     env = {"EVOLUTION_API_URL": "http://127.0.0.1:9", "LOG_DIR": str(tmp_path)}
     with worker("whatsapp", **env):
-        wait_until(lambda: NotificationLog.objects.get().attempts, "an attempt")
+        wait_until(lambda: NotificationLog.objects.get(pk=row.pk).attempts, "an attempt")
     log = (tmp_path / "worker-whatsapp.log").read_text()
     assert f"(task={sent.id} notification={row.pk} order={order.code})" in log
     assert environment()["DATABASE_URL"] not in log
+    assert f"(task={sent.id} notification={later.pk}" not in log
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_process_says_when_it_started_and_with_which_revision(tmp_path: Path, settings: Any) -> None:
+    log, env = tmp_path / "django.log", {"LOG_DIR": str(tmp_path), "LOG_LEVEL": "ERROR"}
+    with worker("default", LOG_DIR=str(tmp_path)), web_server(**env):
+        wait_until(lambda: log.exists() and log.read_text().count("Started") == 3, "two web workers and one of default")
+    told = sorted(line.partition("] ")[2] for line in log.read_text().splitlines() if " flowlog.started " in line)
+    name = settings.REVISION or "unknown"
+    assert told == [f"Started {each}, revision {name}" for each in ("web", "web", "worker-default")]
+
+
+def test_what_ends_a_command_is_written_down_masked_and_is_no_failed_start(tmp_path: Path) -> None:
+    env = os.environ | {"DEBUG": "true", "LOG_DIR": str(tmp_path), "EVOLUTION_API_KEY": "gateway-secret-1"}
+    command = ["manage.py", "shell", "-c", "raise ValueError('gateway-secret-1 and +5511987654321\\nare odd')"]
+    done = subprocess.run(
+        [sys.executable, *command], cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    [line] = (tmp_path / "django.log").read_text().splitlines()
+    assert " CRITICAL flowlog.crash " in line
+    assert "] Stopped by ValueError: *** and …4321 ⏎ are odd ⏎ Traceback" in line
+    assert done.stderr.endswith("ValueError: *** and …4321\nare odd\n")
+    for text in (line, done.stderr):
+        assert "5511987" not in text
+        assert "gateway-secret" not in text

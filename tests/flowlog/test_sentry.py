@@ -30,7 +30,8 @@ def fail(number):
 try:
     fail(phone)
 except ValueError:
-    logging.getLogger("orders").exception("Could not tell %s of /rastreio/bcXBselD7jloiVWmSN-J8Q/", phone)
+    words = "Could not tell %s (%d) of /rastreio/bcXBselD7jloiVWmSN-J8Q/"
+    logging.getLogger("orders").exception(words, phone, int(phone))
 """
 
 
@@ -74,14 +75,15 @@ def test_an_error_is_reported_with_its_place_and_without_people_or_secrets(tmp_p
     with sentry() as (dsn, events):
         run(SENTRY_DSN=dsn, LOG_DIR=str(tmp_path))
     [event] = events
-    assert event["logentry"]["message"] == "Could not tell %s of /rastreio/***/"
+    assert event["logentry"]["message"] == "Could not tell %s (%d) of /rastreio/***/"
+    assert event["logentry"]["params"] == ["…4321", "…4321"]
     [error] = event["exception"]["values"]
     assert error["value"] == "…4321 is unknown; apikey=***; ***"
     assert [frame["function"] for frame in error["stacktrace"]["frames"]] == ["<module>", "fail"]
     assert len(event["release"]) == 40
     sent = json.dumps(event)
     for private in ("5511987", "gateway-secret", "4aB-99", "bcXBselD", os.uname().nodename):
-        assert private not in sent
+        assert private not in sent, sent[max(0, sent.index(private) - 200) :][:500]
     assert "vars" not in error["stacktrace"]["frames"][-1]
 
 
