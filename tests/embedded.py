@@ -6,8 +6,8 @@ developer's `.env` does not count. Tests that stop or kill a server start one of
 
     with Valkey(RUN_HOME / "faults" / "valkey") as valkey: ...
 
-In a parallel run (`-n`) the servers are those of the process that deals out the tests. Each worker has a database of its
-own on them (pytest-django's), a Redis number of its own, counted on from the address's, and a `RUN_HOME` of its own.
+In a parallel run (`-n`) the servers are those of the process that deals out the tests. Each worker has a database of
+its own on them (pytest-django's), a Redis number of its own, counted on from the address's, and its own `RUN_HOME`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import time
 from collections.abc import Iterator
 
@@ -209,7 +210,7 @@ def test_the_guides_steps_by_hand(server: Server, releases: Releases) -> None:
     assert active(server) == ALL_ACTIVE
 
 
-def test_restarts_under_load_lose_no_request_and_no_message(server: Server) -> None:
+def test_restarts_under_load_lose_no_request_and_no_message(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """The guide's three restarts, while the site is hammered and status changes come in."""
     server.run("systemctl restart gateway", timeout=30)
     server.run("until curl -s http://127.0.0.1:8085/ >/dev/null; do sleep 0.2; done", timeout=30)
@@ -231,6 +232,8 @@ def test_restarts_under_load_lose_no_request_and_no_message(server: Server) -> N
     told = phones(server)
     assert len(told) == 2 * number
     assert len({message["text"] for message in told}) == 2 * number
+    with capsys.disabled():
+        sys.stdout.write(f"\nsix restarts under load: {answers['200']} requests and {len(told)} messages, none lost\n")
 
 
 def test_deploy_takes_all_steps(server: Server, releases: Releases) -> None:
