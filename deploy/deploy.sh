@@ -73,6 +73,7 @@ check_migrations() {
 
 activate() {
     step "Reinício da web e dos dois workers" restart_services &&
+        step "A web responde?" web_answers &&
         step "Conferência depois (postdeploy)" manage postdeploy --since "$STARTED" --timeout "$TIMEOUT" "${TEST[@]}"
 }
 
@@ -85,10 +86,16 @@ go_back() {
     step "Arquivos estáticos da revisão anterior" collect_static || log "Continuo mesmo assim."
     warn_about_schema "$BEFORE"
     if [ -n "$RESTARTED" ]; then
-        step "Reinício da web e dos dois workers" restart_services ||
+        { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers; } ||
             die "os serviços não voltaram: veja systemctl status 'flowlog-*'"
     fi
     die "o deploy falhou e foi desfeito: roda a revisão $(short "$BEFORE") (o esquema do banco ficou como está)."
+}
+
+# As unidades instaladas são cópias; quem as troca é install.sh.
+mention_units() {
+    as_app git diff --quiet "$BEFORE" "$AFTER" -- deploy/systemd deploy/nginx deploy/logrotate ||
+        log "AVISO: unidades, nginx ou logrotate mudaram nesta versão. Rode: sudo deploy/install.sh"
 }
 
 main() {
@@ -104,6 +111,7 @@ main() {
     prepare || go_back
     STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) RESTARTED=1
     activate || go_back
+    mention_units
     log "PRONTO: $(short "$BEFORE") → $(short "$AFTER"). Para voltar: deploy/rollback.sh $(short "$BEFORE")"
 }
 

@@ -37,6 +37,23 @@ restart_services() {
     done
 }
 
+# Se este servidor tem o serviço web, espera até um minuto que ele responda.
+web_answers() {
+    systemctl --quiet is-enabled flowlog-web || return 0
+    as_app "$PYTHON" - <<'PY'
+import sys, time, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+for _ in range(60):
+    try:
+        opener.open("http://127.0.0.1:8000/healthz", timeout=5).close()
+        sys.exit()
+    except OSError as error:
+        problem = error
+        time.sleep(1)
+sys.exit(f"o serviço web não responde ({problem}); veja: journalctl -u flowlog-web")
+PY
+}
+
 # Migrations que o banco tem e a revisão $1 não conhece, e quais delas tiraram ou mudaram algo de que ela precisa.
 warn_about_schema() {
     local revision=$1 file newer=() breaking=()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -35,7 +36,11 @@ class _Line(logging.Formatter):
 
     @staticmethod
     def _time(record: logging.LogRecord) -> str:
-        return datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+        # Not by `datetime`: Python 3.13.0 crashes if it is used for a line that is written while the process ends.
+        moment = time.localtime(record.created)
+        sign, minutes = "-" if moment.tm_gmtoff < 0 else "+", abs(moment.tm_gmtoff) // 60
+        clock = time.strftime("%Y-%m-%dT%H:%M:%S", moment)
+        return f"{clock}.{int(record.created * 1000) % 1000:03}{sign}{minutes // 60:02}:{minutes % 60:02}"
 
     @staticmethod
     def _message(record: logging.LogRecord) -> str:

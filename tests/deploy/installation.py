@@ -263,6 +263,20 @@ def test_a_broken_release_rolls_itself_back(server: Server, releases: Releases) 
     releases.release("v5")
 
 
+def test_a_release_whose_site_does_not_start_rolls_itself_back(server: Server, releases: Releases) -> None:
+    before = revision(server)
+    module = releases.folder / "flowlog" / "wsgi.py"
+    good = module.read_text()
+    module.write_text(f"{good}\nimport nonsense\n")
+    releases.release("v4-without-a-site")
+    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    assert done.returncode == 1
+    assert "o serviço web não responde" in done.stdout
+    assert revision(server) == before
+    assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/healthz") == "200"
+    module.write_text(good)
+
+
 def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Server, releases: Releases) -> None:
     before = revision(server)
     module = releases.folder / "notifications" / "delivery.py"

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
+
+from tests.processes import environment
 
 SIZE = 4
 
@@ -44,3 +49,15 @@ def test_one_dead_connection_throws_all_idle_ones_away() -> None:
     # The first was found dead; nobody had to try the others.
     assert pool.get_stats()["connections_lost"] == lost + 1
     connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_used_the_database_ends_at_once_and_without_a_word() -> None:
+    """The pool's threads would else be waited for in vain, five seconds each, with a warning for each."""
+    program = "import django; django.setup(); from orders.models import Store; print(Store.get_default().name)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(DJANGO_SETTINGS_MODULE="flowlog.settings"),
+        cwd=settings.BASE_DIR, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
