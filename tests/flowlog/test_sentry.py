@@ -62,10 +62,10 @@ def sentry() -> Iterator[tuple[str, list[Any]]]:
         server.server_close()
 
 
-def run(**env: str) -> str:
+def run(program: str = PROGRAM, **env: str) -> str:
     env = os.environ | {"DEBUG": "true", "EVOLUTION_API_KEY": "gateway-secret-1"} | env
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], cwd=BASE_DIR, env=env, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stderr
@@ -85,6 +85,64 @@ def test_an_error_is_reported_with_its_place_and_without_people_or_secrets(tmp_p
     for private in ("5511987", "gateway-secret", "4aB-99", "bcXBselD", os.uname().nodename):
         assert private not in sent, sent[max(0, sent.index(private) - 200) :][:500]
     assert "vars" not in error["stacktrace"]["frames"][-1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_fails_is_reported_without_what_it_carried(tmp_path: Any) -> None:
+    from flowlog.celery import app
+    from tests.broker import purge
+    from tests.processes import wait_until, worker
+
+    purge("whatsapp")
+    snapshot = {"customer": {"name": "Maria da Silva", "phone": "+5511987654321"}}
+    app.send_task("notifications.tasks.send_whatsapp", ("of 5511987654321", snapshot), queue="whatsapp")
+    with sentry() as (dsn, events), worker("whatsapp", SENTRY_DSN=dsn, LOG_DIR=str(tmp_path)):
+        wait_until(lambda: events, "the event")
+    [event] = events
+    error = event["exception"]["values"][-1]
+    assert error["value"] == "Field 'id' expected a number but got 'of …4321'."
+    assert event["transaction"] == "notifications.tasks.send_whatsapp"
+    sent = json.dumps(event)
+    for private in ("5511987", "Maria", "customer"):
+        assert private not in sent
+
+
+def test_a_request_that_fails_is_reported_without_what_it_carried(tmp_path: Any) -> None:
+    address = "/fail/?next=/rastreio/bcXBselD7jloiVWmSN-J8Q/"
+    body = {"username": "maria", "password": "pw-of-hers", "phone": "+55 (11) 98765-4321"}
+    head = {"authorization": "Bearer of-it", "cookie": "sessionid=her-session", "x-forwarded-for": "203.0.113.9"}
+    program = """
+import json, os
+os.environ["DJANGO_SETTINGS_MODULE"] = "flowlog.settings"
+from flowlog.wsgi import application
+from django.test import RequestFactory
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+from flowlog.urls import urlpatterns
+@csrf_exempt
+def fail(request):
+    raise ValueError(request.POST["phone"])
+urlpatterns.append(path("fail/", fail))
+# Not written here: the lines of the source are sent with the error.
+body, head = json.loads(os.environ["BODY"]), json.loads(os.environ["HEAD"])
+request = RequestFactory().post(os.environ["ADDRESS"], body, headers=head)
+list(application(request.environ, lambda *_args: None))
+"""
+    with sentry() as (dsn, events):
+        run(
+            program,
+            SENTRY_DSN=dsn,
+            LOG_DIR=str(tmp_path),
+            ADDRESS=address,
+            BODY=json.dumps(body),
+            HEAD=json.dumps(head),
+        )
+    [event] = events
+    assert event["request"] == {"method": "POST", "url": "http://testserver/fail/"}
+    assert event["exception"]["values"][0]["value"] == "…4321"
+    sent = json.dumps(event)
+    for private in ("98765", "maria", "pw-of-hers", "of-it", "her-session", "203.0.113.9", "bcXBselD"):
+        assert private not in sent
 
 
 def test_without_a_dsn_nothing_is_sent(tmp_path: Any) -> None:
