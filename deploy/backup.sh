@@ -99,7 +99,7 @@ main() {
     mv "$PARTIAL.counts" "$name.counts"
     mv "$PARTIAL" "$name"
     log "Cópia feita e conferida: $name, $(stat -c %s "$name") bytes," \
-        "$(wc -l <"$name.counts") tabelas, $(awk -F'|' '{ n += $2 } END { print n + 0 }' "$name.counts") linhas"
+        "$(wc -l <"$name.counts") tabelas, $(awk -F'|' '{ n += $NF } END { print n + 0 }' "$name.counts") linhas"
     remove_old
 }
 

@@ -43,7 +43,7 @@ check_tree() {
     [[ $BRANCH =~ ^(main|production)$ ]] || die "deploy só dos ramos main e production, não de \"$BRANCH\"."
     [ -z "$(as_app git status --porcelain)" ] ||
         die "há mudanças feitas à mão no código; veja \"git status\" e guarde-as ou desfaça-as."
-    BEFORE=$(as_app git rev-parse HEAD)
+    BEFORE=$(running_revision)
 }
 
 pull() {

@@ -5,6 +5,18 @@ SERVICES=(flowlog-web flowlog-worker-default flowlog-worker-whatsapp)
 
 short() { printf '%.12s' "$1"; }
 
+# O que roda de verdade: a revisão que o serviço web anotou quando começou. O código na pasta pode ser mais novo, quando
+# alguém já fez git pull à mão. Sem anotação vale o que está na pasta.
+running_revision() {
+    local noted=""
+    [ ! -f "$ROOT/var/web-revision" ] || noted=$(cat "$ROOT/var/web-revision")
+    if [[ $noted =~ ^[0-9a-f]{40}$ ]] && as_app git cat-file -e "$noted^{commit}" 2>/dev/null; then
+        printf '%s' "$noted"
+    else
+        as_app git rev-parse HEAD
+    fi
+}
+
 manage() { as_app "$PYTHON" manage.py "$@"; }
 
 # Um passo, na tela e no registro; devolve o seu resultado.

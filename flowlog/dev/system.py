@@ -194,11 +194,8 @@ class System:
         start = self._supervisor.start
         reload = ["--noreload"] if self._options.demo else []
         start("web", ["manage.py", "runserver", f"{HOST}:{web_port}", *reload], environment)
-        celery = ["-m", "celery", "-A", "flowlog"]
-        for queue, size in WORKERS.items():
-            worker = ["worker", "-Q", queue, "-c", str(size), "-n", f"{queue}@%h", "-l", "INFO"]
-            start(f"worker-{queue}", [*celery, *worker, "--without-gossip", "--without-mingle"], environment)
-        start("beat", [*celery, "beat", "-l", "INFO"], environment)
+        for name, arguments in celery_arguments().items():
+            start(name, ["-m", "celery", "-A", "flowlog", *arguments], environment)
         with self._console.step(f"Web server on port {web_port}"):
             url = f"http://{HOST}:{web_port}/admin/login/"
             self._supervisor.wait(lambda: _answers(url), what="The web server", timeout=READY_TIMEOUT)
@@ -213,6 +210,16 @@ class System:
         self._console.line("\nFlowlog is running. Ctrl-C stops it.\n")
         for name, where in lines:
             self._console.line(f"  {name:<7} {where}")
+
+
+def celery_arguments() -> dict[str, list[str]]:
+    """What `celery -A flowlog` is given for each process, by its name. The units of production say the same."""
+    level, quiet = ["-l", "INFO"], ["--without-gossip", "--without-mingle"]
+    workers = {
+        f"worker-{queue}": ["worker", "-Q", queue, "-c", str(size), "-n", f"{queue}@%h", *level, *quiet]
+        for queue, size in WORKERS.items()
+    }
+    return {**workers, "beat": ["beat", *level]}
 
 
 def _answers(url: str) -> bool:

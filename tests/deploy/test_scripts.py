@@ -1,0 +1,129 @@
+"""What the scripts refuse, before anything has changed. What they do is tested on a server: installation.py."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.scripts import Scripts
+
+ALL = ("install", "deploy", "rollback", "backup", "restore")
+
+
+@pytest.fixture
+def scripts(tmp_path: Path) -> Scripts:
+    return Scripts(tmp_path / "flowlog")
+
+
+@pytest.mark.parametrize("script", ALL)
+def test_help_says_how_it_is_used(scripts: Scripts, script: str) -> None:
+    done = scripts.run(script, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"deploy/{script}.sh" in done.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize("script", ALL)
+def test_unknown_options_are_refused(scripts: Scripts, script: str) -> None:
+    done = scripts.run(script, "--nonsense")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "ERRO: opção desconhecida: --nonsense\nUse --help para ver as opções.\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("install --domain", "a opção --domain pede um valor"),
+        ("install --domain --dry-run", "a opção --domain pede um valor"),
+        ("install --domain Loja", '--domain pede um nome como pedidos.exemplo.com.br, não "Loja"'),
+        ("install --dir flowlog", '--dir pede um caminho absoluto de letras, números e . _ / -, não "flowlog"'),
+        ("install --dir /home/ana/flowlog", "--dir não pode ficar em /home/ana/flowlog"),
+        ("install --branch feature", '--branch só pode ser main ou production, não "feature"'),
+        ("install --only web,mail", '--only conhece web, worker-default e worker-whatsapp, não "mail"'),
+        ("install --evolution-url http://evolution.example.com", "--evolution-url deve começar com https://"),
+        ("install --database-url mysql://x/y", "--database-url deve ser como postgresql://"),
+        ("install --redis-url localhost", "--redis-url deve ser como redis://"),
+        ("install --python /no/python", "--python: /no/python não é um programa"),
+        ("install --certificate /no/file", "--certificate pede também --key"),
+        ("install --key /no/file", "--key pede também --certificate"),
+        ("install --certificate /no/file --key /no/key", "o certificado ou sua chave não podem ser lidos"),
+        ("deploy", "diga para onde vai a mensagem de teste (--number)"),
+        ("deploy --number", "a opção --number pede um valor"),
+        ("deploy --dry --timeout soon", '--timeout pede um número inteiro acima de zero, não "soon"'),
+        ("rollback v1 v2", 'uma revisão só, não "v1" e "v2"'),
+        ("backup --days 0", '--days pede um número inteiro acima de zero, não "0"'),
+        ("backup --dir", "a opção --dir pede um valor"),
+        ("restore", "diga qual cópia restaurar"),
+        ("restore /no/file.dump", "o arquivo /no/file.dump não existe ou não pode ser lido"),
+        ("restore a.dump b.dump", "só um arquivo de cada vez"),
+    ],
+)
+def test_wrong_options_are_refused_with_a_sentence(scripts: Scripts, command: str, words: str) -> None:
+    done = scripts.run(*command.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ERRO: {words}")
+    assert sorted(path.name for path in scripts.root.iterdir()) == [".venv", "deploy"]
+
+
+@pytest.mark.parametrize(
+    ("command", "lock"),
+    [("deploy --dry", "deploy"), ("rollback v1", "deploy"), ("backup --dir .", "backup")],
+)
+def test_only_one_at_a_time(scripts: Scripts, command: str, lock: str) -> None:
+    (scripts.root / "var").mkdir()
+    path = scripts.root / "var" / f"{lock}.lock"
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = scripts.run(*command.split())
+    assert (done.returncode, done.stderr) == (1, f"ERRO: outro processo já está fazendo isto ({path}).\n")
+
+
+def test_somebody_else_is_refused(scripts: Scripts) -> None:
+    done = scripts.run("deploy", "--dry", FLOWLOG_USER="nobody-of-that-name", HOME="/")
+    # Root may stand in for anyone, as long as there is such a user.
+    assert done.returncode == (1 if os.geteuid() == 0 else 2)
+    assert not (scripts.root / "logs").exists()
+
+
+class TestRunningRevision:
+    """deploy.sh goes back to what really ran, also when somebody has pulled by hand before."""
+
+    @pytest.fixture
+    def clone(self, scripts: Scripts) -> Scripts:
+        self.git(scripts, "init", "--quiet", "--initial-branch=main")
+        (scripts.root / ".gitignore").write_text("/.venv\n/logs/\n/var/\n")
+        (scripts.root / "var").mkdir()
+        for name in ("old", "new"):
+            (scripts.root / "release").write_text(name)
+            self.git(scripts, "add", "--all")
+            self.git(scripts, "commit", "--quiet", "--message", name)
+        return scripts
+
+    def git(self, scripts: Scripts, *arguments: str) -> str:
+        who = ("-c", "user.name=Flowlog", "-c", "user.email=flowlog@example.com", "-c", "commit.gpgsign=false")
+        return subprocess.run(
+            ["git", *who, *arguments], cwd=scripts.root, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    def running(self, scripts: Scripts) -> str:
+        steps = scripts.root / "deploy" / "running.sh"
+        steps.write_text(
+            'ROOT=$PWD; source deploy/lib.sh; source deploy/release_steps.sh; printf "%s" "$(running_revision)"\n'
+        )
+        done = scripts.run("running")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def test_it_is_what_the_web_server_noted(self, clone: Scripts) -> None:
+        old = self.git(clone, "rev-parse", "HEAD~1")
+        (clone.root / "var" / "web-revision").write_text(f"{old}\n")
+        assert self.running(clone) == old
+
+    @pytest.mark.parametrize("noted", [None, "", "nonsense", "0" * 40])
+    def test_without_a_note_that_makes_sense_it_is_the_folders(self, clone: Scripts, noted: str | None) -> None:
+        if noted is not None:
+            (clone.root / "var" / "web-revision").write_text(noted)
+        assert self.running(clone) == self.git(clone, "rev-parse", "HEAD")

@@ -1,0 +1,52 @@
+"""The units start what development starts. That they are well-formed and may do little is tested on a server."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+
+from flowlog.dev.system import celery_arguments
+from tests.embedded import BASE_DIR
+
+UNITS = BASE_DIR / "deploy" / "systemd"
+SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+
+
+def settings(unit: str) -> dict[str, str]:
+    """The settings of a unit's file; of one that stands there twice, the last."""
+    return dict(re.findall(r"(?m)^([A-Za-z]+)=(.*)$", (UNITS / unit).read_text()))
+
+
+def test_there_is_a_unit_for_each_process() -> None:
+    names = {"web", "worker-default", "worker-whatsapp", "beat", "backup"}
+    assert set(SERVICES) == {f"flowlog-{name}.service" for name in names}
+
+
+@pytest.mark.parametrize("name", ["worker-default", "worker-whatsapp", "beat"])
+def test_celery_is_started_as_in_development(name: str) -> None:
+    # systemd reads %% as %.
+    command = shlex.split(settings(f"flowlog-{name}.service")["ExecStart"].replace("%%", "%"))
+    assert command == ["/opt/flowlog/.venv/bin/celery", "-A", "flowlog", *celery_arguments()[name]]
+
+
+@pytest.mark.parametrize("name", ["worker-default", "worker-whatsapp"])
+def test_workers_may_finish_what_is_in_hand_and_always_come_back(name: str) -> None:
+    found = settings(f"flowlog-{name}.service")
+    expected = {
+        "Type": "simple", "KillMode": "mixed", "KillSignal": "SIGTERM", "TimeoutStopSec": "90", "Restart": "always",
+        "RestartSec": "5", "StartLimitIntervalSec": "0", "OOMPolicy": "continue",
+    }  # fmt: skip
+    assert expected.items() <= found.items()
+    assert "REMAP_SIGTERM" not in found["Environment"]
+
+
+def test_beat_follows_the_worker_of_default() -> None:
+    assert settings("flowlog-beat.service")["PartOf"] == "flowlog-worker-default.service"
+    assert "flowlog-beat.service" in settings("flowlog-worker-default.service")["Wants"].split()
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_every_service_has_a_user_of_its_own(unit: str) -> None:
+    assert (settings(unit)["User"], settings(unit)["Group"]) == ("flowlog", "flowlog")
