@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
@@ -55,6 +56,7 @@ class Process:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._told_to_stop = False
 
     def output(self) -> str:
         return self.log.read_text(errors="replace")
@@ -83,10 +85,16 @@ class Process:
         """Let the whole process group go on after SIGSTOP."""
         os.killpg(self.popen.pid, signal.SIGCONT)
 
-    def stop(self) -> None:
-        """SIGTERM to the main process, as systemd does; kill what does not obey."""
-        if self.popen.poll() is None:
+    def tell_to_stop(self) -> None:
+        """SIGTERM to the main process, as systemd does, once."""
+        if self.popen.poll() is None and not self._told_to_stop:
+            self._told_to_stop = True
             self.popen.terminate()
+
+    def stop(self) -> None:
+        """Tell it to stop and wait for its end; kill what does not obey."""
+        if self.popen.poll() is None:
+            self.tell_to_stop()
             try:
                 self.popen.wait(timeout=15)
             except subprocess.TimeoutExpired:
@@ -167,10 +175,19 @@ class System:
         return self._stack.enter_context(web_server(**self.env | env))
 
     def start_all(self) -> None:
-        self.worker("whatsapp")
-        self.worker("default")
-        self.beat()
+        with ThreadPoolExecutor() as together:
+            starts = [together.submit(self.worker, queue) for queue in ("whatsapp", "default")]
+            starts.append(together.submit(self.beat))
+        for start in starts:
+            start.result()
 
     def _start(self, process: AbstractContextManager[Process]) -> Process:
-        self.processes.append(self._stack.enter_context(process))
-        return self.processes[-1]
+        started = self._stack.enter_context(process)
+        self.processes.append(started)
+        # The last one's is the first to be called: by the time that one is waited for, the others are on their way too.
+        self._stack.callback(self._tell_all_to_stop)
+        return started
+
+    def _tell_all_to_stop(self) -> None:
+        for process in self.processes:
+            process.tell_to_stop()
