@@ -38,7 +38,7 @@ def address(database: str, user: str = "") -> str:
 def administer(*statements: str) -> None:
     with psycopg.connect(address("postgres"), autocommit=True) as connection:
         for statement in statements:
-            connection.execute(sql.SQL(statement).format(password=sql.Literal(PASSWORD)))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement).format(password=sql.Literal(PASSWORD)))
 
 
 def as_shop(database: str) -> str:
@@ -47,7 +47,7 @@ def as_shop(database: str) -> str:
 
 def ask(database: str, question: str) -> object:
     with psycopg.connect(as_shop(database)) as connection:
-        row = connection.execute(question).fetchone()  # type: ignore[arg-type]
+        row = connection.execute(question).fetchone()
     return row and row[0]
 
 
