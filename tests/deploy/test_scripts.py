@@ -127,3 +127,49 @@ class TestRunningRevision:
         if noted is not None:
             (clone.root / "var" / "web-revision").write_text(noted)
         assert self.running(clone) == self.git(clone, "rev-parse", "HEAD")
+
+
+class TestWarningAboutTheSchema:
+    """Going back to code that does not know the database's newest migrations."""
+
+    def warned(self, scripts: Scripts, operation: str) -> str:
+        who = ["-c", "user.name=Flowlog", "-c", "user.email=flowlog@example.com", "-c", "commit.gpgsign=false"]
+
+        def git(*arguments: str) -> str:
+            command = ["git", *who, *arguments]
+            return subprocess.run(command, cwd=scripts.root, capture_output=True, text=True, check=True).stdout.strip()
+
+        def commit(name: str) -> str:
+            git("add", "--all")
+            git("commit", "--quiet", "--allow-empty", "--message", name)
+            return git("rev-parse", "HEAD")
+
+        git("init", "--quiet", "--initial-branch=main")
+        (scripts.root / ".gitignore").write_text("/.venv\n/logs/\n/var/\n")
+        old = commit("old")
+        if operation:
+            migrations = scripts.root / "orders" / "migrations"
+            migrations.mkdir(parents=True)
+            (migrations / "0009_newer.py").write_text(f"operations = [migrations.{operation}()]\n")
+        new = commit("new")
+        (scripts.root / "deploy" / "warn.sh").write_text(
+            f"ROOT=$PWD LOG=/dev/null; source deploy/lib.sh; source deploy/release_steps.sh\n"
+            f"NEWEST={new}; warn_about_schema {old}\n"
+        )
+        done = scripts.run("warn")
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    def test_without_newer_migrations_it_says_nothing(self, scripts: Scripts) -> None:
+        assert self.warned(scripts, "") == ""
+
+    def test_a_migration_that_only_adds_is_mentioned(self, scripts: Scripts) -> None:
+        said = self.warned(scripts, "AddField")
+        assert "migrations mais novas que esta revisão: orders/migrations/0009_newer.py" in said
+        assert "ATENÇÃO" not in said
+
+    @pytest.mark.parametrize("operation", ["RemoveField", "DeleteModel", "RenameField", "RunSQL"])
+    def test_one_that_takes_something_away_is_warned_about(self, scripts: Scripts, operation: str) -> None:
+        said = self.warned(scripts, operation)
+        assert "ATENÇÃO: estas tiraram ou renomearam algo" in said
+        assert "orders/migrations/0009_newer.py" in said

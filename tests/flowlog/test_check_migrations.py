@@ -182,6 +182,16 @@ def test_no_migration_of_ours_breaks_the_version_before_it() -> None:
     assert broken == []
 
 
+def test_django_migration_linter_finds_nothing_in_our_migrations(settings: Any) -> None:
+    from django_migration_linter import MigrationLinter
+
+    ours = ["flowlog", "orders", "integrations"]
+    linter = MigrationLinter(path=str(settings.BASE_DIR), include_apps=ours, no_cache=True, no_output=True)
+    linter.lint_all_migrations()
+    there = {(path.parts[-3], path.stem) for app in ours for path in settings.BASE_DIR.glob(f"{app}/migrations/0*.py")}
+    assert (linter.nb_valid, linter.nb_warnings, linter.nb_erroneous) == (len(there), 0, 0)
+
+
 def _everything() -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(
