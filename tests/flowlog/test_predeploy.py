@@ -97,6 +97,12 @@ class TestCommand:
 
 
 class TestDatabase:
+    @pytest.fixture(autouse=True)
+    def safe_commits(self) -> None:
+        """The embedded server of a test run does without them, which the checklist would mention."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit TO on")
+
     def test_says_its_version_and_that_a_superuser_may_too_much(self) -> None:
         assert states(servers.database()) == [("PostgreSQL", State.OK), ("usuário do banco", State.WARNING)]
 
