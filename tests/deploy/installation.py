@@ -165,6 +165,21 @@ def test_one_command_installs_everything(server: Server) -> None:
     assert "cache-control: public, max-age=31536000, immutable" in head
 
 
+def test_nginx_keeps_to_its_limits(server: Server) -> None:
+    def status(path: str, body: int) -> str:
+        post = f"head -c {body} /dev/zero | curl -sk -o /dev/null -w '%{{http_code}}' --data-binary @-"
+        return server.run(f"{post} https://{DOMAIN}{path}")
+
+    # What is not too long is Flowlog's to refuse: it carries neither signature nor key.
+    assert [status("/webhooks/tracking/generic/", size) for size in (60_000, 70_000)] == ["403", "413"]
+    assert [status("/webhooks/evolution/loja/", size) for size in (900_000, 1_100_000)] == ["401", "413"]
+    head = server.run(f"curl -skI -H 'X-Request-ID: forged' https://{DOMAIN}/admin/login/").lower()
+    assert re.search(r"(?m)^x-request-id: [0-9a-f]{32}\r?$", head)
+    logins = server.run(f"curl -sk -o /dev/null -w '%{{http_code}}\\n' 'https://{DOMAIN}/admin/login/?[1-60]'").split()
+    assert set(logins) == {"200", "429"}
+    assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/healthz") == "200"
+
+
 def test_again_it_has_nothing_to_do(server: Server) -> None:
     assert server.run(INSTALL) == "Nada a fazer: tudo já está como deve.\n"
 
@@ -275,6 +290,22 @@ def test_a_release_whose_site_does_not_start_rolls_itself_back(server: Server, r
     assert revision(server) == before
     assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/healthz") == "200"
     module.write_text(good)
+
+
+def test_a_deploy_after_a_pull_by_hand_goes_back_to_what_ran(server: Server, releases: Releases) -> None:
+    before = revision(server)
+    tasks = releases.folder / "notifications" / "tasks.py"
+    good = tasks.read_text()
+    tasks.write_text(f"{good}\nfrom notifications import nonsense\n")
+    releases.release("v5-broken")
+    server.run(BY_HAND.format("git pull --quiet origin main"))
+    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    assert done.returncode == 1
+    assert f"o deploy falhou e foi desfeito: roda a revisão {before[:12]}" in done.stdout + done.stderr
+    assert revision(server) == before
+    wait_until_workers_run(server, before)
+    assert active(server) == ALL_ACTIVE
+    tasks.write_text(good)
 
 
 def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Server, releases: Releases) -> None:
