@@ -65,6 +65,30 @@ def has_index_or_constraint(name: str) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An index or a constraint: its columns, and whether it is unique, partial, a check."""
+
+    columns: tuple[str | None, ...]
+    unique: bool
+    partial: bool
+    check: bool
+
+
+def index_or_constraint(table: str, name: str) -> Object | None:
+    """The table's index or constraint as it is; None if there is none, or one that could not be built."""
+    if not has_index_or_constraint(name):
+        return None
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, table).get(name)
+    if found is None:
+        return None
+    partial = _one("SELECT indpred IS NOT NULL FROM pg_index WHERE indexrelid = to_regclass(%s)", [_quoted(name)])
+    return Object(
+        tuple(found["columns"] or ()), bool(found["unique"]), bool(partial and partial[0]), bool(found["check"])
+    )
+
+
 def rows(table: str) -> int:
     """About how many rows the table has, as the server's statistics say."""
     row = _one("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", [_quoted(table)])

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
+from django.db.models import CheckConstraint, Index, UniqueConstraint
 from django.utils.translation import gettext as _
 
 from flowlog.migrationcheck import catalog
@@ -108,9 +109,9 @@ def _table(step: Step, model: Any) -> Iterator[Part]:
     for made in meta.local_many_to_many:
         yield from _table(step, made.remote_field.through)
     for index in meta.indexes:
-        yield _object(index.name, _sql_of("add_index", model, index))
+        yield _object(model, index, _sql_of("add_index", model, index))
     for constraint in meta.constraints:
-        yield _object(constraint.name, _sql_of("add_constraint", model, constraint))
+        yield _object(model, constraint, _sql_of("add_constraint", model, constraint))
 
 
 def _added_field(step: Step) -> Iterator[Part]:
@@ -193,12 +194,36 @@ def _default_sql(field: Any) -> str:
 
 def _added_object(step: Step) -> Iterator[Part]:
     operation: Any = step.operation
-    yield _object((operation.index if isinstance(operation, ops.AddIndex) else operation.constraint).name, step.sql())
+    thing = operation.index if isinstance(operation, ops.AddIndex) else operation.constraint
+    yield _object(step.model(operation.model_name), thing, step.sql())
 
 
-def _object(name: str, make: tuple[str, ...]) -> Part:
-    done = catalog.has_index_or_constraint(name)
-    return Part(_object_name(name), done, make=() if done else make)
+def _object(model: Any, thing: Any, make: tuple[str, ...]) -> Part:
+    name = _object_name(thing.name)
+    found = catalog.index_or_constraint(model._meta.db_table, thing.name)
+    if found is None:
+        return Part(name, done=False, make=make)
+    differs = list(_object_differences(model, thing, found))
+    if not differs:
+        return Part(name, done=True)
+    drop = _sql_of("remove_index" if isinstance(thing, Index) else "remove_constraint", model, thing)
+    return Part(name, done=False, begun="; ".join(differs), make=(*drop, *make))
+
+
+def _object_differences(model: Any, thing: Any, found: catalog.Object) -> Iterator[str]:
+    """In what an index or constraint of this name is another one. Expressions cannot be compared."""
+    if isinstance(thing, CheckConstraint):
+        if not found.check:
+            yield _("checks nothing")
+        return
+    columns = tuple(model._meta.get_field(field.removeprefix("-")).column for field in thing.fields)
+    if columns and found.columns != columns:
+        there, wanted = ", ".join(map(str, found.columns)), ", ".join(columns)
+        yield _("is of %(found)s instead of %(wanted)s") % {"found": there, "wanted": wanted}
+    if found.unique != isinstance(thing, UniqueConstraint):
+        yield _("is unique") if found.unique else _("is not unique")
+    if found.partial != (thing.condition is not None):
+        yield _("has a condition") if found.partial else _("has no condition")
 
 
 def _table_name(table: str) -> str:

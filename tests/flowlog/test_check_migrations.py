@@ -126,6 +126,24 @@ class TestMadeByHand:
         assert "já existe: tabela integrations_carriernews" in text
         assert "falta: coluna integrations_carriernews.tracking_code" in text
 
+    def test_an_index_as_it_should_be(self) -> None:
+        call_command("migrate", "integrations", "0007", verbosity=0)
+        [part] = [part for each in findings() for part in each.parts]
+        sql(part.make[0].replace("CONCURRENTLY ", ""))
+        assert verdicts() == {"0008_anonymise_index": Verdict.FAKE}
+        follow_the_advice()
+        assert_migrated()
+
+    def test_another_index_of_that_name(self) -> None:
+        call_command("migrate", "integrations", "0007", verbosity=0)
+        sql("CREATE INDEX notification_to_anonymise ON integrations_notificationlog (status)")
+        assert verdicts() == {"0008_anonymise_index": Verdict.COMPLETE}
+        assert "existe, mas é de status em vez de created_at, id; não tem condição" in check()[1]
+        follow_the_advice()
+        found = catalog.index_or_constraint("integrations_notificationlog", "notification_to_anonymise")
+        assert found == catalog.Object(("created_at", "id"), unique=False, partial=True, check=False)
+        assert_migrated()
+
     def test_it_changes_nothing(self) -> None:
         sql("ALTER TABLE integrations_notificationlog ADD anonymised_at date NULL")
         before = _everything()
