@@ -17,7 +17,7 @@ Uso: sudo deploy/deploy.sh --number +5511987654321 [opções]
   --number NÚMERO       para onde vai a mensagem do pedido de teste
   --dry                 não envia mensagem de teste
   --accept-migrations   aplica as migrations mesmo que check_migrations aconselhe algo antes (leia o conselho!)
-  --timeout SEGUNDOS    quanto esperar pelos workers e pela mensagem de teste (padrão: 60)
+  --timeout SEGUNDOS    quanto esperar pela web, pelos workers e pela mensagem de teste (padrão: 60)
 TEXT
 }
 
@@ -73,7 +73,7 @@ check_migrations() {
 
 activate() {
     step "Reinício da web e dos dois workers" restart_services &&
-        step "A web responde?" web_answers &&
+        step "A web responde?" web_answers "$TIMEOUT" &&
         step "Conferência depois (postdeploy)" manage postdeploy --since "$STARTED" --timeout "$TIMEOUT" "${TEST[@]}"
 }
 
@@ -86,7 +86,7 @@ go_back() {
     step "Arquivos estáticos da revisão anterior" collect_static || log "Continuo mesmo assim."
     warn_about_schema "$BEFORE"
     if [ -n "$RESTARTED" ]; then
-        { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers; } ||
+        { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers 60; } ||
             die "os serviços não voltaram: veja systemctl status 'flowlog-*'"
     fi
     die "o deploy falhou e foi desfeito: roda a revisão $(short "$BEFORE") (o esquema do banco ficou como está)."

@@ -49,14 +49,14 @@ restart_services() {
     done
 }
 
-# Se este servidor tem o serviço web, espera até um minuto que ele responda.
+# Se este servidor tem o serviço web, espera que ele responda, até $1 segundos.
 web_answers() {
     systemctl --quiet is-enabled flowlog-web || return 0
-    as_app "$PYTHON" - <<'PY'
+    as_app "$PYTHON" - "$1" <<'PY'
 import sys, time, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # Por relógio: o socket do systemd aceita conexões também quando ninguém as atende.
-ends = time.monotonic() + 60
+ends = time.monotonic() + int(sys.argv[1])
 while time.monotonic() < ends:
     try:
         opener.open("http://127.0.0.1:8000/healthz", timeout=5).close()

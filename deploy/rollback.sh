@@ -69,7 +69,7 @@ main() {
     as_app git checkout --quiet --detach "$COMMIT"
     step "Bibliotecas" install_requirements || log "Continuo: os serviços voltam com as que há."
     step "Arquivos estáticos" collect_static || log "Continuo: os serviços voltam com os que há."
-    { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers; } ||
+    { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers 60; } ||
         die "o código voltou, mas os serviços não: veja systemctl status 'flowlog-*'"
     log "PRONTO: $(short "$NEWEST") → $(short "$COMMIT"). Confira com: manage.py postdeploy --dry"
     log "O próximo deploy pede o ramo de volta: git checkout main"
