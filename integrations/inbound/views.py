@@ -35,18 +35,28 @@ _EVENT_LENGTH = 60
 @require_POST
 def evolution_webhook(request: HttpRequest, instance: str) -> HttpResponse:
     """Store one webhook of the instance and have it worked off soon; 200 also for one that nobody knows."""
+    # Also of one that is refused: a proxy that cannot hand over the whole of it says 502, and the gateway repeats.
+    body = _read(request)
     if not _is_authorized(request):
         return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
     if not printable(instance):
         return HttpResponse(status=HTTPStatus.NOT_FOUND)
     try:
-        payload = payloads.parse(request.body)
-    except (ValueError, RequestDataTooBig, UnreadablePostError):
+        payload = payloads.parse(body)
+    except ValueError:
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
     event = _event_name(payload)
     if not event:
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
     return _store(instance, event, payload)
+
+
+def _read(request: HttpRequest) -> bytes:
+    """The body; empty, which is no webhook, if it is too long or breaks off."""
+    try:
+        return request.body
+    except (RequestDataTooBig, UnreadablePostError):
+        return b""
 
 
 def _is_authorized(request: HttpRequest) -> bool:
