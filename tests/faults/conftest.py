@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -16,8 +16,6 @@ def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbo
     """Instead of the run's one: it may be stopped and started again with its messages."""
     data = tmp_path_factory.mktemp("gateway") / "messages.jsonl"
     with sandbox("flowlog", data=data, options=(f"--hang={HANG_SECONDS}",)) as gateway:
-        # A test may look at it again just when it closes an idle connection.
-        gateway._session.headers["Connection"] = "close"
         yield gateway
 
 
@@ -36,3 +34,14 @@ def crew(running_crew: Crew, gateway: SandboxProcess) -> Iterator[Crew]:
     running_crew.go_on()
     yield running_crew
     running_crew.rest()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what the processes had to say meanwhile."""
+    report = yield
+    if report.failed and isinstance(crew := item.funcargs.get("crew"), Crew):
+        report.sections += [(process.log.name, process.output()) for process in crew.system.processes]
+    return report
