@@ -84,7 +84,7 @@ main() {
     use_database
     restore
     compare
-    log "Agora: sudo systemctl start flowlog.target"
+    log "Antes de ligar os serviços (veja DEPLOY.md): manage.py migrate, manage.py notifications reconcile"
 }
 
 main "$@"

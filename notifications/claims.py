@@ -119,7 +119,7 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
         try:
             refusal = policy.refusal(row)
             if not refusal:
-                _put_into_words(row)
+                put_into_words(row)
         except Exception:  # whatever a template or an odd row raises must not stop the messages behind it
             with about(notification=row.pk, order=row.snapshot_order_code):
                 logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
@@ -191,8 +191,8 @@ def _gap(messages_per_minute: int) -> timedelta:
     return timedelta(seconds=60 / messages_per_minute * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
 
 
-def _put_into_words(row: NotificationLog) -> None:
-    """Render the text at the first claim, so that every attempt says the same."""
+def put_into_words(row: NotificationLog) -> None:
+    """Set text and number on the object alone; a text that was rendered before stays, so that every attempt says it."""
     row.message = row.message or texts.render(row.event, row.snapshot)
     row.recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
 

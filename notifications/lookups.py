@@ -148,7 +148,7 @@ def _known_id(begun: LookUp) -> str:
     if known := sends.values_list("provider_message_id", flat=True).first():
         return known
     told = proofs.sent_messages(row.instance, row.recipient, row.message, since=begun.since)
-    return _not_held_by_others(row, [each.provider_message_id for each in told])
+    return not_held_by_others(row, [each.provider_message_id for each in told])
 
 
 def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
@@ -157,10 +157,9 @@ def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
     try:
         found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
         ids = [each.provider_message_id for each in found if each.text == row.message]
-        if free := _not_held_by_others(row, ids):
+        if free := not_held_by_others(row, ids):
             return Answer(Finding.FOUND, free)
-        control = _latest_sent(row) if begun.is_last else ""
-        keeps = bool(control) and gateway.has_message(row.instance.name, control)
+        keeps = begun.is_last and keeps_messages(gateway, row)
     except GatewayError as error:
         return Answer(Finding.NO_ANSWER, error=error)
     except SoftTimeLimitExceeded:
@@ -168,16 +167,22 @@ def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
     return Answer(Finding.NOT_FOUND, keeps_messages=keeps)
 
 
-def _not_held_by_others(row: NotificationLog, ids: list[str]) -> str:
+def not_held_by_others(row: NotificationLog, ids: list[str]) -> str:
+    """The last of these ids of messages that no other row of the instance has; empty if there is none."""
     rows = NotificationLog.objects.filter(instance=row.instance_id, provider_message_id__in=ids)
     held = set(rows.values_list("provider_message_id", flat=True))
     return next((each for each in reversed(ids) if each not in held), "")
 
 
-def _latest_sent(row: NotificationLog) -> str:
-    """The id of the latest message of the instance that was sent; empty if there is none, or it has no id."""
+def keeps_messages(gateway: EvolutionClient, row: NotificationLog) -> bool:
+    """Whether the gateway keeps what it sends: it has the latest message that the row's instance sent.
+
+    False if there is none, or it has no id. Raises `GatewayError` unless the answer is certain.
+    """
+    assert row.instance is not None  # noqa: S101 - asked for by the caller
     sent = NotificationLog.objects.filter(instance=row.instance_id, status=Status.SENT).order_by("-sent_at", "-pk")
-    return sent.values_list("provider_message_id", flat=True).first() or ""
+    control = sent.values_list("provider_message_id", flat=True).first() or ""
+    return bool(control) and gateway.has_message(row.instance.name, control)
 
 
 def _settle(begun: LookUp, answer: Answer) -> int:

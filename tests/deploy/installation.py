@@ -118,6 +118,11 @@ def phones(server: Server) -> list[dict[str, str]]:
     return messages
 
 
+def texts(server: Server) -> list[str]:
+    """What the phones show: whether it was read meanwhile aside."""
+    return [message["text"] for message in phones(server)]
+
+
 def statuses(server: Server) -> dict[str, int]:
     script = (
         "import json; from collections import Counter; from integrations.models import NotificationLog as L; "
@@ -361,18 +366,28 @@ def test_rollback_by_hand_goes_to_a_tag_and_back(server: Server, releases: Relea
 
 
 def test_a_backup_is_made_checked_and_restored(server: Server) -> None:
+    server.run("systemctl stop flowlog-worker-whatsapp")
+    manage(server, "shell -v 0", feed=ORDER.format(first=9000, last=9001))
     server.run("systemctl start flowlog-backup")
     [dump] = server.run("ls /var/backups/flowlog/*.dump").split()
     before = statuses(server)
-    assert before["sent"] > 0
-    manage(server, "shell -v 0", feed=ORDER.format(first=9000, last=9001))
+    assert before == {"sent": before["sent"], "pending": 2}
+    # They go out after the copy was made.
+    server.run("systemctl start flowlog-worker-whatsapp")
+    wait_until_all_are_sent(server, before["sent"] + 2)
+    told = texts(server)
     refused = server.try_(f"/opt/flowlog/deploy/restore.sh {dump} --replace")
     assert (refused.returncode, "está rodando" in refused.stderr) == (1, True)
     server.run("systemctl stop flowlog.target flowlog-web.socket")
     server.run(f"/opt/flowlog/deploy/restore.sh {dump} --replace", timeout=120)
-    server.run("systemctl start flowlog.target")
     assert statuses(server) == before
+    manage(server, "migrate")
+    said = manage(server, "notifications reconcile")
+    assert said == "No gateway, portanto já enviadas: 2. Não estão lá, portanto ainda por enviar: 0.\n"
+    server.run("systemctl start flowlog.target")
     assert active(server) == ALL_ACTIVE
+    assert statuses(server) == {"sent": before["sent"] + 2}
+    assert texts(server) == told
 
 
 def test_logs_are_rotated_and_go_on(server: Server) -> None:

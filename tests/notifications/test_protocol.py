@@ -21,6 +21,7 @@ from integrations.models import DeliveryAttempt, EvolutionInstance, Notification
 from notifications import claims, delivery, lookups, staff
 from notifications.claims import Claim
 from notifications.delivery import Result
+from notifications.reconcile import reconcile
 from notifications.sweep import sweep
 from orders.models import Store
 from tests.factories import PHONE, make_instance, make_order
@@ -141,6 +142,8 @@ OPERATIONS: dict[str, Operation] = {
         lambda row: (request_of(row), Store.objects.update(on_unknown_outcome="ask_staff")), look_up
     ),
     "cancel": lambda row: staff.cancel([row]),
+    "reconcile, found": after(lambda row: client().send_text("flowlog", PHONE, row.message), lambda _row: reconcile()),
+    "reconcile": lambda _row: reconcile(),
     "webhooks": tell,
 }
 
@@ -160,8 +163,8 @@ def test_only_the_documented_moves_happen(gateway: SandboxProcess, by: str) -> N
 
 
 def test_every_documented_move_is_tried() -> None:
-    assert len(documented()) == 20
-    assert {by for _source, _target, by in documented()} == set(OPERATIONS) - {"sweep", "webhooks"}
+    assert len(documented()) == 23
+    assert {by for _source, _target, by in documented()} == set(OPERATIONS) - {"sweep", "webhooks", "reconcile"}
 
 
 @pytest.mark.parametrize("status", Status.values)

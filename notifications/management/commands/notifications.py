@@ -1,4 +1,4 @@
-"""`manage.py notifications status|sweep|resend|release|purge`: looking after the messages by hand."""
+"""`manage.py notifications status|sweep|resend|release|purge|reconcile`: looking after the messages by hand."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from integrations import retention
 from integrations.connections import heal
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
+from notifications.reconcile import reconcile
 from notifications.sweep import sweep
 
 _PURGED = {
@@ -30,7 +31,9 @@ class Command(BaseCommand):
     help = "Work on the messages to customers. See each action's --help."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        actions = parser.add_subparsers(required=True, dest="action", metavar="status|sweep|resend|release|purge")
+        actions = parser.add_subparsers(
+            required=True, dest="action", metavar="status|sweep|resend|release|purge|reconcile"
+        )
         status = actions.add_parser("status", help="What waits, since when, and whether workers and instances live.")
         status.add_argument("--json", action="store_true", help="For scripts.")
         actions.add_parser("sweep", help="Wake what was left behind, as the worker does every few seconds.")
@@ -43,6 +46,9 @@ class Command(BaseCommand):
             "purge", help="Erase what is older than the RETENTION_… settings say, as each night."
         )
         purge.add_argument("--dry-run", action="store_true", help="Only count it.")
+        actions.add_parser(
+            "reconcile", help="After a backup was restored: find what was already sent, so that it is not sent again."
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         match options["action"]:
@@ -54,6 +60,8 @@ class Command(BaseCommand):
                 self._resend(options["id"])
             case "purge":
                 self._purge(dry_run=options["dry_run"])
+            case "reconcile":
+                self._reconcile()
             case _:
                 self._release(options["instances"])
 
@@ -108,3 +116,19 @@ class Command(BaseCommand):
         for name, number in purged.counts().items():
             words = _("kept for ever") if name in for_ever else str(number)
             self.stdout.write(f"{_PURGED[name]}: {words}")
+
+    def _reconcile(self) -> None:
+        result = reconcile()
+        self.stdout.write(
+            _("At the gateway, so already sent: %(sent)d. Not there, so still to be sent: %(waiting)d.")
+            % {"sent": len(result.sent), "waiting": len(result.waiting)}
+        )
+        if result.unclear:
+            raise CommandError(
+                _(
+                    "Of %(number)d messages the gateway could not say whether they were sent: %(ids)s. Once the "
+                    "workers run, they go out, perhaps for the second time. Run this again when the gateway answers, "
+                    "or start only the web and cancel in the admin what must not be repeated."
+                )
+                % {"number": len(result.unclear), "ids": ", ".join(map(str, result.unclear))}
+            )

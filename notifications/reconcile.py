@@ -1,0 +1,83 @@
+"""After a backup was restored: what still waits in it may have gone out since it was made.
+
+The gateway is asked for each message that is not finished, before the workers start again and send it a second time.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.db import transaction
+from django.template import TemplateDoesNotExist
+from django.utils import timezone
+
+from integrations.evolution.client import EvolutionClient, client
+from integrations.evolution.errors import GatewayError
+from integrations.models import NotificationLog
+from notifications import claims, lookups, moves
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What became of the unfinished messages, by their keys."""
+
+    sent: list[int] = field(default_factory=list)
+    """The gateway has them: they are `sent` now."""
+    waiting: list[int] = field(default_factory=list)
+    """Not sent yet: the gateway, which does keep what it sends, does not have them."""
+    unclear: list[int] = field(default_factory=list)
+    """The gateway did not answer, or keeps nothing that it sent. They are as they were."""
+
+
+def reconcile() -> Reconciled:
+    """Make `sent` what the gateway has already; never sends anything, and changes nothing else. Can be repeated.
+
+    A message that may not be sent at all (no number, no instance) counts as waiting.
+    """
+    gateway, result, not_there = client(), Reconciled(), list[NotificationLog]()
+    rows = NotificationLog.objects.filter(status__in=NotificationLog.UNFINISHED).select_related("instance")
+    for row in rows.order_by("pk"):
+        try:
+            if row.instance is None or not row.recipient:
+                result.waiting.append(row.pk)
+            elif _was_sent(gateway, row):
+                result.sent.append(row.pk)
+            else:
+                not_there.append(row)
+        except (GatewayError, TemplateDoesNotExist, ValueError) as error:
+            logger.warning("Notification %s cannot be reconciled: %s", row.pk, error)
+            result.unclear.append(row.pk)
+    # Only now, since what was found shows it too.
+    one_of_each = {row.instance_id: row for row in not_there}
+    keeps = {instance: _keeps_messages(gateway, row) for instance, row in one_of_each.items()}
+    for row in not_there:
+        (result.waiting if keeps[row.instance_id] else result.unclear).append(row.pk)
+    return result
+
+
+def _was_sent(gateway: EvolutionClient, row: NotificationLog) -> bool:
+    """Whether the gateway has it; if so the row is `sent`, as of then."""
+    assert row.instance is not None  # noqa: S101 - asked for by the caller
+    claims.put_into_words(row)
+    since, until = row.created_at - lookups.CLOCK_SKEW, timezone.now() + lookups.AHEAD
+    found = gateway.find_messages(row.instance.name, row.recipient, since=since, until=until)
+    at = {each.provider_message_id: each.timestamp for each in found if each.text == row.message}
+    message_id = lookups.not_held_by_others(row, list(at))
+    if not message_id:
+        return False
+    unchanged = NotificationLog.objects.filter(pk=row.pk, status=row.status, claim_token=row.claim_token)
+    sent_at = datetime.fromtimestamp(at[message_id], UTC)
+    with transaction.atomic():
+        unchanged.update(message=row.message, recipient=row.recipient)
+        return bool(moves.to_sent(unchanged, message_id, sent_at=sent_at))
+
+
+def _keeps_messages(gateway: EvolutionClient, row: NotificationLog) -> bool:
+    try:
+        return lookups.keeps_messages(gateway, row)
+    except GatewayError:
+        return False
