@@ -146,3 +146,7 @@ class Server:
 
 
 _ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
+
+
+if __name__ == "__main__":
+    prepare()
