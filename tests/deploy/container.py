@@ -50,7 +50,9 @@ def prepare() -> Path:
     # A server of its own would have found the port free.
     for settings in home.glob("etc/postgresql/*/main/postgresql.conf"):
         settings.write_text(re.sub(r"(?m)^port = \d+", "port = 5432", settings.read_text()))
-    (home / "etc" / "gitconfig").write_text(f"[safe]\n\tdirectory = /{REPOSITORY}\n")
+    # The address that the guide clones from leads to a repository here.
+    clone = f'[url "/{REPOSITORY}"]\n\tinsteadOf = https://github.com/SUA-CONTA/flowlog.git\n'
+    (home / "etc" / "gitconfig").write_text(f"[safe]\n\tdirectory = /{REPOSITORY}\n{clone}")
     wheels = home / WHEELS
     wheels.mkdir(parents=True)
     _run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "-r", "requirements.txt")
@@ -127,6 +129,27 @@ class Server:
         assert done.returncode == 0, f"{script}\n→ {done.returncode}\n{done.stdout[-6000:]}{done.stderr[-6000:]}"
         return done.stdout
 
+    def talk(self, script: str, *exchange: tuple[str, str]) -> str:
+        """The same in a terminal, where each question, recognised by some words of it, gets its answer."""
+        terminal = ["script", "--quiet", "--return", "--command", script, "/dev/null"]
+        shown = ""
+        with subprocess.Popen(
+            self._inside(*terminal), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as talk:
+            assert talk.stdin
+            assert talk.stdout
+            for question, answer in exchange:
+                before = len(shown)
+                while question not in shown[before:]:
+                    said = os.read(talk.stdout.fileno(), 4096)
+                    assert said, f"In vain waited for “{question}”:\n{shown}"
+                    shown += said.decode()
+                talk.stdin.write(f"{answer}\n".encode())
+                talk.stdin.flush()
+            shown += talk.stdout.read().decode()
+        assert talk.returncode == 0, shown
+        return shown
+
     def start(self, script: str) -> subprocess.Popen[str]:
         """A root shell that goes on in the background, until its standard input ends."""
         return subprocess.Popen(
@@ -134,14 +157,19 @@ class Server:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
-    def off(self) -> None:
-        """Pull the plug, and remove the copy."""
+    def cut_power(self) -> None:
+        """End everything at once; `boot` starts it again."""
         if self._nspawn and self._nspawn.poll() is None:
             if self._leader:
                 os.kill(self._leader, signal.SIGKILL)
             else:
                 self._nspawn.kill()
             self._nspawn.wait(30)
+        self._leader = 0
+
+    def remove(self) -> None:
+        """The same, for good."""
+        self.cut_power()
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -1,4 +1,7 @@
-"""DEPLOY.md names nothing that does not exist. That its steps work is tried on a server: installation.py."""
+"""DEPLOY.md names nothing that does not exist. That its steps work is tried on a server: installation.py.
+
+What README.md tells to type is what CI types.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ import subprocess
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from tests.deploy.guide import GUIDE, commands
 from tests.embedded import BASE_DIR
 
-GUIDE = (BASE_DIR / "DEPLOY.md").read_text()
 SCRIPTS = sorted(path.name for path in (BASE_DIR / "deploy").glob("*.sh"))
 # Words of the guide's commands that stand for what the operator puts there.
 SEPARATORS = re.compile(r"[`#;|&]|\.\s")
@@ -68,3 +71,10 @@ def test_its_units_exist() -> None:
     units = {path.name.partition(".")[0] for path in (BASE_DIR / "deploy" / "systemd").iterdir()}
     named = set(re.findall(r"(?<![\w-])flowlog-[a-z]+(?:-[a-z]+)*\b", GUIDE))
     assert named <= units
+
+
+def test_ci_runs_every_command_of_the_readme() -> None:
+    run = " ".join((BASE_DIR / ".ci" / "run").read_text().split())
+    told = commands((BASE_DIR / "README.md").read_text())
+    assert len(told) > 6
+    assert [command for command in told if command not in run] == []
