@@ -23,15 +23,17 @@ Uso: sudo deploy/install.sh --domain pedidos.exemplo.com.br [opções]
   --dir PASTA               onde fica o Flowlog (padrão: /opt/flowlog)
   --repo ENDEREÇO           de onde clonar (padrão: o origin deste clone)
   --branch main|production  que ramo clonar (padrão: main)
-  --evolution-url ENDEREÇO  o endereço da Evolution API; sua chave vem da variável EVOLUTION_API_KEY
+  --evolution-url ENDEREÇO  o endereço da Evolution API
   --instance NOME           a instância da Evolution API da loja
+  --env ARQUIVO             usa esta configuração, a .env de outro servidor do mesmo Flowlog
   --certificate ARQUIVO     o certificado TLS, e com --key sua chave (padrão: o do certbot para o domínio, se há;
   --key ARQUIVO             senão um provisório, que os navegadores recusam)
-  --database-url ENDEREÇO   um PostgreSQL em outro servidor (padrão: um neste)
-  --redis-url ENDEREÇO      um Redis em outro servidor (padrão: um neste)
   --only LISTA              só estas partes neste servidor: web, worker-default, worker-whatsapp (padrão: todas).
-                            worker-default, com o beat, deve rodar num servidor só
+                            worker-default, com o beat e a cópia do banco, deve rodar num servidor só
   --packages                mostra de que pacotes precisa, e termina
+
+O que é segredo vem do ambiente, não das opções, que a lista de processos mostra: EVOLUTION_API_KEY, e DATABASE_URL e
+REDIS_URL se o PostgreSQL e o Redis estão em outros servidores (padrão: um neste). O que já está no .env vale.
 TEXT
 }
 
@@ -52,7 +54,7 @@ ensure() {
 
 read_options() {
     DOMAIN="" DRY_RUN="" WANTED_PYTHON="" DIR=/opt/flowlog REPO="" BRANCH=main EVOLUTION_URL="" INSTANCE=""
-    CERTIFICATE="" KEY="" DATABASE_URL="" REDIS_URL="" PRINT_PACKAGES="" only=""
+    CERTIFICATE="" KEY="" DATABASE_URL=${DATABASE_URL:-} REDIS_URL=${REDIS_URL:-} ENV_FILE="" PRINT_PACKAGES="" only=""
     while [ $# -gt 0 ]; do
         case $1 in
             --domain) DOMAIN=$(value_of "$@"); shift 2 ;;
@@ -64,8 +66,7 @@ read_options() {
             --instance) INSTANCE=$(value_of "$@"); shift 2 ;;
             --certificate) CERTIFICATE=$(value_of "$@"); shift 2 ;;
             --key) KEY=$(value_of "$@"); shift 2 ;;
-            --database-url) DATABASE_URL=$(value_of "$@"); shift 2 ;;
-            --redis-url) REDIS_URL=$(value_of "$@"); shift 2 ;;
+            --env) ENV_FILE=$(value_of "$@"); shift 2 ;;
             --only) only=$(value_of "$@"); shift 2 ;;
             --dry-run) DRY_RUN=1; shift ;;
             --packages) PRINT_PACKAGES=1; shift ;;
@@ -92,9 +93,10 @@ check_options() {
     [ -z "$EVOLUTION_URL" ] || [[ $EVOLUTION_URL =~ ^(https://[^[:space:]]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?/?)$ ]] ||
         usage_error "--evolution-url deve começar com https:// (http só neste servidor)."
     [ -z "$DATABASE_URL" ] || [[ $DATABASE_URL =~ ^postgres(ql)?://[^[:space:]]+/[^[:space:]]+$ ]] ||
-        usage_error "--database-url deve ser como postgresql://usuario:senha@servidor:5432/banco."
+        usage_error "DATABASE_URL deve ser como postgresql://usuario:senha@servidor:5432/banco."
     [ -z "$REDIS_URL" ] || [[ $REDIS_URL =~ ^rediss?://[^[:space:]]+$ ]] ||
-        usage_error "--redis-url deve ser como redis://servidor:6379/0."
+        usage_error "REDIS_URL deve ser como redis://servidor:6379/0."
+    [ -z "$ENV_FILE" ] || [ -r "$ENV_FILE" ] || usage_error "--env: $ENV_FILE não pode ser lido."
     [ -z "$WANTED_PYTHON" ] || [ -x "$WANTED_PYTHON" ] || usage_error "--python: $WANTED_PYTHON não é um programa."
     [ -n "$CERTIFICATE" ] || [ -z "$KEY" ] || usage_error "--key pede também --certificate."
     [ -z "$CERTIFICATE" ] || [ -n "$KEY" ] || usage_error "--certificate pede também --key."
@@ -102,8 +104,19 @@ check_options() {
         usage_error "o certificado ou sua chave não podem ser lidos."
 }
 
+# O que foi dito ($2) e o que o .env já diz ($3) são o mesmo, ou só um dos dois há.
+agree() {
+    [ -z "$2" ] || [ -z "$3" ] || [ "$2" = "$3" ] ||
+        usage_error "$1 difere do que já está em $DIR/.env. Para mudar, edite lá e rode este script sem $1."
+}
+
 # O que não foi dito vem do .env, ou é o servidor daqui.
 fill_in() {
+    agree --domain "$DOMAIN" "$(env_value ALLOWED_HOSTS | cut -d, -f1)"
+    agree --evolution-url "$EVOLUTION_URL" "$(env_value EVOLUTION_API_URL)"
+    agree --instance "$INSTANCE" "$(env_value EVOLUTION_INSTANCE)"
+    agree DATABASE_URL "$DATABASE_URL" "$(env_value DATABASE_URL)"
+    agree REDIS_URL "$REDIS_URL" "$(env_value REDIS_URL)"
     DOMAIN=${DOMAIN:-$(env_value ALLOWED_HOSTS | cut -d, -f1)}
     [ -n "$DOMAIN" ] || usage_error "diga sob que nome o Flowlog atende: --domain pedidos.exemplo.com.br"
     DATABASE_URL=${DATABASE_URL:-$(env_value DATABASE_URL)}
@@ -157,7 +170,8 @@ install_services() {
     ensure schema "Tabelas do banco e dados básicos (migrate, bootstrap)"
     ensure static "Arquivos estáticos (collectstatic)"
     ensure services "Serviços ligados, também quando o servidor reinicia: ${UNITS[*]}"
-    if is_local "$DATABASE_URL"; then
+    # Com o banco em outro servidor a cópia é de quem também tem o relógio, que é um só.
+    if is_local "$DATABASE_URL" || runs worker-default; then
         ensure backup_timer "Cópia do banco toda noite (flowlog-backup.timer)"
     fi
 }

@@ -1,7 +1,12 @@
 # Os passos de install.sh: have_NOME diz se já está feito, make_NOME o faz.
 # shellcheck shell=bash
 
-env_value() { [ ! -f "$DIR/.env" ] || sed -n "s/^$1=//p" "$DIR/.env" | tail -n 1; }
+# O que a configuração diz de $1: a daqui ou, antes de haver uma, a que se vai usar.
+env_value() {
+    local file=$DIR/.env
+    [ -f "$file" ] || file=${ENV_FILE:-/dev/null}
+    sed -n "s/^$1=//p" "$file" | tail -n 1
+}
 secret() { head -c 48 /dev/urandom | base64 --wrap=0 | tr -d '+/='; }
 is_local() { [[ $1 =~ [@/](127\.0\.0\.1|localhost)[:/] ]]; }
 runs() { [[ " ${UNITS[*]} " == *" $1 "* ]]; }
@@ -95,7 +100,7 @@ have_env() {
 }
 make_env() {
     if [ ! -f "$DIR/.env" ]; then
-        (umask 077 && new_env >"$DIR/.env.new")
+        (umask 077 && if [ -n "$ENV_FILE" ]; then cat "$ENV_FILE"; else new_env; fi >"$DIR/.env.new")
         mv "$DIR/.env.new" "$DIR/.env"
     fi
     chown "root:$APP_USER" "$DIR/.env"
@@ -182,8 +187,9 @@ make_redis() {
 rendered() {
     local source=$DIR/deploy
     [ -d "$source" ] || source=$ROOT/deploy
+    # Onde o IPv6 está desligado o nginx não pode escutar nele.
     sed -e "s#/opt/flowlog#$DIR#g" -e "s#@DOMAIN@#$DOMAIN#g" -e "s#@CERTIFICATE@#$CERTIFICATE#g" \
-        -e "s#@KEY@#$KEY#g" "$source/$1"
+        -e "s#@KEY@#$KEY#g" -e "$([ -e /proc/net/if_inet6 ] || printf '/listen \\[::\\]/d')" "$source/$1"
 }
 is_rendered() { [ -f "$2" ] && [ "$(rendered "$1")" = "$(cat "$2")" ]; }
 
@@ -202,6 +208,8 @@ make_units() {
         rendered "systemd/$file" >"/etc/systemd/system/$file"
     done
     systemctl daemon-reload
+    # Os que já rodam, para que as unidades novas valham; os outros começam mais adiante.
+    systemctl try-restart "${UNITS[@]/#/flowlog-}"
 }
 
 SUDOERS=/etc/sudoers.d/flowlog
@@ -234,10 +242,14 @@ make_certificate() {
     install -d -m 700 /etc/flowlog/tls
     openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj "/CN=$DOMAIN" -addext "subjectAltName=DNS:$DOMAIN" \
         -keyout "$KEY" -out "$CERTIFICATE" 2>/dev/null
+    ! systemctl --quiet is-active nginx || systemctl reload nginx
 }
 
 SITE=/etc/nginx/sites-available/flowlog
-have_nginx() { is_rendered nginx/flowlog.conf "$SITE" && [ -L /etc/nginx/sites-enabled/flowlog ]; }
+have_nginx() {
+    is_rendered nginx/flowlog.conf "$SITE" && [ -L /etc/nginx/sites-enabled/flowlog ] &&
+        systemctl --quiet is-enabled nginx && systemctl --quiet is-active nginx
+}
 make_nginx() {
     rendered nginx/flowlog.conf >"$SITE"
     ln -sf "$SITE" /etc/nginx/sites-enabled/flowlog
