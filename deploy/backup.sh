@@ -82,7 +82,9 @@ main() {
         esac
     done
     check_number --days "$DAYS"
-    check_user
+    DIR=$(realpath -m "$DIR")
+    become_app_user --dir "$DIR" --days "$DAYS" ${CHECK_DATABASE:+--check-database "$CHECK_DATABASE"}
+    outlive_terminal
     open_log "$ROOT/logs/backup.log"
     [ -w "$DIR/." ] || die "a pasta $DIR não existe ou não pode ser escrita por $(id -un)."
     take_lock "$ROOT/var/backup.lock"

@@ -38,18 +38,19 @@ read_options() {
 
 # Nada mudou ainda: o que não está certo aqui só impede.
 check_tree() {
-    BRANCH=$(as_app git symbolic-ref --quiet --short HEAD) ||
-        die "o código não está num ramo (depois de um rollback?). Volte com: git checkout main"
+    BRANCH=$(git symbolic-ref --quiet --short HEAD) ||
+        die "o código não está num ramo (depois de um rollback?). Volte com: sudo -u $APP_USER git -C $ROOT checkout main"
     [[ $BRANCH =~ ^(main|production)$ ]] || die "deploy só dos ramos main e production, não de \"$BRANCH\"."
-    [ -z "$(as_app git status --porcelain)" ] ||
-        die "há mudanças feitas à mão no código; veja \"git status\" e guarde-as ou desfaça-as."
+    check_clean
     BEFORE=$(running_revision)
+    FORMER=$(noted_revision former-revision) || FORMER=""
 }
 
 pull() {
-    as_app git fetch --quiet --tags origin || die "não foi possível falar com o repositório; nada mudou."
-    as_app git pull --quiet --ff-only origin "$BRANCH" || die "não foi possível baixar o ramo $BRANCH; nada mudou."
-    AFTER=$(as_app git rev-parse HEAD)
+    # --force: uma tag que mudou de lugar no repositório muda aqui também.
+    git fetch --quiet --force --tags origin || die "não foi possível falar com o repositório (acima); nada mudou."
+    git pull --quiet --ff-only origin "$BRANCH" || die "não foi possível baixar o ramo $BRANCH (acima); nada mudou."
+    AFTER=$(git rev-parse HEAD)
     NEWEST=$AFTER
     log "Código: $(short "$BEFORE") → $(short "$AFTER")"
 }
@@ -74,13 +75,16 @@ check_migrations() {
 activate() {
     step "Reinício da web e dos dois workers" restart_services &&
         step "A web responde?" web_answers "$TIMEOUT" &&
-        step "Conferência depois (postdeploy)" manage postdeploy --since "$STARTED" --timeout "$TIMEOUT" "${TEST[@]}"
+        step "Conferência depois (postdeploy)" \
+            manage postdeploy --since "$STARTED" --timeout "$TIMEOUT" --queues "$(served_queues)" "${TEST[@]}"
 }
 
 go_back() {
+    trap '' INT TERM
     log "FALHOU: voltando à revisão $(short "$BEFORE")."
     if [ "$AFTER" != "$BEFORE" ]; then
-        as_app git reset --quiet --hard "$BEFORE" || die "não foi possível voltar o código; faça: git reset --hard $BEFORE"
+        git reset --quiet --hard "$BEFORE" ||
+            die "não foi possível voltar o código; faça: sudo -u $APP_USER git -C $ROOT reset --hard $BEFORE"
     fi
     step "Bibliotecas da revisão anterior" install_requirements || log "Continuo mesmo assim."
     step "Arquivos estáticos da revisão anterior" collect_static || log "Continuo mesmo assim."
@@ -88,29 +92,33 @@ go_back() {
     if [ -n "$RESTARTED" ]; then
         { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers 60; } ||
             die "os serviços não voltaram: veja systemctl status 'flowlog-*'"
+        # A que falhou não é uma a que alguém queira voltar.
+        [ -z "$FORMER" ] || printf '%s\n' "$FORMER" >"$ROOT/var/former-revision"
     fi
     die "o deploy falhou e foi desfeito: roda a revisão $(short "$BEFORE") (o esquema do banco ficou como está)."
 }
 
 # As unidades instaladas são cópias; quem as troca é install.sh.
 mention_units() {
-    as_app git diff --quiet "$BEFORE" "$AFTER" -- deploy/systemd deploy/nginx deploy/logrotate ||
+    git diff --quiet "$BEFORE" "$AFTER" -- deploy/systemd deploy/nginx deploy/logrotate ||
         log "AVISO: unidades, nginx ou logrotate mudaram nesta versão. Rode: sudo deploy/install.sh"
 }
 
 main() {
     read_options "$@"
-    check_user
-    cd "$ROOT"
+    become_app_user "$@"
+    outlive_terminal
     open_log "$ROOT/logs/deploy.log"
     take_lock "$ROOT/var/deploy.lock"
     check_tree
     RESTARTED="" STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z)
     log "Deploy por ${SUDO_USER:-$(id -un)}, ramo $BRANCH."
     pull
+    trap 'log "Interrompido."; go_back' INT TERM
     prepare || go_back
     STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) RESTARTED=1
     activate || go_back
+    trap '' INT TERM
     mention_units
     log "PRONTO: $(short "$BEFORE") → $(short "$AFTER"). Para voltar: deploy/rollback.sh $(short "$BEFORE")"
 }

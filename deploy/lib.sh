@@ -16,23 +16,33 @@ usage_error() {
     exit 2
 }
 
-# Uma linha na tela e, com a hora, no registro.
+# Uma linha na tela, se ainda há quem olhe para ela, e, com a hora, no registro.
 log() {
-    printf '%s\n' "$*"
+    (trap '' PIPE && printf '%s\n' "$*" 2>/dev/null) || true
     if [ -n "${LOG:-}" ] && [ -w "$LOG" ]; then
         printf '%s %s\n' "$(date +%Y-%m-%dT%H:%M:%S%:z)" "$*" >>"$LOG"
     fi
 }
 
-# Só o dono do código e root servem; todo o resto erra antes de mudar alguma coisa.
-check_user() {
-    local name
+# Só o dono do código faz o trabalho, e na pasta dele. root lhe cede o lugar: os serviços podem escrever em logs/ e
+# var/, e o que eles deixassem ali (um link, por exemplo) não deve guiar a mão de root. Uso: become_app_user "$@"
+become_app_user() {
+    local name home
     name=$(id -un)
-    [ "$name" = root ] || [ "$name" = "$APP_USER" ] ||
-        usage_error "rode como root (sudo) ou como $APP_USER, não como $name."
+    if [ "$name" != "$APP_USER" ]; then
+        [ "$name" = root ] || usage_error "rode como root (sudo) ou como $APP_USER, não como $name."
+        home=$(getent passwd "$APP_USER" | cut -d: -f6) || true
+        [ -n "$home" ] || usage_error "não há usuário $APP_USER neste servidor."
+        cd "$ROOT" || exit 1
+        HOME=$home exec setpriv --reuid="$APP_USER" --regid="$APP_USER" --init-groups "$(readlink -f "$0")" "$@"
+    fi
+    cd "$ROOT" || exit 1
 }
 
-# Roda um comando como o dono do código.
+# Quem perdeu a conexão ou fechou a tela não interrompe o que começou; o registro conta o resto.
+outlive_terminal() { trap '' HUP; }
+
+# Roda um comando como o dono do código, para quem é root.
 as_app() {
     if [ "$(id -un)" = "$APP_USER" ]; then
         "$@"
@@ -63,19 +73,17 @@ check_number() {
     [[ $2 =~ ^[1-9][0-9]{0,5}$ ]] || usage_error "$1 pede um número inteiro acima de zero, não \"$2\"."
 }
 
-# Um só de cada vez. O arquivo é do dono do código, para que root e ele usem o mesmo.
+# Um só de cada vez.
 take_lock() {
-    as_app mkdir -p "$ROOT/var"
-    as_app touch "$1"
-    exec 9<"$1"
+    mkdir -p "$ROOT/var"
+    exec 9>>"$1"
     flock --nonblock 9 || die "outro processo já está fazendo isto ($1)."
 }
 
-# O registro, que também é do dono do código.
 open_log() {
     LOG=$1
-    as_app mkdir -p "$(dirname "$LOG")"
-    as_app touch "$LOG"
+    mkdir -p "$(dirname "$LOG")"
+    touch "$LOG"
 }
 
 # PGHOST, PGPASSWORD … do endereço do banco: assim a senha não aparece na lista de processos.

@@ -7,42 +7,56 @@ short() { printf '%.12s' "$1"; }
 
 # O que roda de verdade: a revisão que o serviço web anotou quando começou. O código na pasta pode ser mais novo, quando
 # alguém já fez git pull à mão. Sem anotação vale o que está na pasta.
-running_revision() {
+running_revision() { noted_revision web-revision || git rev-parse HEAD; }
+
+# A revisão que deploy/note_revision.sh anotou em var/$1, se há e se existe.
+noted_revision() {
     local noted=""
-    [ ! -f "$ROOT/var/web-revision" ] || noted=$(cat "$ROOT/var/web-revision")
-    if [[ $noted =~ ^[0-9a-f]{40}$ ]] && as_app git cat-file -e "$noted^{commit}" 2>/dev/null; then
-        printf '%s' "$noted"
-    else
-        as_app git rev-parse HEAD
-    fi
+    [ ! -f "$ROOT/var/$1" ] || noted=$(cat "$ROOT/var/$1")
+    [[ $noted =~ ^[0-9a-f]{40}$ ]] && git cat-file -e "$noted^{commit}" 2>/dev/null && printf '%s' "$noted"
 }
 
-manage() { as_app "$PYTHON" manage.py "$@"; }
+# Código mexido à mão se perderia, ou entraria sem que ninguém soubesse.
+check_clean() {
+    local changes
+    changes=$(git status --porcelain) || die "o git não responde em $ROOT (acima); nada mudou."
+    [ -z "$changes" ] ||
+        die "há mudanças feitas à mão no código; veja \"sudo -u $APP_USER git -C $ROOT status\" e guarde-as ou desfaça-as."
+}
+
+manage() { "$PYTHON" manage.py "$@"; }
 
 # Um passo, na tela e no registro; devolve o seu resultado.
 step() {
     local name=$1 status=0
     shift
     log "· $name"
-    # O registro guarda também o que o passo disse.
-    { "$@" 2>&1 || status=$?; } > >(tee -a "$LOG")
-    wait $! || true
+    # O registro guarda também o que o passo disse. Nada que ele deixe rodando segura a trava (9).
+    "$@" 2>&1 9<&- | tee --output-error=warn --append "$LOG" 9<&- || status=${PIPESTATUS[0]}
     [ "$status" = 0 ] || log "  ✘ $name falhou ($status)."
     return "$status"
 }
 
 install_requirements() {
-    as_app "$PYTHON" -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+    "$PYTHON" -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
 }
 
 collect_static() { manage collectstatic --no-input --verbosity 0; }
 
 # Os que existem neste servidor: web e workers podem estar em servidores diferentes.
-restart_services() {
-    local service found=()
+enabled_services() {
+    local service
     for service in "${SERVICES[@]}"; do
-        ! systemctl --quiet is-enabled "$service" || found+=("$service")
+        ! systemctl --quiet is-enabled "$service" || printf '%s\n' "$service"
     done
+}
+
+# As filas que este servidor atende, como postdeploy as quer: default,whatsapp
+served_queues() { enabled_services | sed -n 's/^flowlog-worker-//p' | paste -sd,; }
+
+restart_services() {
+    local service found
+    mapfile -t found < <(enabled_services)
     [ ${#found[@]} -gt 0 ] || { printf 'nenhum serviço do Flowlog está ligado neste servidor.\n'; return 1; }
     for service in "${found[@]}"; do
         control restart "$service" || return 1
@@ -52,7 +66,7 @@ restart_services() {
 # Se este servidor tem o serviço web, espera que ele responda, até $1 segundos.
 web_answers() {
     systemctl --quiet is-enabled flowlog-web || return 0
-    as_app "$PYTHON" - "$1" <<'PY'
+    "$PYTHON" - "$1" <<'PY'
 import sys, time, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # Por relógio: o socket do systemd aceita conexões também quando ninguém as atende.

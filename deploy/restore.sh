@@ -75,7 +75,9 @@ main() {
         esac
     done
     [ -n "$FILE" ] || usage_error "diga qual cópia restaurar."
-    check_user
+    FILE=$(realpath -m "$FILE")
+    become_app_user "$FILE" ${REPLACE:+--replace}
+    outlive_terminal
     [ -r "$FILE" ] || usage_error "o arquivo $FILE não existe ou não pode ser lido por $(id -un)."
     pg_restore --list "$FILE" >/dev/null 2>&1 || usage_error "$FILE não é uma cópia feita por backup.sh."
     open_log "$ROOT/logs/backup.log"

@@ -34,20 +34,16 @@ read_options() {
     done
 }
 
-# A revisão de que veio a última troca que deu certo.
-former() { sed -n 's/.* PRONTO: \([0-9a-f]\{7,\}\) → .*/\1/p' "$LOG" | tail -n 1; }
-
 find_target() {
-    NEWEST=$(as_app git rev-parse HEAD)
-    TARGET=${TARGET:-$(former)}
-    [ -n "$TARGET" ] || usage_error "logs/deploy.log não conta de onde viemos: diga a que TAG ou HASH voltar."
+    NEWEST=$(git rev-parse HEAD)
+    TARGET=${TARGET:-$(noted_revision former-revision)} ||
+        usage_error "não se sabe o que a web rodava antes: diga a que TAG ou HASH voltar."
     # Uma tag pode ter nascido depois do código que ela nomeia.
-    COMMIT=$(as_app git rev-parse --quiet --verify "$TARGET^{commit}") ||
-        { as_app git fetch --quiet --tags origin && COMMIT=$(as_app git rev-parse --quiet --verify "$TARGET^{commit}"); } ||
-        usage_error "não há revisão \"$TARGET\" aqui. Veja: git log --oneline, git tag"
+    COMMIT=$(git rev-parse --quiet --verify "$TARGET^{commit}") ||
+        { git fetch --quiet --force --tags origin && COMMIT=$(git rev-parse --quiet --verify "$TARGET^{commit}"); } ||
+        usage_error "não há revisão \"$TARGET\" aqui. Veja: sudo -u $APP_USER git -C $ROOT tag"
     [ "$COMMIT" != "$NEWEST" ] || usage_error "\"$TARGET\" é a revisão que já está aqui."
-    [ -z "$(as_app git status --porcelain)" ] ||
-        die "há mudanças feitas à mão no código; veja \"git status\" e guarde-as ou desfaça-as."
+    check_clean
 }
 
 confirm() {
@@ -58,21 +54,22 @@ confirm() {
 
 main() {
     read_options "$@"
-    check_user
-    cd "$ROOT"
+    become_app_user "$@"
+    outlive_terminal
     open_log "$ROOT/logs/deploy.log"
     take_lock "$ROOT/var/deploy.lock"
     find_target
     log "Rollback por ${SUDO_USER:-$(id -un)}: $(short "$NEWEST") → $(short "$COMMIT") ($TARGET)"
     warn_about_schema "$COMMIT"
     confirm
-    as_app git checkout --quiet --detach "$COMMIT"
+    trap '' INT TERM
+    git checkout --quiet --detach "$COMMIT"
     step "Bibliotecas" install_requirements || log "Continuo: os serviços voltam com as que há."
     step "Arquivos estáticos" collect_static || log "Continuo: os serviços voltam com os que há."
     { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers 60; } ||
         die "o código voltou, mas os serviços não: veja systemctl status 'flowlog-*'"
-    log "PRONTO: $(short "$NEWEST") → $(short "$COMMIT"). Confira com: manage.py postdeploy --dry"
-    log "O próximo deploy pede o ramo de volta: git checkout main"
+    log "PRONTO: $(short "$NEWEST") → $(short "$COMMIT"). Confira com: sudo -u $APP_USER $PYTHON manage.py postdeploy --dry"
+    log "O próximo deploy pede o ramo de volta: sudo -u $APP_USER git -C $ROOT checkout main"
 }
 
 main "$@"

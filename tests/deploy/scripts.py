@@ -19,7 +19,9 @@ class Scripts:
         self.root = root
         shutil.copytree(BASE_DIR / "deploy", root / "deploy")
         (root / ".venv").symlink_to(sys.prefix)
-        self._env = {**os.environ, "FLOWLOG_USER": getpass.getuser(), "LC_ALL": "C.UTF-8", **env}
+        servers = {"DATABASE_URL", "REDIS_URL"}  # the tests' own are no business of the scripts
+        inherited = {name: value for name, value in os.environ.items() if name not in servers}
+        self._env = {**inherited, "FLOWLOG_USER": getpass.getuser(), "LC_ALL": "C.UTF-8", **env}
 
     def run(self, script: str, *arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
         """What becomes of `deploy/<script>.sh` with these arguments."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -44,8 +45,7 @@ def test_unknown_options_are_refused(scripts: Scripts, script: str) -> None:
         ("install --branch feature", '--branch só pode ser main ou production, não "feature"'),
         ("install --only web,mail", '--only conhece web, worker-default e worker-whatsapp, não "mail"'),
         ("install --evolution-url http://evolution.example.com", "--evolution-url deve começar com https://"),
-        ("install --database-url mysql://x/y", "--database-url deve ser como postgresql://"),
-        ("install --redis-url localhost", "--redis-url deve ser como redis://"),
+        ("install --env /no/file", "--env: /no/file não pode ser lido"),
         ("install --python /no/python", "--python: /no/python não é um programa"),
         ("install --certificate /no/file", "--certificate pede também --key"),
         ("install --key /no/file", "--key pede também --certificate"),
@@ -69,6 +69,19 @@ def test_wrong_options_are_refused_with_a_sentence(scripts: Scripts, command: st
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("DATABASE_URL", "mysql://x/y", "DATABASE_URL deve ser como postgresql://"),
+        ("REDIS_URL", "localhost", "REDIS_URL deve ser como redis://"),
+    ],
+)
+def test_wrong_addresses_are_refused_with_a_sentence(scripts: Scripts, name: str, value: str, words: str) -> None:
+    done = scripts.run("install", "--domain", "loja.example.com", **{name: value})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ERRO: {words}")
+
+
+@pytest.mark.parametrize(
     ("command", "lock"),
     [("deploy --dry", "deploy"), ("rollback v1", "deploy"), ("backup --dir .", "backup")],
 )
@@ -84,8 +97,40 @@ def test_only_one_at_a_time(scripts: Scripts, command: str, lock: str) -> None:
 def test_somebody_else_is_refused(scripts: Scripts) -> None:
     done = scripts.run("deploy", "--dry", FLOWLOG_USER="nobody-of-that-name", HOME="/")
     # Root may stand in for anyone, as long as there is such a user.
-    assert done.returncode == (1 if os.geteuid() == 0 else 2)
+    words = "não há usuário nobody-of-that-name" if os.geteuid() == 0 else "rode como root (sudo) ou como nobody"
+    assert (done.returncode, words in done.stderr) == (2, True)
     assert not (scripts.root / "logs").exists()
+
+
+class TestLostTerminal:
+    """What has begun goes on to its end when the connection breaks or the screen is closed."""
+
+    STEPS = """
+        ROOT=$PWD LOG=$PWD/steps.log; source deploy/lib.sh; source deploy/release_steps.sh
+        touch "$LOG"; take_lock "$PWD/steps.lock"; outlive_terminal
+        kill -HUP $$
+        log "one"; step "two" printf 'said by two\n'
+        step "three" bash -c 'sleep 60 >/dev/null 2>&1 & echo $! >left-behind'
+        log "four"
+    """
+
+    def test_nothing_is_lost_and_nothing_keeps_the_lock(self, scripts: Scripts) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.STEPS],
+            cwd=scripts.root, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=30,
+        )  # fmt: skip
+        os.close(writer)
+        left_behind = int((scripts.root / "left-behind").read_text())
+        try:
+            assert done.returncode == 0, done.stderr
+            words = [line.partition(" ")[2] or line for line in (scripts.root / "steps.log").read_text().splitlines()]
+            assert words == ["one", "· two", "by two", "· three", "four"]
+            with (scripts.root / "steps.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.kill(left_behind, signal.SIGKILL)
 
 
 class TestRunningRevision:
@@ -121,6 +166,33 @@ class TestRunningRevision:
         old = self.git(clone, "rev-parse", "HEAD~1")
         (clone.root / "var" / "web-revision").write_text(f"{old}\n")
         assert self.running(clone) == old
+
+    def test_rollback_needs_a_name_as_long_as_nothing_else_ran(self, clone: Scripts) -> None:
+        head = self.git(clone, "rev-parse", "HEAD")
+        (clone.root / "var" / "web-revision").write_text(f"{head}\n")
+        done = clone.run("rollback", "--yes")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith("ERRO: não se sabe o que a web rodava antes")
+        assert self.git(clone, "rev-parse", "HEAD") == head
+
+    def test_the_web_server_notes_what_ran_before_it(self, clone: Scripts) -> None:
+        new, old = self.git(clone, "rev-parse", "HEAD"), self.git(clone, "rev-parse", "HEAD~1")
+        notes = clone.root / "var"
+
+        def started(revision: str) -> list[str]:
+            self.git(clone, "checkout", "--quiet", revision)
+            subprocess.run([str(clone.root / "deploy" / "note_revision.sh")], cwd=clone.root, check=True)
+            return [path.read_text().strip() for path in sorted(notes.glob("*-revision"))]
+
+        self.git(clone, "clean", "--quiet", "-df", "--exclude=deploy")
+        assert [started(revision) for revision in (old, old, new, new, old)] == [
+            [old], [old], [old, new], [old, new], [new, old],
+        ]  # fmt: skip
+
+    def test_a_git_that_fails_is_no_clean_tree(self, scripts: Scripts) -> None:
+        done = scripts.run("rollback", "v1", "--yes", GIT_DIR="/nowhere")
+        assert done.returncode != 0
+        assert not (scripts.root / "var" / "web-revision").exists()
 
     @pytest.mark.parametrize("noted", [None, "", "nonsense", "0" * 40])
     def test_without_a_note_that_makes_sense_it_is_the_folders(self, clone: Scripts, noted: str | None) -> None:
