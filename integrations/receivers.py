@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,35 +11,59 @@ from django.utils.translation import gettext as _
 from integrations.carriers.models import CarrierNews
 from orders.models import Order
 from orders.services import apply_transition
-from orders.transitions import TransitionNotAllowed
+from orders.transitions import TransitionNotAllowed, get_transition
+
+logger = logging.getLogger(__name__)
 
 Status, Result = CarrierNews.Status, CarrierNews.Result
 
+# In the order of a parcel's way, which decides where the carrier gives two of them the same time.
 _TRANSITIONS = {
     Status.POSTED: "ship",
     Status.OUT_FOR_DELIVERY: "out_for_delivery",
-    Status.DELIVERED: "deliver",
     Status.FAILED_ATTEMPT: "fail_delivery",
+    Status.DELIVERED: "deliver",
 }
+_WAY = list(_TRANSITIONS)
 # These two follow each other again and again, so the table of transitions alone does not tell old from new.
 _RECURRING = {"out_for_delivery", "fail_delivery"}
 
 
 def move_order(*, news: CarrierNews, **_kwargs: Any) -> None:
-    """Apply the transition that fits the news, and write on it what became of it. The order is locked already."""
+    """Apply the transition that fits the news, and write on it what became of it. The order is locked already.
+
+    What was refused before may only have come too early: it is tried again, all in the order of the carriers' clock.
+    """
     order = news.order
     if order is None:
         return
-    same = CarrierNews.objects.filter(order=order, status=news.status, occurred_at=news.occurred_at)
-    same = same.exclude(pk=news.pk)
-    if same.filter(result=Result.APPLIED).exists():
-        news.result = Result.REPEATED
-    elif _is_late(news, order):
-        news.result = Result.LATE
+    earlier = CarrierNews.objects.filter(order=order).exclude(pk=news.pk)
+    refused = earlier.filter(result=Result.REFUSED).select_for_update()  # the nightly purge does not lock the order
+    # `news` comes first, so that of a repeat and what was refused at the time it is the repeat that is applied.
+    for each in sorted([news, *refused], key=_clock):
+        if each is news or get_transition(_transition(each)).is_possible(order):
+            _judge(each, order)
+            if each is not news:
+                logger.info("Refused before, order %s: %s: %s", order.code, each.status, each.result)
+    same = earlier.filter(status=news.status, occurred_at=news.occurred_at, tracking_code__iexact=news.tracking_code)
+    if news.result in {Result.REFUSED, Result.LATE} and same.exists():
+        news.result, news.reason = Result.REPEATED, ""
+        news.save(update_fields=["result", "reason"])
+
+
+def _clock(news: CarrierNews) -> tuple[datetime, int]:
+    return news.occurred_at, _WAY.index(Status(news.status))
+
+
+def _transition(news: CarrierNews) -> str:
+    return _TRANSITIONS[Status(news.status)]
+
+
+def _judge(news: CarrierNews, order: Order) -> None:
+    if _is_late(news, order):
+        news.result, news.reason = Result.LATE, ""
     else:
         _apply(news, order)
-    if news.result in {Result.REFUSED, Result.LATE} and same.exists():
-        news.result = Result.REPEATED
     news.save(update_fields=["result", "reason", "event"])
 
 
@@ -47,13 +73,13 @@ def _is_late(news: CarrierNews, order: Order) -> bool:
     Carriers' news is compared by the carriers' clock. What staff entered they may have entered late, so it counts
     only where the table of transitions would let an old piece of news take the order back.
     """
+    applied = CarrierNews.objects.filter(order=order, result=Result.APPLIED).order_by("event_id").last()
+    if applied and _clock(news) <= _clock(applied):
+        return True
     last = order.events.filter(transition__in=_TRANSITIONS.values()).order_by("-pk").first()
-    if last is None:
+    if last is None or (applied and applied.event_id == last.pk):
         return False
-    told = CarrierNews.objects.filter(event=last).first()
-    if told:
-        return news.occurred_at < told.occurred_at
-    recurs = {last.transition, _TRANSITIONS[Status(news.status)]} <= _RECURRING
+    recurs = {last.transition, _transition(news)} <= _RECURRING
     return recurs and news.occurred_at < last.created_at
 
 
@@ -62,7 +88,7 @@ def _apply(news: CarrierNews, order: Order) -> None:
         words = _("The order has another tracking code: %(code)s.") % {"code": order.tracking_code}
         news.result, news.reason = Result.REFUSED, words
         return
-    name = _TRANSITIONS[Status(news.status)]
+    name = _transition(news)
     data: dict[str, Any] = {}
     if name == "ship":
         data = {"tracking_code": news.tracking_code}
@@ -73,4 +99,4 @@ def _apply(news: CarrierNews, order: Order) -> None:
     except TransitionNotAllowed as refusal:
         news.result, news.reason = Result.REFUSED, str(refusal)[:500]
     else:
-        news.result, news.event = Result.APPLIED, order.events.latest("pk")
+        news.result, news.reason, news.event = Result.APPLIED, "", order.events.latest("pk")

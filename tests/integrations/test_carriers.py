@@ -17,10 +17,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from integrations.carriers.models import CarrierNews
 from integrations.carriers.signature import sign
-from integrations.models import NotificationLog
+from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import shipment_status_changed
 from orders.models import Order
 from orders.services import apply_transition
@@ -83,8 +86,7 @@ class TestWhatItBecomes:
         assert tell("delivered", 4) == (200, "applied")
         order.refresh_from_db()
         assert (order.status, order.delivery_status, order.delivery_attempts) == ("completed", "delivered", 1)
-        told = list(NotificationLog.objects.order_by("pk").values_list("event", flat=True))
-        assert told == ["ship", "out_for_delivery", "fail_delivery", "out_for_delivery", "deliver"]
+        assert messages() == ["ship", "out_for_delivery", "fail_delivery", "out_for_delivery", "deliver"]
         assert NotificationLog.objects.get(event="fail_delivery").snapshot["reason"] == "Ninguém em casa"
         assert list(CarrierNews.objects.order_by("pk").values_list("event", flat=True)) == list(
             order.events.order_by("pk").values_list("pk", flat=True)[2:]
@@ -141,6 +143,15 @@ class TestWhatItBecomes:
             assert "order_tracking_code" in "".join(row[0] for row in cursor.fetchall())
 
 
+def messages() -> list[str]:
+    """The kinds of the customers' messages, in their order."""
+    return list(NotificationLog.objects.order_by("pk").values_list("event", flat=True))
+
+
+def results() -> list[tuple[str, str, str]]:
+    return list(CarrierNews.objects.order_by("pk").values_list("status", "result", "reason"))
+
+
 class TestRepeatsAndReorderings:
     def test_the_same_news_twice_is_one_transition_and_one_line(self, shipped: Order) -> None:
         assert [tell("out_for_delivery")[1] for _ in range(3)] == ["applied", "repeated", "repeated"]
@@ -172,6 +183,92 @@ class TestRepeatsAndReorderings:
         assert tell("posted", order=order.code) == (200, "repeated")
         apply_transition(order, "confirm")
         assert tell("posted", order=order.code) == (200, "applied")
+
+    def test_what_came_too_early_is_applied_after_what_it_waited_for(self) -> None:
+        make_instance()
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        assert tell("delivered", 5, order=order.code) == (200, "refused")
+        assert tell("failed_attempt", 3, order=order.code) == (200, "refused")
+        assert tell("delivered", 5, order=order.code) == (200, "repeated")
+        assert way(order) == ["confirm"]
+        assert tell("posted", 1, order=order.code) == (200, "applied")
+        assert way(order) == ["confirm", "ship", "fail_delivery", "deliver"]
+        order.refresh_from_db()
+        assert (order.status, order.delivery_status, order.tracking_code) == ("completed", "delivered", TRACKING_CODE)
+        assert messages() == ["ship", "fail_delivery", "deliver"]
+        assert results() == [
+            ("delivered", "applied", ""),
+            ("failed_attempt", "applied", ""),
+            ("delivered", "repeated", ""),
+            ("posted", "applied", ""),
+        ]
+
+    def test_the_customer_never_reads_of_a_failed_attempt_after_the_delivery(self) -> None:
+        make_instance()
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        story = [
+            ("out_for_delivery", 30),
+            ("delivered", 40),
+            ("posted", 0),
+            ("failed_attempt", 20),
+            ("out_for_delivery", 10),
+        ]
+        told = [tell(status, minute, order=order.code)[1] for status, minute in story]
+        assert told == ["refused", "refused", "applied", "late", "late"]
+        assert messages() == ["ship", "out_for_delivery", "deliver"]
+
+    def test_what_the_order_had_at_the_time_is_applied_after_the_missing_step(self, shipped: Order) -> None:
+        assert tell("out_for_delivery", 10) == (200, "applied")
+        assert tell("out_for_delivery", 30) == (200, "refused")
+        assert tell("failed_attempt", 20) == (200, "applied")
+        assert way(shipped)[2:] == ["out_for_delivery", "fail_delivery", "out_for_delivery"]
+
+    def test_at_the_same_moment_the_parcels_way_is_the_order(self) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        told = [tell(status, 0, order=order.code)[1] for status in ("delivered", "posted", "out_for_delivery")]
+        assert told == ["refused", "applied", "late"]
+        assert way(order) == ["confirm", "ship", "deliver"]
+
+    def test_what_staff_did_meanwhile_stands(self, shipped: Order) -> None:
+        tell("failed_attempt", 10)
+        assert tell("failed_attempt", 30) == (200, "refused")
+        apply_transition(shipped, "out_for_delivery")
+        assert tell("out_for_delivery", 20) == (200, "late")
+        assert way(shipped)[2:] == ["fail_delivery", "out_for_delivery"]
+        assert results()[1] == ("failed_attempt", "late", "")
+        assert tell("delivered", 40) == (200, "applied")
+
+    def test_what_staff_entered_does_not_hide_what_is_known(self, shipped: Order) -> None:
+        tell("failed_attempt", 20)
+        apply_transition(shipped, "out_for_delivery")
+        assert tell("delivered", 10) == (200, "late")
+        assert way(shipped)[2:] == ["fail_delivery", "out_for_delivery"]
+
+    def test_what_came_before_staff_shipped_the_order_is_applied_with_the_next_news(self) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        assert tell("out_for_delivery", 10, order=order.code) == (200, "refused")
+        apply_transition(order, "ship", tracking_code=TRACKING_CODE)
+        assert way(order) == ["confirm", "ship"]
+        assert tell("delivered", 20) == (200, "applied")
+        assert way(order) == ["confirm", "ship", "out_for_delivery", "deliver"]
+
+    def test_news_of_another_parcel_stays_refused(self) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        assert tell("delivered", 20, order=order.code, tracking_code="BB000000000BR") == (200, "refused")
+        assert tell("out_for_delivery", 20, order=order.code) == (200, "refused")
+        assert tell("posted", 0, order=order.code) == (200, "applied")
+        assert way(order) == ["confirm", "ship", "out_for_delivery"]
+        assert results()[0] == ("delivered", "refused", f"O pedido tem outro código de rastreio: {TRACKING_CODE}.")
+        assert tell("delivered", 20) == (200, "applied")
+
+    @pytest.mark.parametrize("end", ["cancel", "deliver"])
+    def test_what_is_over_stays_over(self, end: str) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        apply_transition(order, end)
+        assert tell("out_for_delivery", 10, order=order.code) == (200, "refused")
+        assert tell("delivered", 20, order=order.code) == (200, "refused")
+        assert way(order) == ["confirm", "ship", end]
+        assert [result for _status, result, _reason in results()] == ["refused", "refused"]
 
     @pytest.mark.django_db(transaction=True)
     def test_the_same_news_at_the_same_time_is_one_transition(self) -> None:
@@ -207,6 +304,40 @@ class TestRepeatsAndReorderings:
             shipment_status_changed.disconnect(fail)
         assert (CarrierNews.objects.count(), way(shipped)) == (0, ["confirm", "ship"])
         assert post(body, timestamp=timestamp).json()["result"] == "applied"
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """A parcel's whole way as (status, minute), and the same shuffled, with repetitions."""
+    attempts = ["out_for_delivery", "failed_attempt"] * draw(st.integers(0, 2))
+    ends = draw(st.sampled_from([[], ["out_for_delivery"], ["delivered"], ["out_for_delivery", "delivered"]]))
+    story, minute = [("posted", 0)], 0
+    for status in [*attempts, *ends]:
+        # Only the first attempt may be at the same moment as what was before it.
+        minute += draw(st.integers(int(status == "out_for_delivery" and len(story) > 1), 2))
+        story.append((status, minute))
+    return story, draw(st.permutations([*story, *draw(st.lists(st.sampled_from(story), max_size=4))]))
+
+
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(told=stories())
+def test_any_order_and_number_of_a_whole_story_ends_as_the_story_does(told: Any) -> None:
+    story, shuffled = told
+    if not EvolutionInstance.objects.exists():
+        make_instance()
+    in_order, order = (make_order(until="confirmed", delivery_method="correios_pac") for _ in range(2))
+    assert {tell(*each, order=in_order.code) for each in story} == {(200, "applied")}
+    for each in shuffled:
+        assert tell(*each, order=order.code)[0] == 200
+    in_order.refresh_from_db()
+    order.refresh_from_db()
+    states = [(one.status, one.delivery_status, one.tracking_code) for one in (in_order, order)]
+    assert states[0] == states[1]
+    rows = NotificationLog.objects.filter(order=order).order_by("pk").select_related("order_event__carrier_news")
+    read = [(row.event, row.order_event.carrier_news.occurred_at) for row in rows if row.order_event]
+    assert [event for event, _when in read] == way(order)[1:]
+    assert [when for _event, when in read] == sorted(when for _event, when in read)
+    assert not CarrierNews.objects.filter(order=order, result="received").exists()
 
 
 class TestWhoMayTell:
