@@ -128,7 +128,8 @@ def _check_tracking(order: Order, data: Data) -> None:
 
 def _set_tracking(order: Order, data: Data) -> None:
     code = data.get("tracking_code") or order.tracking_code
-    order.tracking_code = code.upper() if order.delivery_method in CORREIOS_METHODS else code
+    # Capitals of other letters may be more characters than there is room for.
+    order.tracking_code = code.upper() if order.delivery_method in CORREIOS_METHODS and code.isascii() else code
     order.tracking_url = data.get("tracking_url") or order.tracking_url
 
 

@@ -170,6 +170,11 @@ class TestApplyTransition:
         assert Order.objects.get().tracking_code == expected
         assert order.events.last().note == expected  # type: ignore[union-attr]
 
+    def test_a_tracking_code_whose_capitals_are_longer_is_stored_as_it_is(self) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        apply_transition(order, "ship", tracking_code="ß" * 60)
+        assert Order.objects.get().tracking_code == "ß" * 60
+
     def test_a_courier_needs_no_tracking_code_and_no_payment(self) -> None:
         order = make_order(until="confirmed")
         apply_transition(order, "ship")
