@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import re
 import subprocess
@@ -426,6 +427,54 @@ def test_what_is_not_as_described_is_refused_by_name(shipped: Order, body: bytes
     response = post(body)
     assert (response.status_code, response.json()) == (400, {"error": error})
     assert (CarrierNews.objects.count(), way(shipped)) == (0, ["confirm", "ship"])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=10,
+)
+TEXT = st.text(max_size=61)
+RECENT = st.integers(0, 20).map(lambda minute: (START + timedelta(minutes=minute)).isoformat())
+CODE = st.sampled_from([TRACKING_CODE, "BB000000000BR", "ß" * 60]) | TEXT
+
+
+def bodies(code: str) -> st.SearchStrategy[bytes]:
+    """Bodies of which most are news of the order with this code, or nearly so."""
+    fields = {
+        "tracking_code": CODE,
+        "status": st.sampled_from(CarrierNews.Status.values),
+        "occurred_at": RECENT,
+        "order": st.sampled_from([code, code.lower()]),
+    }
+    others = {
+        "occurred_at": st.datetimes(timezones=st.timezones()).map(datetime.isoformat),
+        "order": st.sampled_from(["ZZZZZZ", "ß" * 12]),
+        "description": TEXT,
+    }
+    right = st.fixed_dictionaries(fields, optional={"description": TEXT})
+    wrong = st.dictionaries(st.sampled_from([*fields, "description"]), JSON, max_size=2)
+    odd = st.fixed_dictionaries({}, optional=others)
+    nearly = st.builds(operator.or_, right, wrong | odd)
+    return st.binary(max_size=40) | (right | nearly | JSON).map(lambda value: json.dumps(value).encode())
+
+
+@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_bodies_whatever_are_an_error_of_ours(data: st.DataObject) -> None:
+    order = make_order(until="confirmed", delivery_method="correios_pac")
+    told = data.draw(st.lists(bodies(order.code), min_size=1, max_size=8))
+    again = data.draw(st.lists(st.sampled_from(told), max_size=4))
+    for body in data.draw(st.permutations([*told, *again])):
+        response = post(body)
+        answer = response.json()
+        if response.status_code == 200:
+            assert set(answer) == {"order", "result"}
+            assert answer["result"] in {"applied", "refused", "late", "repeated"}
+        else:
+            assert response.status_code in {400, 404, 409}
+            assert set(answer) == {"error"}
+            assert answer["error"]
 
 
 def test_a_long_description_is_cut(shipped: Order) -> None:
