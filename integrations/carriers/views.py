@@ -6,7 +6,8 @@ import logging
 from http import HTTPStatus
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
 from integrations.carriers import inbox, payload, signature
@@ -39,6 +40,9 @@ def tracking_news(request: HttpRequest, source: str) -> JsonResponse:
     except RefusedError as refusal:
         logger.warning("News of a carrier was refused: %s", refusal)
         return _error(refusal.status, str(refusal))
+    except (OperationalError, InterfaceError) as failure:
+        logger.warning("News of a carrier has to come again: %s", failure)
+        return _error(HTTPStatus.SERVICE_UNAVAILABLE, "The news cannot be taken in just now. Send it again.")
     if problem := _WITHOUT_ORDER.get(CarrierNews.Result(news.result)):
         return _error(*problem)
     return JsonResponse({"order": news.order.code if news.order else "", "result": news.result})
@@ -48,7 +52,10 @@ def _take_in(request: HttpRequest, source: str) -> CarrierNews:
     secret = settings.TRACKING_WEBHOOK_SECRET
     if not secret:
         raise RefusedError(HTTPStatus.FORBIDDEN, "No news is taken here: TRACKING_WEBHOOK_SECRET is not set.")
-    body = request.read(MAX_BODY + 1)
+    try:
+        body = request.read(MAX_BODY + 1)
+    except UnreadablePostError:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "The body broke off.") from None
     if len(body) > MAX_BODY:
         raise RefusedError(HTTPStatus.CONTENT_TOO_LARGE, f"The body must have at most {MAX_BODY} bytes.")
     signed = signature.verify(request.headers, body, secret)

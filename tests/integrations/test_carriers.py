@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import operator
 import os
@@ -9,12 +10,13 @@ import re
 import subprocess
 import threading
 import time
+from contextlib import closing
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -307,6 +309,59 @@ class TestRepeatsAndReorderings:
         assert post(body, timestamp=timestamp).json()["result"] == "applied"
 
 
+class BrokenOff(io.BytesIO):
+    """A body whose sender is gone."""
+
+    def read(self, _size: int | None = -1) -> bytes:
+        raise OSError("the connection was reset")
+
+
+NOT_NOW = {"error": "The news cannot be taken in just now. Send it again."}
+
+
+class TestWhatBreaks:
+    def test_a_body_that_breaks_off_is_400(self, client: Client) -> None:
+        response = client.post(ADDRESS, b"{}", content_type="application/json", **{"wsgi.input": BrokenOff()})  # type: ignore[arg-type]
+        assert (response.status_code, response.json()) == (400, {"error": "The body broke off."})
+        assert CarrierNews.objects.count() == 0
+
+    @pytest.mark.django_db(transaction=True)
+    def test_an_order_that_others_hold_is_503_and_the_news_may_come_again(self) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        body, timestamp = news("delivered"), str(int(time.time()))
+        with closing(connections.create_connection("default")) as other:
+            other.set_autocommit(False)
+            with other.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM orders_order WHERE id = %s FOR UPDATE", [order.pk])
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '100ms'")
+            try:
+                response = post(body, timestamp=timestamp)
+            finally:
+                with connection.cursor() as cursor:
+                    cursor.execute("RESET lock_timeout")
+                other.rollback()
+        assert (response.status_code, response.json()) == (503, NOT_NOW)
+        assert (CarrierNews.objects.count(), way(order)) == (0, ["confirm", "ship"])
+        assert post(body, timestamp=timestamp).json()["result"] == "applied"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_lost_database_is_503_and_the_news_may_come_again(self) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        body, timestamp = news("delivered"), str(int(time.time()))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (pid,) = cursor.fetchone()
+        with closing(connections.create_connection("default")) as other, other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+            assert cursor.fetchone() == (True,)
+        response = post(body, timestamp=timestamp)
+        assert (response.status_code, response.json()) == (503, NOT_NOW)
+        connection.close()
+        assert (CarrierNews.objects.count(), way(order)) == (0, ["confirm", "ship"])
+        assert post(body, timestamp=timestamp).json()["result"] == "applied"
+
+
 @st.composite
 def stories(draw: st.DrawFn) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """A parcel's whole way as (status, minute), and the same shuffled, with repetitions."""
@@ -459,7 +514,7 @@ def bodies(code: str) -> st.SearchStrategy[bytes]:
     return st.binary(max_size=40) | (right | nearly | JSON).map(lambda value: json.dumps(value).encode())
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_bodies_whatever_are_an_error_of_ours(data: st.DataObject) -> None:
     order = make_order(until="confirmed", delivery_method="correios_pac")
