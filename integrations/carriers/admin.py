@@ -35,7 +35,7 @@ RESULT_COLOURS: dict[str, str] = {
 
 @admin.register(CarrierNews)
 class CarrierNewsAdmin(ReadOnlyAdmin):
-    list_display = ("received", "source", "tracking_code", "status", "order_link", "result_label", "reason")
+    list_display = ("received", "tracking_code", "status", "order_link", "result_label", "reason")
     list_display_links = None
     list_filter = (("result", ChoicesDropdownFilter), ("status", ChoicesDropdownFilter), "received_at")
     list_filter_submit = True

@@ -543,11 +543,11 @@ class TestAdmin:
         tell("failed_attempt", 2)
         tell("out_for_delivery", 1)
         page = client_of(make_staff()).get(f"/admin/orders/order/{shipped.pk}/change/").content.decode()
-        said = re.findall(r"<span>(Transportadora \(generic\): .*?)</span>", page)
+        said = re.findall(r"<span>(Transportadora: .*?)</span>", page)
         first, second = (timezone.localtime(START + timedelta(minutes=n)).strftime("%d/%m/%Y %H:%M") for n in (1, 2))
         assert said == [
-            f"Transportadora (generic): saiu para entrega, {first}",
-            f"Transportadora (generic): tentativa sem sucesso, {second}",
+            f"Transportadora: saiu para entrega, {first}",
+            f"Transportadora: tentativa sem sucesso, {second}",
         ]
         assert "mais antiga que a situação atual" in page
         assert "&lt;b&gt;Ausente&lt;/b&gt;" in page
@@ -558,6 +558,7 @@ class TestAdmin:
         client = client_of(make_staff())
         page = client.get("/admin/integrations/carriernews/").content.decode()
         assert "BB000000000BR" in page
+        assert "generic" not in page
         assert "nenhum pedido com este código" in page
         assert client.get("/admin/integrations/carriernews/add/").status_code == 403
 

@@ -64,7 +64,7 @@ class TestCommand:
         "Instâncias cujo último número com falha foi apagado: 0",
         "Tentativas de envio excluídas: 0",
         "Webhooks excluídos: 0",
-        "Notícias de transportadoras excluídas: 0",
+        "Atualizações de transportadoras excluídas: 0",
     )
 
     def test_dry_run_counts_and_changes_nothing(self) -> None:
