@@ -37,7 +37,7 @@ faults: $(INSTALLED) ## Send thousands of messages while everything fails, and c
 	@SEED=$(SEED) SIZE=$(SIZE) $(PY) -m pytest tests/faults/campaign.py --quiet --capture=no $(ARGS)
 
 installation-test: $(INSTALLED) ## Install and deploy on a bare Debian of its own (root; Debian: apt-get install debootstrap systemd-container)
-	@$(PY) -m pytest tests/deploy/installation.py $(ARGS)
+	@$(PY) -m pytest tests/deploy/installation.py tests/deploy/several_servers.py $(ARGS)
 
 browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium)
 	@$(PY) -m pytest tests/browser $(ARGS)

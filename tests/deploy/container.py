@@ -25,15 +25,15 @@ SUITE = "trixie"
 HOMES = BASE_DIR / "var" / "debian"
 WHEELS, REPOSITORY = Path("srv/wheels"), Path("srv/flowlog.git")
 # Flowlog's own come from `install.sh --packages`.
-_PACKAGES = ("python3.13-venv", "curl", "procps")
+_PACKAGES = ("python3.13-venv", "curl", "procps", "iproute2")
 _BOOTED = 60
 
 
 def prepare() -> Path:
     """The folder of a server as it is delivered, with what an installation will fetch; made once per content."""
-    wanted = subprocess.run(
-        ["bash", "deploy/install.sh", "--packages"], cwd=BASE_DIR, capture_output=True, text=True, check=True
-    ).stdout.split()
+    asked = ["env", "-u", "DATABASE_URL", "-u", "REDIS_URL", "bash", "deploy/install.sh", "--packages"]
+    said = subprocess.run(asked, cwd=BASE_DIR, capture_output=True, text=True, check=True).stdout
+    wanted = [*said.split(), *_PACKAGES]
     pins = (BASE_DIR / "requirements.txt").read_bytes()
     home = HOMES / hashlib.sha256(pins + " ".join(wanted).encode()).hexdigest()[:12]
     if (home / "srv" / "ready").exists():
@@ -45,7 +45,7 @@ def prepare() -> Path:
     _run("chroot", str(home), "apt-get", "update", "-qq")
     _run(
         "chroot", str(home), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
-        "--no-install-recommends", *_PACKAGES, *wanted,
+        "--no-install-recommends", *wanted,
     )  # fmt: skip
     # A server of its own would have found the port free.
     for settings in home.glob("etc/postgresql/*/main/postgresql.conf"):

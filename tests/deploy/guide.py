@@ -20,7 +20,7 @@ def commands(text: str = GUIDE) -> list[str]:
     lines = [line for block in _BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()]
     found = [" ".join(re.sub(r"(^|\s)#.*", "", line).split()) for line in lines]
     sentences = _BLOCK.sub("", text).replace("\\|", "|")
-    found += [code for code in re.findall(r"`([^`\n]+)`", sentences) if _COMMAND.match(code)]
+    found += [code for code in re.findall(r"`([^`\n]+)`", sentences) if _COMMAND.match(code) and "…" not in code]
     return [command for command in dict.fromkeys(found) if command]
 
 
@@ -30,19 +30,20 @@ class Operator:
     `stands_for`: what is put where the guide has a word of its own.
     """
 
+    left = commands()
+    """What no operator has run yet."""
+
     def __init__(self, server: Server, stands_for: dict[str, str]) -> None:
         self.server = server
         self.stands_for = stands_for
-        self.left = commands()
-        """What has not been run yet."""
 
     def run(self, command: str, *, feed: str = "") -> str:
         """Run one of the guide's commands in the folder of the code; returns what it printed."""
         return self.server.run(self.line(command), feed=feed)
 
-    def line(self, command: str) -> str:
+    def line(self, command: str, *, folder: str = FOLDER) -> str:
         """The shell's line for one of the guide's commands, which counts as run."""
-        script = f"cd {FOLDER}; {self._taken(command)}"
+        script = f"cd {folder}; {self._taken(command)}"
         if command.startswith("sudo"):
             return script
         return f"sudo -u flowlog bash -ec {shlex.quote(script.replace('; ', '; source .venv/bin/activate; ', 1))}"
