@@ -133,7 +133,7 @@ class TestStalled:
     def test_a_message_that_nobody_claims(self) -> None:
         assert not_ok() == ["messages"]
         [words] = [check.words for check in checks.run() if check.name == "messages"]
-        assert words == "A mais antiga está na vez há 5 minutos."
+        assert words == "A mais antiga espera há 5 minutos."
         NotificationLog.objects.update(next_attempt_at=Now() - timedelta(seconds=299))
         assert not_ok() == []
 
@@ -247,7 +247,7 @@ class TestBanner:
         since = timezone.localtime(Heartbeat.objects.get(queue="whatsapp").beat_at)
         body = client_of(make_staff()).get(address).content.decode()
         assert body.count(f'class="{BANNER}"') == 1
-        assert f"não dá sinal de vida desde {since:%d/%m/%Y %H:%M}. Nenhuma mensagem espera." in " ".join(body.split())
+        assert f"não dá sinal de vida desde {since:%d/%m/%Y %H:%M}. Nenhuma mensagem na fila." in " ".join(body.split())
 
     def test_a_held_instance_with_its_reason_and_a_link(self, alive: None) -> None:
         instance = make_instance(name="<loja>")
@@ -257,7 +257,7 @@ class TestBanner:
         body = client_of(make_staff()).get("/admin/").content.decode()
         assert "WhatsApp &lt;loja&gt; parado." in body
         assert "Confira &lt;a&gt; chave." in body
-        assert "1 mensagem espera." in body
+        assert "1 mensagem na fila." in body
         assert f'href="/admin/integrations/evolutioninstance/{instance.pk}/change/"' in body
 
     def test_not_for_those_who_may_not_see_the_log_nor_before_the_login(self) -> None:

@@ -105,11 +105,11 @@ def test_a_stopped_whatsapp_worker_is_noticed_everywhere_until_it_is_back(system
     assert metric(prober, 'flowlog_heartbeat_age_seconds{queue="default"}') < 2 * INTERVAL
     banner = staff.get("/admin/").content.decode()
     assert "As mensagens aos clientes não estão saindo." in banner
-    assert "1 mensagem espera." in banner
+    assert "1 mensagem na fila." in banner
     assert BANNER not in stranger.get("/admin/").content.decode()
     [said] = mail.mails
     assert (said["Subject"], said["To"]) == ("Flowlog: As mensagens aos clientes não estão saindo", "dona@example.com")
-    assert "1 mensagem espera." in said.get_content()
+    assert "1 mensagem na fila." in said.get_content()
     assert "http://testserver/admin/integrations/notificationlog/" in said.get_content()
 
     system.worker("whatsapp")
