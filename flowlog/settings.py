@@ -319,8 +319,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "look-for-trouble": {
         "task": "flowlog.tasks.look_for_trouble",
-        "schedule": HEARTBEAT_INTERVAL,
-        "options": {"expires": HEARTBEAT_INTERVAL},
+        "schedule": HEARTBEAT_INTERVAL / 4,
+        "options": {"expires": HEARTBEAT_INTERVAL / 4},
     },
 }
 if DEADMAN_PING_URL:

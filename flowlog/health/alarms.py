@@ -15,17 +15,18 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from flowlog.health import troubles
+from flowlog.health import heartbeats, troubles
 from flowlog.health.troubles import Trouble
 from flowlog.health.words import moment
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
-from flowlog.models import Alarm
+from flowlog.models import Alarm, Heartbeat
 from flowlog.publishing import WakeUp, publish
+from integrations.models import EvolutionInstance
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ def look() -> None:
     Its row is locked until the mail is out: two looks do not tell the same, and what one that was killed may not have
     told the next one tells.
     """
+    if _all_is_well():
+        return
     present = {(trouble.kind, trouble.name): trouble for trouble in troubles.lasting_ones()}
     Alarm.objects.bulk_create(
         [Alarm(kind=one.kind, name=one.name, began_at=one.since or timezone.now()) for one in present.values()],
@@ -48,7 +51,7 @@ def look() -> None:
 
 
 def ask_for_a_look(**_kwargs: Any) -> None:
-    """Have a worker of `default` look at once. Without a broker the next minute's look finds the same."""
+    """Have a worker of `default` look at once. Without a broker the next look finds the same."""
     publish([WakeUp("flowlog.tasks.look_for_trouble")], expires=settings.HEARTBEAT_INTERVAL)
 
 
@@ -58,6 +61,14 @@ def recipients() -> list[str]:
         return list(settings.ALERT_EMAILS)
     people = User.objects.filter(Q(is_superuser=True) | Q(groups__name=MANAGEMENT_GROUP), is_active=True, is_staff=True)
     return sorted(set(people.exclude(email="").values_list("email", flat=True)))
+
+
+def _all_is_well() -> bool:
+    """Whether there is no trouble, and none to tell the end of. One query, since it is asked so often."""
+    heard_since = Now() - timedelta(seconds=heartbeats.silent_after())
+    heard = Heartbeat.objects.filter(queue=heartbeats.SENDING_QUEUE, beat_at__gte=heard_since)
+    held = EvolutionInstance.objects.filter(held_at__isnull=False)
+    return heard.filter(~Exists(held), ~Exists(Alarm.objects.all())).exists()
 
 
 def _judge(alarm: Alarm, trouble: Trouble | None) -> None:

@@ -119,10 +119,10 @@ class TestProbes:
             },
         )
 
-    def test_a_queue_is_silent_after_two_intervals(self, alive: None) -> None:
-        silence("whatsapp", 119)
+    def test_a_queue_is_silent_after_one_and_a_half_intervals(self, alive: None) -> None:
+        silence("whatsapp", 89)
         assert not_ok() == []
-        silence("whatsapp", 121)
+        silence("whatsapp", 91)
         assert not_ok() == ["worker-whatsapp"]
         Heartbeat.objects.all().delete()
         assert not_ok() == ["worker-default", "worker-whatsapp"]
@@ -414,13 +414,21 @@ class TestAlarms:
             "Not mailed, EMAIL_URL is not set: Flowlog: As mensagens aos clientes não estão saindo",
         ]
 
-    def test_a_worker_that_never_came_is_told_of_after_two_intervals(self) -> None:
+    def test_a_worker_that_never_came_is_told_of_after_one_and_a_half_intervals(self) -> None:
         Heartbeat.objects.all().delete()
-        alarms.look()
-        assert not Alarm.objects.exists()
-        silence("whatsapp", 121)
+        for seconds in (0, 89):
+            silence("whatsapp", seconds)
+            alarms.look()
+            assert not Alarm.objects.exists()
+        silence("whatsapp", 91)
         alarms.look()
         assert Alarm.objects.get().told_at
+
+    def test_while_all_is_well_a_look_costs_one_query(self) -> None:
+        make_instance()
+        with CaptureQueriesContext(connection) as queries:
+            alarms.look()
+        assert len(queries) == 1
 
     @pytest.mark.django_db(transaction=True)
     def test_without_a_broker_holding_an_instance_goes_on(self, settings: Any) -> None:
