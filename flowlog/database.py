@@ -1,10 +1,34 @@
-"""How the connection pool notices that PostgreSQL was restarted, and how it ends with its process."""
+"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from django.db import connections
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
+
+
+def pool_options(arguments: Sequence[str]) -> dict[str, Any]:
+    """The pool of a process with this command line. Connections are opened when they are needed.
+
+    A web process has more of them than threads: there, whoever waits for one waits for a database that is away, and
+    keeps `/healthz` and others from being answered. Workers and commands outwait a restart.
+    """
+    program = Path(arguments[0]) if arguments else Path()
+    patience = 2 if "gunicorn" in {program.name, program.parent.name} else 10
+    return {
+        "min_size": 0,
+        "max_size": 8,
+        "timeout": patience,
+        # By itself the pool tries less and less often, for minutes after the database is back. When it gives up, before
+        # whoever waits does, the next one who asks has it try at once.
+        "reconnect_timeout": patience - 1,
+        "max_idle": 60,
+        "check": check_connection,
+    }
 
 
 def check_connection(connection: Connection) -> None:

@@ -18,9 +18,10 @@ class Heartbeat(models.Model):
 
 
 class Alarm(models.Model):
-    """Trouble of which the staff are told; the row lasts as long as the trouble.
+    """Trouble of which the staff are told; the row lasts until they were told of its end.
 
     `told_at` is when the mail about its beginning went out, so that it goes once, whoever notices the trouble.
+    `over_since` is when the trouble was first seen gone; null while it lasts.
     """
 
     class Kind(models.TextChoices):
@@ -31,6 +32,7 @@ class Alarm(models.Model):
     name = models.CharField(max_length=100)
     began_at = models.DateTimeField()
     told_at = models.DateTimeField(null=True)
+    over_since = models.DateTimeField(null=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["kind", "name"], name="alarm_once"),)

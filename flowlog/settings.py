@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from flowlog import sentry
 from flowlog.admin_site import UNFOLD  # noqa: F401 - a setting by being here
 from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
-from flowlog.database import check_connection
+from flowlog.database import pool_options
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
 from flowlog.logs.config import logging_config, process_name
@@ -136,8 +136,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-    # Opened lazily and per process.
-    "pool": {"min_size": 0, "max_size": 8, "timeout": 10, "max_idle": 60, "check": check_connection},
+    "pool": pool_options(sys.argv),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.server_url("REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"}))
@@ -319,8 +318,8 @@ CELERY_BEAT_SCHEDULE = {
     },
     "look-for-trouble": {
         "task": "flowlog.tasks.look_for_trouble",
-        "schedule": HEARTBEAT_INTERVAL,
-        "options": {"expires": HEARTBEAT_INTERVAL},
+        "schedule": HEARTBEAT_INTERVAL / 4,
+        "options": {"expires": HEARTBEAT_INTERVAL / 4},
     },
 }
 if DEADMAN_PING_URL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Task, shared_task
-from celery.signals import task_postrun, worker_ready
+from celery.signals import task_postrun, task_prerun, worker_ready
 from django.conf import settings
 
 from flowlog.health import alarms, deadman, heartbeats
@@ -14,7 +14,7 @@ from flowlog.health import alarms, deadman, heartbeats
 @shared_task(bind=True, ignore_result=True)
 def heartbeat(self: Task) -> None:
     """Write down that the queue it came through is consumed."""
-    heartbeats.beat(_queue_of(self), str(self.request.hostname))
+    heartbeats.beat(heartbeats.queue_of(self), str(self.request.hostname))
 
 
 @shared_task(ignore_result=True)
@@ -36,14 +36,9 @@ def beat_at_once(sender: Any, **_kwargs: Any) -> None:
         heartbeat.apply_async(queue=queue.name, expires=settings.HEARTBEAT_INTERVAL)
 
 
+@task_prerun.connect
 @task_postrun.connect
 def note_life(task: Task, **_kwargs: Any) -> None:
     """Any task proves that its queue is consumed, also while heartbeats expire behind a thousand others."""
-    queue = _queue_of(task)
-    if queue and task.name != heartbeat.name:
-        heartbeats.note(queue, str(task.request.hostname))
-
-
-def _queue_of(task: Task) -> str:
-    """The queue that brought the task; empty for one that was called without a queue."""
-    return str((task.request.delivery_info or {}).get("routing_key") or "")
+    if task.name != heartbeat.name:
+        heartbeats.note(task)

@@ -35,7 +35,8 @@ class AskFirst(ModelAdmin):
     """Adds pages that ask before something is done."""
 
     def _require(self, request: HttpRequest, permission: str) -> None:
-        if not self._may(request, permission):
+        """The page that asks shows what only those may see who may see the object."""
+        if not (self._may(request, permission) and self.has_view_permission(request)):
             raise PermissionDenied
 
     @staticmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -26,6 +26,7 @@ class MailServer(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Session)
         self.mails: list[EmailMessage] = []
         self.refuses = False
+        self.on_mail: Callable[[], object] = lambda: None  # called with each mail taken, before the sender knows
         self.url = f"smtp://127.0.0.1:{self.server_address[1]}"
 
     @property
@@ -56,6 +57,7 @@ class _Session(socketserver.StreamRequestHandler):
         mail = message_from_bytes(b"".join(lines), policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.server.mails.append(mail)
+        self.server.on_mail()
         self._say(b"250 taken")
 
     def _say(self, line: bytes) -> None:

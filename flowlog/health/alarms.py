@@ -1,48 +1,57 @@
 """Telling the staff by mail when trouble begins and when it ends, each once.
 
-A look compares the troubles there are with the `Alarm` rows, so that a look that was lost costs a minute and nothing
-else. If the worker of `default` is dead nobody looks: `/readyz` and the dead-man's switch are for that.
+A look compares the troubles there are with the `Alarm` rows, so that a look that was lost costs a moment and nothing
+else. Trouble is over when it has been away for an interval of the heartbeat: one that comes and goes is one alarm.
+If the worker of `default` is dead nobody looks: `/readyz` and the dead-man's switch are for that.
 """
 
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Exists, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from flowlog.health import troubles
+from flowlog.health import heartbeats, troubles
 from flowlog.health.troubles import Trouble
 from flowlog.health.words import moment
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
-from flowlog.models import Alarm
+from flowlog.models import Alarm, Heartbeat
 from flowlog.publishing import WakeUp, publish
+from integrations.models import EvolutionInstance
 
 logger = logging.getLogger(__name__)
 
 
 def look() -> None:
-    """Tell of what has begun and of what is over. A mail that cannot be sent now is sent by the next look."""
+    """Tell of what has begun and of what is over. A mail that cannot be sent now is sent by the next look.
+
+    Its row is locked until the mail is out: two looks do not tell the same, and what one that was killed may not have
+    told the next one tells.
+    """
+    if _all_is_well():
+        return
     present = {(trouble.kind, trouble.name): trouble for trouble in troubles.lasting_ones()}
     Alarm.objects.bulk_create(
         [Alarm(kind=one.kind, name=one.name, began_at=one.since or timezone.now()) for one in present.values()],
         ignore_conflicts=True,
     )
-    for alarm in Alarm.objects.order_by("pk"):
-        if trouble := present.get((alarm.kind, alarm.name)):
-            _tell_beginning(alarm, trouble)
-        else:
-            _tell_end(alarm)
+    for pk in list(Alarm.objects.order_by("pk").values_list("pk", flat=True)):
+        with transaction.atomic():
+            if alarm := Alarm.objects.select_for_update(skip_locked=True).filter(pk=pk).first():
+                _judge(alarm, present.get((alarm.kind, alarm.name)))
 
 
 def ask_for_a_look(**_kwargs: Any) -> None:
-    """Have a worker of `default` look at once. Without a broker the next minute's look finds the same."""
+    """Have a worker of `default` look at once. Without a broker the next look finds the same."""
     publish([WakeUp("flowlog.tasks.look_for_trouble")], expires=settings.HEARTBEAT_INTERVAL)
 
 
@@ -54,27 +63,41 @@ def recipients() -> list[str]:
     return sorted(set(people.exclude(email="").values_list("email", flat=True)))
 
 
-def _tell_beginning(alarm: Alarm, trouble: Trouble) -> None:
-    if not Alarm.objects.filter(pk=alarm.pk, told_at__isnull=True).update(told_at=Now()):
-        return
+def _all_is_well() -> bool:
+    """Whether there is no trouble, and none to tell the end of. One query, since it is asked so often."""
+    heard_since = Now() - timedelta(seconds=heartbeats.silent_after())
+    heard = Heartbeat.objects.filter(queue=heartbeats.SENDING_QUEUE, beat_at__gte=heard_since)
+    held = EvolutionInstance.objects.filter(held_at__isnull=False)
+    return heard.filter(~Exists(held), ~Exists(Alarm.objects.all())).exists()
+
+
+def _judge(alarm: Alarm, trouble: Trouble | None) -> None:
+    """Tell what there is to tell of this alarm, whose row is locked."""
+    row = Alarm.objects.filter(pk=alarm.pk)
+    if trouble:
+        told = alarm.told_at or (Now() if _tell_beginning(alarm, trouble) else None)
+        row.update(told_at=told, over_since=None)
+    elif alarm.told_at is None:
+        logger.warning("Alarm over: %s", alarm)
+        row.delete()
+    elif alarm.over_since is None:
+        row.update(over_since=Now())
+    elif row.filter(over_since__lte=Now() - timedelta(seconds=settings.HEARTBEAT_INTERVAL)) and _tell_end(alarm):
+        row.delete()
+
+
+def _tell_beginning(alarm: Alarm, trouble: Trouble) -> bool:
     logger.warning("Alarm: %s", alarm)
-    told = _mail(trouble.headline, [f"{trouble.detail} {trouble.waiting()}", settings.SITE_URL + trouble.address])
-    if not told:
-        Alarm.objects.filter(pk=alarm.pk).update(told_at=None)
+    return _mail(trouble.headline, [f"{trouble.detail} {trouble.waiting()}", settings.SITE_URL + trouble.address])
 
 
-def _tell_end(alarm: Alarm) -> None:
-    if not Alarm.objects.filter(pk=alarm.pk).delete()[0]:
-        return
+def _tell_end(alarm: Alarm) -> bool:
     logger.warning("Alarm over: %s", alarm)
-    if alarm.told_at is None:
-        return
     if alarm.kind == Alarm.Kind.SILENT_WORKER:
         headline = _("The messages to the customers go out again")
     else:
         headline = _("WhatsApp %(instance)s is back") % {"instance": alarm.name}
-    if not _mail(headline, [_("The trouble since %(since)s is over.") % {"since": moment(alarm.began_at)}]):
-        Alarm.objects.bulk_create([alarm], ignore_conflicts=True)
+    return _mail(headline, [_("The trouble since %(since)s is over.") % {"since": moment(alarm.began_at)}])
 
 
 def _mail(headline: str, paragraphs: list[str]) -> bool:

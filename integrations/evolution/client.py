@@ -18,6 +18,7 @@ import requests
 from django.conf import settings
 from urllib3.exceptions import HTTPError
 
+from flowlog.health import heartbeats
 from integrations.evolution.classify import UNEXPECTED, Accepted, Refused, classify, parse_object
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.evolution.jids import addresses
@@ -163,6 +164,8 @@ class EvolutionClient:
 
     def _page(self, instance_name: str, where: dict[str, object], number: int) -> tuple[_Answer, Page]:
         """A page of the records that match; raises `GatewayError` unless it came whole and well-formed."""
+        # One look-up asks for several, and would else look like a dead worker to whoever waits for a sign of life.
+        heartbeats.note_progress()
         answer = self._call(
             "POST",
             f"/chat/findMessages/{path_segment(instance_name)}",

@@ -1,18 +1,26 @@
-"""The connection pool after PostgreSQL ended every connection, as a restart does."""
+"""The connection pool while PostgreSQL is away, and after it ended every connection, as a restart does."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import requests
 from django.conf import settings
 from django.db import connection
+from psycopg_pool import ConnectionPool, PoolTimeout
 
-from tests.processes import environment
+from flowlog.database import pool_options
+from flowlog.dev.postgres import Postgres
+from tests.embedded import RUN_HOME
+from tests.processes import environment, web_server
 
 SIZE = 4
 
@@ -49,6 +57,51 @@ def test_one_dead_connection_throws_all_idle_ones_away() -> None:
     # The first was found dead; nobody had to try the others.
     assert pool.get_stats()["connections_lost"] == lost + 1
     connection.close()
+
+
+def test_without_a_database_the_web_gives_up_soon_and_goes_on_to_say_that_it_lives(tmp_path: Path) -> None:
+    def readyz() -> requests.Response:
+        return requests.get(f"{site}/readyz", timeout=30)
+
+    def webhook() -> requests.Response:
+        key = {"Authorization": f"Bearer {settings.EVOLUTION_WEBHOOK_SECRET}"}
+        body = {"event": "connection.update", "instance": "flowlog", "data": {}}
+        return requests.post(f"{site}/webhooks/evolution/flowlog/", json=body, headers=key, timeout=30)
+
+    nowhere = {"DATABASE_URL": "postgresql://flowlog@127.0.0.1:9/flowlog", "LOG_DIR": str(tmp_path)}
+    # Fewer at once than one process has threads.
+    with web_server(**nowhere) as site, ThreadPoolExecutor() as together:
+        waiting = [together.submit(ask) for ask in (readyz, readyz, webhook)]
+        assert requests.get(f"{site}/healthz", timeout=30).json() == {"ok": True}
+        answers = [each.result() for each in waiting]
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    checks = answers[0].json()["checks"]
+    assert checks["database"] == {"ok": False, "words": "O banco de dados não responde como deveria."}
+    assert checks["broker"]["ok"]
+    log = (tmp_path / "django.log").read_text()
+    assert re.findall(r"couldn't get a connection after (\S+) sec", log) == ["2.00"] * 3
+
+
+def test_workers_and_commands_have_more_patience() -> None:
+    lines = (
+        "celery -A flowlog worker -Q whatsapp",
+        "manage.py migrate",
+        "/opt/flowlog/.venv/bin/gunicorn flowlog.wsgi",
+    )
+    assert [pool_options(line.split())["timeout"] for line in lines] == [10, 10, 2]
+
+
+def test_when_the_database_is_back_whoever_asks_next_has_it() -> None:
+    """However long it was away."""
+    options = pool_options(["gunicorn"]) | {"check": None}
+    with Postgres(RUN_HOME / "away" / "postgres") as server, ConnectionPool(server.url, open=False, **options) as pool:
+        server.stop()
+        for _ in range(4):
+            with pytest.raises(PoolTimeout):
+                pool.getconn()
+        server.start()
+        with pool.connection() as one:
+            assert one.execute("SELECT 1").fetchone() == (1,)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -99,7 +99,7 @@ class TestWithTheSandbox:
             assert any("Aparelhos conectados" in line for line in lines)
             assert "nova: conectada." in lines
             said = run("set-webhook", "nova")
-            assert said == ["nova: o gateway avisa http://testserver/webhooks/evolution/nova/."]
+            assert said == ["nova: o gateway vai avisar em http://testserver/webhooks/evolution/nova/."]
             run("logout", "nova")
             with pytest.raises(CommandError, match=r"^A instância não está conectada\.$"):
                 run("logout", "nova")
@@ -157,7 +157,7 @@ class TestInstances:
         settings.EVOLUTION_WEBHOOK_SECRET = "s3cret"
         canned.answers = [("201 Created", {"id": "x"})]
         lines = run("set-webhook", "nova loja")
-        assert lines == ["nova loja: o gateway avisa http://testserver/webhooks/evolution/nova%20loja/."]
+        assert lines == ["nova loja: o gateway vai avisar em http://testserver/webhooks/evolution/nova%20loja/."]
         assert canned.requests == [
             (
                 "POST /webhook/set/nova%20loja",

@@ -168,6 +168,29 @@ def test_without_the_permission_neither_button_nor_action(action: str) -> None:
     assert row.status in {Status.PENDING, Status.FAILED}
 
 
+@pytest.mark.parametrize("action", ["resend", "cancel"])
+def test_who_may_not_see_messages_is_shown_none_and_does_nothing_to_them(action: str) -> None:
+    user = make_staff("bia", group="")
+    user.user_permissions.add(Permission.objects.get(codename=f"{action}_notificationlog"))
+    client = client_of(user)
+    row = row_of(Status.PENDING if action == "cancel" else Status.FAILED)
+    addresses = [f"{LIST}{row.pk}/{action}/", f"{LIST}{row.pk}/change/"]
+    assert [client.get(address).status_code for address in addresses] == [403, 403]
+    assert client.post(f"{LIST}{row.pk}/{action}/").status_code == 403
+    assert client.post(f"{LIST}cancel/", {"chosen": [row.pk]}).status_code == 403
+    assert list(NotificationLog.objects.values_list("pk", "status")) == [(row.pk, row.status)]
+
+
+def test_who_may_not_see_instances_releases_none() -> None:
+    user = make_staff("bia", group="")
+    user.user_permissions.add(Permission.objects.get(codename="release_evolutioninstance"))
+    instance = EvolutionInstance.objects.get()
+    connections.hold(instance.pk, "unauthorized")
+    for method in (client_of(user).get, client_of(user).post):
+        assert method(f"{INSTANCES}{instance.pk}/release/").status_code == 403
+    assert EvolutionInstance.objects.get().held_at is not None
+
+
 def test_another_site_cannot_make_a_browser_do_it() -> None:
     user = make_staff()
     client = Client(enforce_csrf_checks=True)

@@ -84,7 +84,7 @@ class TestStatus:
         others = "falhou 0, incerta 0, dispensada 0, cancelado 0"
         assert run("status") == [
             "Mensagens",
-            "  pendente 1, enviando 0, incerta 0. A mais antiga está na vez há 2 minutos.",
+            "  pendente 1, enviando 0, incerta 0. A mais antiga espera há 2 minutos.",
             f"  Nas últimas 24 horas: pendente 1, enviando 0, enviada 1, {others}.",
             "Workers",
             "  default: último sinal de vida há 0 segundo (default@loja)",

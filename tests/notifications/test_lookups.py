@@ -13,17 +13,19 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from flowlog.models import Heartbeat
 from integrations.evolution.client import client
 from integrations.evolution.sandbox.faults import Fault
 from integrations.inbound.intake import work_off
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, WebhookEvent
-from notifications import claims, delivery, lookups
+from notifications import claims, delivery, lookups, tasks
 from notifications.delivery import Result, deliver
 from notifications.lookups import look_up
 from notifications.sweep import sweep
 from orders.models import Store
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order
+from tests.integrations.raw_server import Connection, raw_server
 from tests.integrations.sandbox import SandboxProcess
 from tests.integrations.webhooks import post, receipt, sent_message
 
@@ -77,6 +79,28 @@ def age(row: NotificationLog, seconds: float) -> None:
 def findings(row: NotificationLog) -> list[tuple[str, str]]:
     looks = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.LOOK_UP)
     return list(looks.values_list("outcome", "error_code"))
+
+
+def test_each_call_of_a_look_up_is_a_sign_of_life(gateway: SandboxProcess, settings: Any) -> None:
+    """Together they may take two minutes; a worker that is dead is silent for less."""
+    sent()
+    row = unknown(gateway, Fault.RESET)
+    age(row, 120)
+    heard = []
+
+    def answer_slowly(gateway_side: Connection) -> None:
+        while gateway_side.request():
+            heard.append(Heartbeat.objects.filter(queue="whatsapp").delete()[0])
+            connection.close()
+            gateway_side.answer(b'{"messages": {"total": 0, "pages": 0, "records": []}}', "200 OK")
+
+    settings.HEARTBEAT_INTERVAL = 1e-9
+    with raw_server(answer_slowly) as server:
+        settings.EVOLUTION_API_URL = server.url
+        tasks.look_up.apply((row.pk,), routing_key="whatsapp")
+    assert findings(row) == [("not_found", "")]
+    # Both forms of the number, and the message to compare with.
+    assert heard == [1, 1, 1]
 
 
 class TestWhen:
