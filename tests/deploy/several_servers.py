@@ -16,6 +16,8 @@ from tests.deploy.guide import GUIDE, Operator
 from tests.deploy.installation import CLONE, DOMAIN, PREPARE, STANDS_FOR, active
 from tests.deploy.releases import Releases
 
+pytestmark = pytest.mark.timeout(900)
+
 # Needs the internet.
 NOT_RUN = ("sudo apt install certbot", "sudo certbot certonly", "sudo UV_PYTHON_INSTALL_DIR=/opt/python uv")
 ADDRESSES = ("10.0.0.5", "10.0.0.6")
@@ -79,7 +81,9 @@ def test_each_part_on_a_server_of_its_own(server: Server) -> None:
     assert "DATABASE_URL=postgresql://flowlog:SENHA@10.0.0.5:5432/flowlog\n" in env
 
     # The next server.
-    server.run("systemctl disable --now flowlog.target 'flowlog-*'")
+    server.run(
+        "systemctl disable --now flowlog.target flowlog-worker-default flowlog-worker-whatsapp flowlog-backup.timer"
+    )
     server.run("cp /opt/flowlog/.env /root/flowlog.env && rm -rf /opt/flowlog /root/flowlog")
     operator.run_together(CLONE, PREPARE[0], "sudo deploy/install.sh --only web --env /root/flowlog.env")
     assert server.run("cat /opt/flowlog/.env") == env
