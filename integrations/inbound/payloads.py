@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from integrations.evolution import jids
 from integrations.evolution.classify import printable
 from integrations.evolution.messages import mapping, text_of
@@ -90,8 +92,16 @@ def state(event: str, data: Mapping[str, object]) -> EvolutionInstance.State | N
     """The connection that one of `CONNECTION_EVENTS` tells of."""
     if event == "logout.instance":
         return State.CLOSE
-    told = data.get("state") or data.get("status")
+    told = data.get("status" if event == "status.instance" else "state")
     return _STATES.get(told) if isinstance(told, str) else None
+
+
+def tells_of(*states: EvolutionInstance.State) -> Q:
+    """The condition that `state` is one of these, for stored webhooks of `CONNECTION_EVENTS`."""
+    words = [word for word, state in _STATES.items() if state in states]
+    by_status = Q(event="status.instance", payload__data__status__in=words)
+    told = by_status | Q(event="connection.update", payload__data__state__in=words)
+    return told | Q(event="logout.instance") if State.CLOSE in states else told
 
 
 def incoming(data: Mapping[str, object]) -> Incoming | None:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from integrations.connections import hold
+from integrations.connections import heal, hold
 from integrations.evolution.sentences import cause
 from integrations.inbound import intake
 from integrations.inbound.intake import work_off
@@ -81,9 +81,50 @@ def test_the_latest_counts_in_one_batch_and_across_batches(monkeypatch: pytest.M
     instance = tell(webhooks.connection("close", 401), webhooks.connection("connecting"), webhooks.connection("open"))
     assert (instance.state, instance.held_at) == ("open", None)
     monkeypatch.setattr(intake, "BATCH", 2)
-    states = ["close", "connecting", "close", "close", "connecting"]
+    states = ["close", "connecting", "close", "open", "connecting"]
     instance = tell(*(webhooks.connection(state, 401) for state in states))
     assert (instance.state, instance.held_at) == ("connecting", None)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 200])
+@pytest.mark.parametrize(
+    ("later", "state"),
+    [(["connecting"], "connecting"), (["odd"], "close"), (["odd", "connecting", "odd"], "connecting")],
+)
+def test_only_a_later_open_keeps_a_lost_connection_from_holding(
+    later: list[str], state: str, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "BATCH", batch)
+    instance = tell(*(webhooks.connection(each) for each in ("open", "close", *later)))
+    assert (instance.state, instance.held_code) == (state, "connection_closed")
+
+
+def test_one_that_settles_nothing_has_it_held_no_second_time(instance: EvolutionInstance) -> None:
+    tell(webhooks.connection("close", 401))
+    heal(instance.pk)
+    instance = tell(webhooks.connection("connecting"), webhooks.connection("odd"))
+    assert (instance.state, instance.held_at) == ("connecting", None)
+
+
+def test_one_that_was_lost_and_is_worked_off_late_holds_it_all_the_same(instance: EvolutionInstance) -> None:
+    post(webhooks.connection("close", 401))
+    WebhookEvent.objects.update(due_at=Now() + timedelta(minutes=1))
+    assert tell(webhooks.connection("connecting")).held_at is None
+    WebhookEvent.objects.filter(processed_at=None).update(due_at=Now())
+    work_off()
+    instance.refresh_from_db()
+    assert (instance.state, instance.held_code) == ("connecting", "connection_closed")
+
+
+def test_one_that_a_later_loss_overtook_holds_it_no_second_time(instance: EvolutionInstance) -> None:
+    post(webhooks.connection("close", 401))
+    WebhookEvent.objects.update(due_at=Now() + timedelta(minutes=1))
+    assert tell(webhooks.connection("close", 401)).held_at
+    heal(instance.pk)
+    WebhookEvent.objects.filter(processed_at=None).update(due_at=Now())
+    work_off()
+    instance.refresh_from_db()
+    assert (instance.state, instance.held_at) == ("close", None)
 
 
 def test_one_that_was_overtaken_by_a_newer_one_changes_nothing() -> None:
