@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -103,6 +103,37 @@ def test_the_times_are_set_once() -> None:
     read_at = row.read_at
     tell("READ", "PLAYED")
     assert NotificationLog.objects.get().read_at == read_at
+
+
+def received(hours_ago: int, *statuses: str) -> datetime:
+    """Store such receipts as if they had come then; returns when that was."""
+    for status in statuses:
+        assert post(receipt("3EB0", status)) == 200
+    events = WebhookEvent.objects.filter(pk__in=WebhookEvent.objects.order_by("-pk")[: len(statuses)].values("pk"))
+    events.update(received_at=Now() - timedelta(hours=hours_ago))
+    return events[0].received_at
+
+
+def test_the_times_are_those_at_which_the_receipts_came_whenever_they_are_worked_off() -> None:
+    row = make_row()
+    received(3, "SERVER_ACK")
+    read_at = received(1, "READ", "PLAYED")
+    delivered_at = received(2, "DELIVERY_ACK", "DELIVERED")
+    work_off()
+    row.refresh_from_db()
+    assert (row.delivered_at, row.read_at) == (delivered_at, read_at)
+
+
+def test_an_earlier_receipt_that_is_worked_off_late_corrects_the_time() -> None:
+    row = make_row()
+    read_at = received(1, "READ")
+    work_off()
+    row.refresh_from_db()
+    assert (row.delivered_at, row.read_at) == (read_at, read_at)
+    delivered_at = received(2, "DELIVERY_ACK")
+    work_off()
+    row.refresh_from_db()
+    assert (row.receipt, row.delivered_at, row.read_at) == ("read", delivered_at, read_at)
 
 
 def test_nothing_else_of_the_row_changes_with_an_error() -> None:
