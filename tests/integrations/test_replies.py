@@ -153,6 +153,14 @@ class TestOptingOut:
         tell(reply("SAIR", "three", remoteJid="987654321098765@lid", quoted="3EB0OURS"))
         assert Customer.objects.exclude(opted_out_at=None).count() == 2
 
+    def test_with_a_button(self) -> None:
+        customer, body = make_order().customer, reply("")
+        body["data"]["message"] = {"buttonsResponseMessage": {"selectedButtonId": "7", "selectedDisplayText": "Sair"}}
+        tell(body)
+        customer.refresh_from_db()
+        assert customer.opted_out_at
+        assert confirmations() == [("opt_out", PHONE, "pending")]
+
     def test_in_a_chat_whose_messages_disappear(self) -> None:
         make_order()
         body = reply("SAIR")
@@ -219,8 +227,19 @@ class TestTimeline:
         [
             ({"audioMessage": {"seconds": 7}}, "audio", "mensagem de voz"),
             ({"stickerMessage": {"url": "x"}}, "sticker", "figurinha"),
+            ({"ptvMessage": {"url": "x", "seconds": 7}}, "video", "vídeo"),
+            ({"viewOnceMessageV2Extension": {"message": {"audioMessage": {"seconds": 7}}}}, "audio", "mensagem de voz"),
+            ({"ephemeralMessage": {"message": {"viewOnceMessageV2": {"message": {"imageMessage": {"url": "x"}}}}}},
+             "image", "imagem"),
+            ({"liveLocationMessage": {"degreesLatitude": -23.5}}, "location", "localização"),
+            ({"contactsArrayMessage": {"contacts": [{}]}}, "contact", "contato"),
+            ({"pollCreationMessageV3": {"name": "Qual?", "options": []}}, "other", "outro tipo de mensagem"),
+            ({"productMessage": {"product": {"title": "Camiseta"}}}, "other", "outro tipo de mensagem"),
+            ({"listResponseMessage": {"singleSelectReply": {"selectedRowId": "1"}}}, "other", "outro tipo de mensagem"),
+            ({"senderKeyDistributionMessage": {"groupId": "x"}, "nextYearsMessage": {"url": "x"}},
+             "other", "outro tipo de mensagem"),
         ],
-    )
+    )  # fmt: skip
     def test_names_what_is_no_text(self, message: dict[str, Any], kind: str, words: str) -> None:
         order, body = make_order(), reply("")
         body["data"]["message"] = message
@@ -229,7 +248,41 @@ class TestTimeline:
         assert words in self.page(order)
 
     @pytest.mark.parametrize(
-        "message", [{"reactionMessage": {"text": "👍"}}, {"protocolMessage": {"type": 0}}, {}, None]
+        "message",
+        [
+            {"listResponseMessage": {"title": "Posso trocar?", "singleSelectReply": {"selectedRowId": "7"}}},
+            {"buttonsResponseMessage": {"selectedButtonId": "7", "selectedDisplayText": "Posso trocar?"}},
+            {"templateButtonReplyMessage": {"selectedId": "7", "selectedDisplayText": "Posso trocar?"}},
+            {"interactiveResponseMessage": {"body": {"text": "Posso trocar?"}, "nativeFlowResponseMessage": {}}},
+            {"editedMessage": {"message": {"protocolMessage": {
+                "type": 14, "key": {"id": "3EB0FIRST"}, "editedMessage": {"conversation": "Posso trocar?"},
+            }}}},
+            {"protocolMessage": {"type": "MESSAGE_EDIT", "editedMessage": {"extendedTextMessage": {
+                "text": "Posso trocar?",
+            }}}},
+        ],
+    )  # fmt: skip
+    def test_says_what_was_chosen_or_edited(self, message: dict[str, Any]) -> None:
+        order, body = make_order(), reply("")
+        body["data"]["message"] = message | {"messageContextInfo": {"deviceListMetadataVersion": 2}}
+        tell(body)
+        assert CustomerReply.objects.values_list("kind", "text").get() == ("text", "Posso trocar?")
+        assert "<p>Posso trocar?</p>" in self.page(order)
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"reactionMessage": {"text": "👍"}},
+            {"encReactionMessage": {"encPayload": "x"}},
+            {"protocolMessage": {"type": 0, "key": {"id": "3EB0FIRST"}}},
+            {"senderKeyDistributionMessage": {"groupId": "x"}, "messageContextInfo": {"deviceListMetadataVersion": 2}},
+            {"pollUpdateMessage": {"pollCreationMessageKey": {"id": "3EB0POLL"}}},
+            {"ephemeralMessage": {"message": {"reactionMessage": {"text": "👍"}}}},
+            {"conversation": ""},
+            {"nextYearsMessage": {}, "base64": "aGk="},
+            {},
+            None,
+        ],
     )
     def test_leaves_out_what_nobody_said(self, message: Any) -> None:
         make_order()
