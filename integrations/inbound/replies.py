@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
+from integrations.evolution import jids
 from integrations.inbound import payloads
 from integrations.inbound.models import CustomerReply, WebhookEvent
 from integrations.inbound.payloads import Incoming
@@ -31,10 +32,12 @@ def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None
     if said is None:
         return None
     quoted = _quoted(instance, said)
-    customers = _customers(instance, said) or ([quoted.order.customer] if quoted and quoted.order else [])
+    # A nameless sender is whom the quoted message went to: perhaps, in a trial, another than it was meant for.
+    customers = _customers(instance, said.numbers or (jids.numbers_of(quoted.recipient) if quoted else ()))
     if not customers:
         return Verdict.UNKNOWN_SENDER
-    order = quoted.order if quoted and quoted.order else _latest_order(customers)
+    about = quoted.order if quoted else None
+    order = about if about and about.customer in customers else _latest_order(customers)
     reply, new = CustomerReply.objects.get_or_create(
         instance=instance,
         provider_message_id=said.message_id,
@@ -77,11 +80,11 @@ def _quoted(instance: EvolutionInstance, said: Incoming) -> NotificationLog | No
     return rows.select_related("order__customer").first()
 
 
-def _customers(instance: EvolutionInstance, said: Incoming) -> list[Customer]:
-    """Who has this number at the instance's store, or at another for which the instance has written to them."""
+def _customers(instance: EvolutionInstance, numbers: Sequence[str]) -> list[Customer]:
+    """Who has one of these numbers at the instance's store, or at another for which it has written to them."""
     written_to = NotificationLog.objects.filter(instance=instance, order__customer=OuterRef("pk"))
-    known = Customer.objects.filter(Q(store=instance.store_id) | Exists(written_to), phone__in=said.numbers)
-    return list(known.order_by("pk")) if said.numbers else []
+    known = Customer.objects.filter(Q(store=instance.store_id) | Exists(written_to), phone__in=numbers)
+    return list(known.order_by("pk")) if numbers else []
 
 
 def _latest_order(customers: Sequence[Customer]) -> Order | None:

@@ -38,7 +38,7 @@ def confirmations() -> list[tuple[str, str, str]]:
     return [(row.event, row.recipient, row.status) for row in rows]
 
 
-def sent(order: Order, key_id: str = "3EB0OURS") -> NotificationLog:
+def sent(order: Order | None, key_id: str = "3EB0OURS") -> NotificationLog:
     row = NotificationLog.objects.filter(order=order).latest("pk")
     NotificationLog.objects.filter(pk=row.pk).update(status="sent", sent_at=Now(), provider_message_id=key_id)
     return row
@@ -152,6 +152,38 @@ class TestOptingOut:
         assert Customer.objects.exclude(opted_out_at=None).count() == 1
         tell(reply("SAIR", "three", remoteJid="987654321098765@lid", quoted="3EB0OURS"))
         assert Customer.objects.exclude(opted_out_at=None).count() == 2
+
+    def test_and_in_again_by_a_nameless_address_that_quotes_the_confirmation(self) -> None:
+        for phone in ("+5511987654321", "+551187654321"):
+            make_order(customer_phone=phone)
+        tell(reply("SAIR", "one"))
+        sent(None)
+        tell(reply("VOLTAR", "two", remoteJid="987654321098765@lid", quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).count() == 0
+        assert confirmations() == [("opt_out", PHONE, "sent"), ("opt_in", PHONE, "pending")]
+
+    def test_never_of_another_than_the_quoted_message_went_to(self, settings: Any) -> None:
+        settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = "+5521999991234"
+        maria = make_order(notify=True)
+        sent(maria)
+        testers = {"named": "5521999991234@s.whatsapp.net", "short": "552199991234@s.whatsapp.net", "not": "9@lid"}
+        for name, jid in testers.items():
+            tell(reply("SAIR", name, remoteJid=jid, quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).count() == 0
+        assert {event.error for event in WebhookEvent.objects.all()} == {"unknown_sender"}
+        joao = make_order(customer_phone="+5521999991234").customer
+        for name, jid in testers.items():
+            tell(reply("SAIR", f"{name} again", remoteJid=jid, quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).get() == joao
+        assert set(CustomerReply.objects.values_list("customer", "order__customer")) == {(joao.pk, joao.pk)}
+
+    def test_of_nobody_by_a_message_to_a_number_that_was_another_ones(self) -> None:
+        order = make_order(notify=True)
+        sent(order)
+        Customer.objects.update(phone="+5521999991234")
+        tell(reply("SAIR", "one", quoted="3EB0OURS"), reply("SAIR", "two", remoteJid="9@lid", quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).count() == 0
+        assert CustomerReply.objects.count() == 0
 
     def test_with_a_button(self) -> None:
         customer, body = make_order().customer, reply("")
