@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q
@@ -20,6 +22,8 @@ Receipt = NotificationLog.Receipt
 State = EvolutionInstance.State
 Kind = CustomerReply.Kind
 
+_DIGITS = re.compile("[0-9]{1,10}")
+_END_OF_TIME = 2**32
 # Deeper than anything that the gateway says, and far from what Python or PostgreSQL cannot hold.
 MAX_DEPTH = 60
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -78,11 +82,15 @@ _WRAPPERS = (
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message that a person wrote to the shop. `numbers` may be empty, and so may `quoted_id`."""
+    """A message that a person wrote to the shop. `numbers` may be empty, and so may `quoted_id`.
+
+    `written_at` is WhatsApp's clock, in whole seconds; None if it does not say, or no sensible time.
+    """
 
     message_id: str
     numbers: tuple[str, ...]
     quoted_id: str
+    written_at: datetime | None
     kind: CustomerReply.Kind
     text: str
 
@@ -128,7 +136,19 @@ def incoming(data: Mapping[str, object]) -> Incoming | None:
     if key.get("fromMe") is not False or not message_id or not address or said is None:
         return None
     quoted_id = printable(mapping(data.get("contextInfo")).get("stanzaId"))
-    return Incoming(message_id, jids.numbers(address), quoted_id, *said)
+    written_at = _time(data.get("messageTimestamp"))
+    return Incoming(message_id, jids.numbers(address), quoted_id, written_at, *said)
+
+
+def _time(seconds: object) -> datetime | None:
+    """The time in one of the forms in which the gateway writes it: a number, its digits, or a long's halves."""
+    if isinstance(seconds, dict):
+        seconds = seconds.get("low")
+    if isinstance(seconds, str) and _DIGITS.fullmatch(seconds):
+        seconds = int(seconds)
+    if not isinstance(seconds, int) or not 0 < seconds < _END_OF_TIME:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _address(key: Mapping[str, object]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
@@ -20,6 +21,9 @@ from orders.models import Customer, Order
 
 OUT = frozenset({"SAIR", "PARE", "STOP"})
 IN = frozenset({"VOLTAR"})
+# WhatsApp keeps what it cannot deliver for so long.
+LONGEST_ON_ITS_WAY = timedelta(days=30)
+CLOCKS_APART = timedelta(minutes=5)
 
 
 def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
@@ -50,7 +54,7 @@ def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None
         },
     )
     if new:
-        _change_consent(customers, reply, said)
+        _obey(customers, reply, said)
     return None
 
 
@@ -60,16 +64,21 @@ def command(text: str) -> str:
     return "".join(character for character in plain if character.isalnum()).upper()
 
 
-def _change_consent(customers: Sequence[Customer], reply: CustomerReply, said: Incoming) -> None:
+def _obey(customers: Sequence[Customer], reply: CustomerReply, said: Incoming) -> None:
     word = command(said.text) if said.kind is CustomerReply.Kind.TEXT else ""
     if word not in OUT | IN:
         return
-    if word in OUT:
-        changed = consent.opt_out(customers, _("answered “%(word)s” on WhatsApp") % {"word": word})
-    else:
-        changed = consent.opt_in(customers)
+    record = consent.opt_out if word in OUT else consent.opt_in
+    how = _("answered “%(word)s” on WhatsApp") % {"word": word}
+    changed = record(customers, how, at=reply.received_at, written_at=_written_at(said, reply.received_at))
     if changed:
         customer_consent_changed.send(CustomerReply, customers=changed, opted_out=word in OUT, reply=reply)
+
+
+def _written_at(said: Incoming, received_at: datetime) -> datetime | None:
+    """When it was written, unless that is absurd for something that came then."""
+    told = said.written_at
+    return told if told and -CLOCKS_APART <= received_at - told <= LONGEST_ON_ITS_WAY else None
 
 
 def _quoted(instance: EvolutionInstance, said: Incoming) -> NotificationLog | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -184,6 +185,42 @@ class TestOptingOut:
         tell(reply("SAIR", "one", quoted="3EB0OURS"), reply("SAIR", "two", remoteJid="9@lid", quoted="3EB0OURS"))
         assert Customer.objects.exclude(opted_out_at=None).count() == 0
         assert CustomerReply.objects.count() == 0
+
+    @pytest.mark.parametrize("form", [int, str, lambda seconds: {"low": seconds, "high": 0, "unsigned": True}])
+    def test_not_undone_by_an_older_wish_that_is_delivered_late(self, form: Any) -> None:
+        customer, now = make_order().customer, int(time.time())
+        sair, voltar = (reply(word, word) for word in ("SAIR", "VOLTAR"))
+        sair["data"]["messageTimestamp"], voltar["data"]["messageTimestamp"] = form(now - 10), form(now - 20)
+        tell(sair)
+        tell(voltar)
+        customer.refresh_from_db()
+        assert customer.opted_out_how == "respondeu “SAIR” no WhatsApp"
+        assert [event for event, *_ in confirmations()] == ["opt_out"]
+        assert [each.text for each in CustomerReply.objects.all()] == ["SAIR", "VOLTAR"]
+        [change] = customer.consent_changes.all()
+        assert (change.opted_out, change.written_at) == (True, datetime.fromtimestamp(now - 10, UTC))
+        voltar["data"]["messageTimestamp"] = form(now - 5)
+        voltar["data"]["key"]["id"] = "later"
+        tell(voltar)
+        customer.refresh_from_db()
+        assert customer.opted_out_at is None
+        assert [event for event, *_ in confirmations()] == ["opt_out", "opt_in"]
+
+    @pytest.mark.parametrize(
+        "absurd", [None, 0, -5, True, 1e18, 2**70, "", "soon", "9" * 40, {}, {"low": None}, [1], 1795453146000, 86400]
+    )
+    def test_at_its_arrival_if_its_own_time_is_absurd(self, absurd: Any) -> None:
+        customer = make_order().customer
+        for word in ("SAIR", "VOLTAR", "PARE"):
+            body = reply(word, word)
+            body["data"]["messageTimestamp"] = absurd
+            tell(body)
+        customer.refresh_from_db()
+        assert customer.opted_out_how == "respondeu “PARE” no WhatsApp"
+        arrived = WebhookEvent.objects.order_by("-pk").values_list("received_at", flat=True)
+        assert list(customer.consent_changes.values_list("opted_out", "at", "written_at")) == [
+            (out, at, None) for out, at in zip([True, False, True], arrived, strict=True)
+        ]
 
     def test_with_a_button(self) -> None:
         customer, body = make_order().customer, reply("")
