@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 
+from integrations import timeline
 from integrations.evolution import jids
 from integrations.inbound.intake import work_off
 from integrations.inbound.replies import command
@@ -368,6 +370,26 @@ class TestTimeline:
         said = CustomerReply.objects.get()
         assert (said.customer, said.order) == (customer, None)
         assert confirmations() == [("opt_out", PHONE, "pending")]
+
+    def test_all_that_a_customer_wrote_is_on_their_page_the_newest_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        customer = Customer.objects.create(store=Store.get_default(), name="Ana", phone=PHONE)
+        address = f"/admin/orders/customer/{customer.pk}/change/"
+        client = client_of(make_staff())
+        assert "O cliente respondeu" not in client.get(address).content.decode()
+        tell(reply("<b>Bom dia</b>", "one"))
+        order = make_order()
+        tell(reply("E o pedido?", "two"))
+        make_order(customer_phone="+5521999991234")
+        tell(reply("De outra pessoa", "three", remoteJid="5521999991234@s.whatsapp.net"))
+        body = " ".join(client.get(address).content.decode().split())
+        assert body.index("<p>E o pedido?</p>") < body.index("<p>&lt;b&gt;Bom dia&lt;/b&gt;</p>")
+        assert "De outra pessoa" not in body
+        assert body.count(f'pedido <a class="text-link" href="{order.get_admin_url()}">{order.code}</a></p>') == 1
+        monkeypatch.setattr(timeline, "SHOWN_REPLIES", 1)
+        assert "Bom dia" not in client.get(address).content.decode()
+        nobody = make_staff("bia", group="")
+        nobody.user_permissions.add(Permission.objects.get(codename="view_customer"))
+        assert "E o pedido?" not in client_of(nobody).get(address).content.decode()
 
     def test_shows_receipts_to_those_who_may_see_the_log(self) -> None:
         order = make_order(notify=True)
