@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from integrations.connections import heal, hold
 from integrations.evolution.sentences import cause
 from integrations.inbound import intake
 from integrations.inbound.intake import work_off
-from integrations.models import EvolutionInstance, WebhookEvent
+from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
 from integrations.signals import instance_connection_changed
 from tests.factories import make_instance
 from tests.integrations import webhooks
+from tests.integrations.test_receipts import make_row
 from tests.integrations.webhooks import envelope, post
 
 pytestmark = pytest.mark.django_db
@@ -171,3 +175,42 @@ def test_what_says_nothing_changes_nothing(data: Any) -> None:
     instance = tell(webhooks.connection("open"), envelope("connection.update", data))
     assert instance.state == "open"
     assert WebhookEvent.objects.get(error="unexpected_shape").processed_at
+
+
+STEPS = st.lists(
+    st.sampled_from(["open", "connecting", "close", "refused", "odd"])
+    | st.sampled_from(["work off", "receipt", "answer"]),
+    max_size=25,
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, batch=st.sampled_from([1, 2, 3, 200]))
+def test_no_loss_is_swallowed_whatever_comes_between_and_however_it_is_worked_off(steps: list[str], batch: int) -> None:
+    """Whenever the work is done, the state is the latest one known, and a loss that no `open` has followed holds."""
+    for model in (WebhookEvent, NotificationLog):
+        model.objects.all().delete()
+    EvolutionInstance.objects.all().delete()
+    make_instance()
+    row = make_row()
+    state, held, settling = "unknown", False, ""
+    with patch.object(intake, "BATCH", batch):
+        for number, step in enumerate([*steps, "work off"]):
+            match step:
+                case "work off":
+                    work_off()
+                    held, settling = held or settling == "close", ""
+                    instance = EvolutionInstance.objects.get()
+                    assert (instance.state, instance.held_at is not None) == (state, held)
+                case "receipt":
+                    assert post(webhooks.receipt("3EB0", "READ")) == 200
+                case "answer":
+                    assert post(webhooks.reply("SAIR", f"answer {number}")) == 200
+                case _:
+                    assert post(webhooks.connection(step)) == 200
+                    state = {"refused": "close", "odd": state}.get(step, step)
+                    settling = {"connecting": settling, "odd": settling}.get(step, state)
+    row.refresh_from_db()
+    assert row.receipt == ("read" if "receipt" in steps else "")
+    assert not WebhookEvent.objects.filter(processed_at=None).exists()
+    assert not WebhookEvent.objects.filter(error="failed").exists()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from integrations import timeline
 from integrations.evolution import jids
@@ -16,7 +18,7 @@ from integrations.inbound.intake import work_off
 from integrations.inbound.replies import command
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims
-from orders.models import Customer, Order, OrderEvent, Store
+from orders.models import ConsentChange, Customer, Order, OrderEvent, Store
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.webhooks import JID, envelope, post, reply
@@ -399,3 +401,31 @@ class TestTimeline:
         )
         tell(reply("oi"))
         assert "lida · 23/11/2026 18:30" in self.page(order)
+
+
+SAID = st.lists(st.sampled_from(["SAIR", "VOLTAR", "pare", "obrigada"]), min_size=1, max_size=8)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=SAID, data=st.data())
+def test_what_was_written_last_remains_in_any_order_and_number(said: list[str], data: st.DataObject) -> None:
+    """One message a second, delivered in any order, some of them repeatedly, with the work done now and then."""
+    customer = Customer.objects.first() or make_order().customer
+    for model in (NotificationLog, CustomerReply, ConsentChange, WebhookEvent):
+        model.objects.all().delete()
+    Customer.objects.update(opted_out_at=None, opted_out_how="")
+    now = int(time.time())
+    numbers = range(len(said))
+    for number in data.draw(st.permutations([*numbers, *data.draw(st.lists(st.sampled_from(numbers), max_size=8))])):
+        body = reply(said[number], f"message {number}")
+        body["data"]["messageTimestamp"] = now - len(said) + number
+        assert post(body) == 200
+        if data.draw(st.booleans()):
+            work_off()
+    work_off()
+    commands = [command(text) for text in said if text != "obrigada"]
+    customer.refresh_from_db()
+    assert (customer.opted_out_at is not None) is (commands[-1:] in (["SAIR"], ["PARE"]))
+    kept = CustomerReply.objects.values_list("provider_message_id", "text")
+    assert sorted(kept) == [(f"message {number}", said[number]) for number in numbers]
+    assert {(event.processed_at is None, event.error) for event in WebhookEvent.objects.all()} == {(False, "")}
