@@ -19,7 +19,7 @@ from integrations.inbound.receipts import RANK
 from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
 from integrations.signals import ReceiptChange, message_receipt_changed
 from tests.factories import make_instance
-from tests.integrations.webhooks import post, receipt
+from tests.integrations.webhooks import flood_with_receipts, post, receipt
 
 pytestmark = pytest.mark.django_db
 
@@ -218,6 +218,11 @@ class TestSignal:
             message_receipt_changed.disconnect(receive)
         assert told == [[ReceiptChange(one.pk, "read"), ReceiptChange(two.pk, "error")]]
         assert (state(one)[1], state(two)[1]) == ("read", "error")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_none_of_a_thousand_from_several_clients_at_once_is_lost() -> None:
+    assert flood_with_receipts(make_instance(), 400, patience=90).number == 1000
 
 
 STEPS = st.lists(
