@@ -1,5 +1,5 @@
-"""What the integrations add to the order pages: in the timeline the message that told of an event, and what the
-customer wrote; in the list what became of the latest message."""
+"""What the integrations add to the pages of orders and customers: in the timeline the message that told of an event,
+and what the customer wrote; in the list what became of the latest message; on a customer's page all that they wrote."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from integrations.models import CustomerReply, NotificationLog
-from orders.admin import columns, timeline
+from orders.admin import columns, customers, timeline
 from orders.admin.base import label_html, moment
-from orders.models import Order, OrderEvent
+from orders.models import Customer, Order, OrderEvent
 
 Receipt = NotificationLog.Receipt
 
@@ -46,6 +46,7 @@ def register() -> None:
     """Called once, when the admin is loaded."""
     timeline.register_annotator(messages)
     timeline.register_annotator(replies)
+    customers.register_section(customer_replies)
     columns.register_column(columns.Column("whatsapp", "WhatsApp", _may_see, latest_messages))
 
 
@@ -77,6 +78,15 @@ def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Saf
         earlier = [event for event in oldest_first if event.created_at <= reply.received_at]
         under[(earlier or oldest_first[:1])[-1].pk].append(reply)
     return {pk: format_html_join("", "{}", ((_reply_html(each),) for each in replies)) for pk, replies in under.items()}
+
+
+def customer_replies(request: HttpRequest, customer: Customer) -> SafeString | str:
+    """What the customer wrote, whatever order it was about, the latest first."""
+    said = customer.replies.select_related("order").order_by("-received_at", "-pk")
+    if not _may_see(request) or not (shown := said[:SHOWN_REPLIES]):
+        return ""
+    replies = [_reply_html(reply, reply.order) for reply in shown]
+    return render_to_string("admin/integrations/customer_replies.html", {"replies": replies})
 
 
 def latest_messages(orders: Sequence[Order]) -> dict[int, SafeString]:
@@ -119,9 +129,15 @@ def _message_html(row: NotificationLog) -> SafeString:
     )
 
 
-def _reply_html(reply: CustomerReply) -> SafeString:
+def _reply_html(reply: CustomerReply, order: Order | None = None) -> SafeString:
     kind = "" if reply.kind == CustomerReply.Kind.TEXT else reply.get_kind_display()
     return render_to_string(
         "admin/integrations/timeline_reply.html",
-        {"received": moment(reply.received_at), "kind": kind, "text": reply.text, "erased": not (kind or reply.text)},
+        {
+            "received": moment(reply.received_at),
+            "kind": kind,
+            "order": order,
+            "text": reply.text,
+            "erased": not (kind or reply.text),
+        },
     )

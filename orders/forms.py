@@ -121,6 +121,10 @@ class CustomerForm(ConstrainedForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["opted_out"] = self.instance.opted_out_at is not None
+        # What the person saw counts: they have not changed what a customer who has answered SAIR since then did.
+        self.fields["opted_out"].show_hidden_initial = (
+            not self.is_bound or self.add_initial_prefix("opted_out") in self.data
+        )
 
 
 class OrderForm(ConstrainedForm):

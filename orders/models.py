@@ -75,7 +75,10 @@ class Store(models.Model):
         _("tells customers on WhatsApp"),
         default=True,
         db_default=True,
-        help_text=_("Without it no customer of this store gets messages."),
+        help_text=_(
+            "Without it no customer of this store is told anything of their orders. Only who answers SAIR or VOLTAR "
+            "still gets the confirmation."
+        ),
     )
     silent_transitions = models.JSONField(
         _("news that customers are not told"),
@@ -143,6 +146,32 @@ class Customer(models.Model):
     def first_name(self) -> str:
         """What a message calls the customer."""
         return self.name.split()[0] if self.name.split() else ""
+
+
+class ConsentChange(models.Model):
+    """That a customer, or the staff for them, said whether they want messages. Written by `orders.consent` alone, once.
+
+    `at` is our clock, `written_at` WhatsApp's, where the customer wrote it and it is known when.
+    """
+
+    customer = models.ForeignKey(Customer, models.CASCADE, related_name="consent_changes", verbose_name=_("customer"))
+    opted_out = models.BooleanField(_("wants no messages"))
+    how = models.CharField(_("how"), max_length=200)
+    at: models.DateTimeField[Any, datetime] = models.DateTimeField(_("when"), db_default=Now())
+    written_at = models.DateTimeField(_("written"), null=True)
+
+    class Meta:
+        verbose_name = _("change of consent")
+        verbose_name_plural = _("changes of consent")
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} {'out' if self.opted_out else 'in'} @ {self.when:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def when(self) -> datetime:
+        """When it was said, as people want to know it."""
+        return self.written_at or self.at
 
 
 class Order(models.Model):

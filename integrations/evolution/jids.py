@@ -38,3 +38,8 @@ def numbers(jid: str) -> tuple[str, ...]:
         other = f"55{match[1]}{match[3]}" if match[2] else f"55{match[1]}9{match[3]}"
         return f"+{digits}", f"+{other}"
     return (f"+{digits}",)
+
+
+def numbers_of(number: str) -> tuple[str, ...]:
+    """The same for a number (E.164): itself first, then the other form of a Brazilian mobile; none for an empty one."""
+    return numbers(number.removeprefix("+") + USER)

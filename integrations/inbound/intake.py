@@ -85,12 +85,16 @@ def _take_lock() -> bool:
 def _groups(
     events: Sequence[WebhookEvent],
 ) -> Iterator[tuple[EvolutionInstance | None, Handler, list[WebhookEvent]]]:
-    """The webhooks by what they are about and whose they are, in the order of `HANDLERS`."""
+    """The webhooks by what they are about and whose they are, in the order of `HANDLERS`.
+
+    One that only a later release makes something of, as after a roll-back, is in no group: it is done.
+    """
     names = {event.instance_name for event in events}
     instances = {instance.name: instance for instance in EvolutionInstance.objects.filter(name__in=names)}
     groups: defaultdict[tuple[Handler, str], list[WebhookEvent]] = defaultdict(list)
     for event in events:
-        groups[HANDLERS[event.event], event.instance_name].append(event)
+        if handler := HANDLERS.get(event.event):
+            groups[handler, event.instance_name].append(event)
     for handler in dict.fromkeys(HANDLERS.values()):
         for name in sorted(names):
             if group := groups.get((handler, name)):

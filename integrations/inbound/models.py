@@ -62,7 +62,7 @@ class WebhookEvent(models.Model):
 
 
 class CustomerReply(models.Model):
-    """A message that a customer wrote back, so that the staff see it in the order's timeline."""
+    """A message that a customer wrote back: the staff see it in its order's timeline and on the customer's page."""
 
     class Kind(models.TextChoices):
         TEXT = "text", _("text")
@@ -73,6 +73,7 @@ class CustomerReply(models.Model):
         STICKER = "sticker", _("sticker")
         LOCATION = "location", _("location")
         CONTACT = "contact", _("contact")
+        OTHER = "other", _("another kind of message")
 
     TEXT_LENGTH = 1000
 

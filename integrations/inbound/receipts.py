@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Coalesce, Now
 
 from integrations.inbound import payloads
 from integrations.inbound.models import WebhookEvent
@@ -21,6 +19,8 @@ logger = logging.getLogger(__name__)
 
 Receipt = NotificationLog.Receipt
 RANK: dict[str, int] = {receipt: rank for rank, receipt in enumerate(Receipt)}
+# The receipt from which on each time is known: whoever reads a message has got it.
+_REACHED = {"delivered_at": Receipt.DELIVERY_ACK, "read_at": Receipt.READ}
 
 
 def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
@@ -29,46 +29,44 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
     A receipt is only ever raised, so that neither order nor repetition matters. One of `error` changes no status: the
     message was sent, and is not sent again by itself.
     """
-    told = {event.pk: payloads.receipt(event.data) for event in events}
-    verdicts = {pk: Verdict.UNEXPECTED for pk, each in told.items() if each is None}
-    receipts = {pk: each for pk, each in told.items() if each is not None}
+    told = {event: payloads.receipt(event.data) for event in events}
+    verdicts = {event.pk: Verdict.UNEXPECTED for event, each in told.items() if each is None}
+    receipts = {event: each for event, each in told.items() if each is not None}
     rows = _rows(instance, {message_id for message_id, _receipt in receipts.values()})
-    highest: dict[int, str] = {}
-    for pk, (message_id, receipt) in receipts.items():
+    before = {row.pk: row.receipt for row in rows.values()}
+    changed: dict[int, NotificationLog] = {}
+    for event, (message_id, receipt) in receipts.items():
         row = rows.get(message_id)
         if receipt is None:
             continue
         if row is None:
-            verdicts[pk] = Verdict.PARKED
-        elif RANK[receipt] > RANK[highest.get(row.pk, row.receipt)]:
-            highest[row.pk] = receipt
-    _raise(highest)
+            verdicts[event.pk] = Verdict.PARKED
+        elif _note(row, receipt, event.received_at):
+            changed[row.pk] = row
+    NotificationLog.objects.bulk_update(changed.values(), ["receipt", *_REACHED])
+    raised = [ReceiptChange(row.pk, row.receipt) for row in changed.values() if row.receipt != before[row.pk]]
+    if raised:
+        transaction.on_commit(partial(_tell, raised), robust=True)
     return verdicts
 
 
 def _rows(instance: EvolutionInstance, message_ids: Iterable[str]) -> Mapping[str, NotificationLog]:
+    """The messages by these ids. Nobody else writes what is read here: webhooks are worked off one batch at a time."""
     rows = NotificationLog.objects.filter(instance=instance, provider_message_id__in=message_ids)
     # The partial index is used only if the query says so too.
-    known = rows.exclude(provider_message_id="").only("provider_message_id", "receipt")
+    known = rows.exclude(provider_message_id="").only("provider_message_id", "receipt", *_REACHED)
     return {row.provider_message_id: row for row in known}
 
 
-def _raise(highest: Mapping[int, str]) -> None:
-    alike: defaultdict[str, list[int]] = defaultdict(list)
-    for pk, receipt in highest.items():
-        alike[receipt].append(pk)
-    for receipt, pks in alike.items():
-        lower = [each for each in Receipt if RANK[each] < RANK[receipt]]
-        NotificationLog.objects.filter(pk__in=pks, receipt__in=lower).update(receipt=receipt, **_times(receipt))
-    if highest:
-        changes = [ReceiptChange(pk, receipt) for pk, receipt in highest.items()]
-        transaction.on_commit(partial(_tell, changes), robust=True)
-
-
-def _times(receipt: str) -> dict[str, Any]:
-    """When it was delivered and read, by the database's clock; whoever reads a message has got it."""
-    reached = [("delivered_at", Receipt.DELIVERY_ACK), ("read_at", Receipt.READ)]
-    return {field: Coalesce(field, Now()) for field, least in reached if RANK[receipt] >= RANK[least]}
+def _note(row: NotificationLog, receipt: str, received_at: datetime) -> bool:
+    """Take the receipt down on the row, with the earliest time at which that much was known; whether that is news."""
+    before = {name: getattr(row, name) for name in ("receipt", *_REACHED)}
+    if RANK[receipt] > RANK[row.receipt]:
+        row.receipt = receipt
+    for name, least in _REACHED.items():
+        if RANK[receipt] >= RANK[least]:
+            setattr(row, name, min(before[name] or received_at, received_at))
+    return any(getattr(row, name) != value for name, value in before.items())
 
 
 def _tell(changes: list[ReceiptChange]) -> None:

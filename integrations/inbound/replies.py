@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
+from integrations.evolution import jids
 from integrations.inbound import payloads
 from integrations.inbound.models import CustomerReply, WebhookEvent
 from integrations.inbound.payloads import Incoming
@@ -19,6 +21,9 @@ from orders.models import Customer, Order
 
 OUT = frozenset({"SAIR", "PARE", "STOP"})
 IN = frozenset({"VOLTAR"})
+# WhatsApp keeps what it cannot deliver for so long.
+LONGEST_ON_ITS_WAY = timedelta(days=30)
+CLOCKS_APART = timedelta(minutes=5)
 
 
 def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
@@ -31,10 +36,12 @@ def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None
     if said is None:
         return None
     quoted = _quoted(instance, said)
-    customers = _customers(instance, said) or ([quoted.order.customer] if quoted and quoted.order else [])
+    # A nameless sender is whom the quoted message went to: perhaps, in a trial, another than it was meant for.
+    customers = _customers(instance, said.numbers or (jids.numbers_of(quoted.recipient) if quoted else ()))
     if not customers:
         return Verdict.UNKNOWN_SENDER
-    order = quoted.order if quoted and quoted.order else _latest_order(customers)
+    about = quoted.order if quoted else None
+    order = about if about and about.customer in customers else _latest_order(customers)
     reply, new = CustomerReply.objects.get_or_create(
         instance=instance,
         provider_message_id=said.message_id,
@@ -47,7 +54,7 @@ def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None
         },
     )
     if new:
-        _change_consent(customers, reply, said)
+        _obey(customers, reply, said)
     return None
 
 
@@ -57,16 +64,21 @@ def command(text: str) -> str:
     return "".join(character for character in plain if character.isalnum()).upper()
 
 
-def _change_consent(customers: Sequence[Customer], reply: CustomerReply, said: Incoming) -> None:
+def _obey(customers: Sequence[Customer], reply: CustomerReply, said: Incoming) -> None:
     word = command(said.text) if said.kind is CustomerReply.Kind.TEXT else ""
     if word not in OUT | IN:
         return
-    if word in OUT:
-        changed = consent.opt_out(customers, _("answered “%(word)s” on WhatsApp") % {"word": word})
-    else:
-        changed = consent.opt_in(customers)
+    record = consent.opt_out if word in OUT else consent.opt_in
+    how = _("answered “%(word)s” on WhatsApp") % {"word": word}
+    changed = record(customers, how, at=reply.received_at, written_at=_written_at(said, reply.received_at))
     if changed:
         customer_consent_changed.send(CustomerReply, customers=changed, opted_out=word in OUT, reply=reply)
+
+
+def _written_at(said: Incoming, received_at: datetime) -> datetime | None:
+    """When it was written, unless that is absurd for something that came then."""
+    told = said.written_at
+    return told if told and -CLOCKS_APART <= received_at - told <= LONGEST_ON_ITS_WAY else None
 
 
 def _quoted(instance: EvolutionInstance, said: Incoming) -> NotificationLog | None:
@@ -77,11 +89,11 @@ def _quoted(instance: EvolutionInstance, said: Incoming) -> NotificationLog | No
     return rows.select_related("order__customer").first()
 
 
-def _customers(instance: EvolutionInstance, said: Incoming) -> list[Customer]:
-    """Who has this number at the instance's store, or at another for which the instance has written to them."""
+def _customers(instance: EvolutionInstance, numbers: Sequence[str]) -> list[Customer]:
+    """Who has one of these numbers at the instance's store, or at another for which it has written to them."""
     written_to = NotificationLog.objects.filter(instance=instance, order__customer=OuterRef("pk"))
-    known = Customer.objects.filter(Q(store=instance.store_id) | Exists(written_to), phone__in=said.numbers)
-    return list(known.order_by("pk")) if said.numbers else []
+    known = Customer.objects.filter(Q(store=instance.store_id) | Exists(written_to), phone__in=numbers)
+    return list(known.order_by("pk")) if numbers else []
 
 
 def _latest_order(customers: Sequence[Customer]) -> Order | None:

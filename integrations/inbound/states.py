@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from integrations.connections import hold, probe_at_once
 from integrations.inbound import payloads
@@ -11,23 +11,40 @@ from integrations.inbound.verdicts import Verdict, Verdicts
 from integrations.models import EvolutionInstance
 
 State = EvolutionInstance.State
+SETTLING = (State.OPEN, State.CLOSE)
 
 
 def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
-    """Note the latest state that was told, if it is news; what came before it is not kept."""
+    """Note the latest state that was told, if it is news; what came before it is not kept.
+
+    A lost connection holds the instance even so, unless it was open again since.
+    """
     told = {event.pk: payloads.state(event.event, event.data) for event in events}
     verdicts = {pk: Verdict.SUPERSEDED if state else Verdict.UNEXPECTED for pk, state in told.items()}
-    latest = max((pk for pk, state in told.items() if state), default=None)
-    later = WebhookEvent.objects.filter(instance_name=instance.name, event__in=CONNECTION_EVENTS)
-    if latest is None or later.filter(pk__gt=max(told), error="").exists():
-        return verdicts
-    del verdicts[latest]
-    state = told[latest]
-    instances = EvolutionInstance.objects.filter(pk=instance.pk)
-    instances.exclude(state=state).update(state=state)
-    if state == State.CLOSE:
+    known = {pk: state for pk, state in told.items() if state}
+    if known:
+        latest = max(known)
+        if not _told_since(instance, latest, *State):
+            del verdicts[latest]
+            state = known[latest]
+            EvolutionInstance.objects.filter(pk=instance.pk).exclude(state=state).update(state=state)
+        _hold_or_probe(instance, known)
+    return verdicts
+
+
+def _hold_or_probe(instance: EvolutionInstance, known: Mapping[int, EvolutionInstance.State]) -> None:
+    """Do what the latest of these that settles something asks for; `connecting` does not."""
+    settling = max((pk for pk, state in known.items() if state in SETTLING), default=None)
+    if settling is None or _told_since(instance, settling, *SETTLING):
+        return
+    if known[settling] == State.CLOSE:
         hold(instance.pk, "connection_closed")
-    elif state == State.OPEN:
+    else:
         # Not healed by that alone: the gateway may say `open` with a dead socket. But it is worth a try.
         probe_at_once(instance.pk)
-    return verdicts
+
+
+def _told_since(instance: EvolutionInstance, pk: int, *states: EvolutionInstance.State) -> bool:
+    """Whether a later webhook of the instance, worked off or not, tells of one of these states."""
+    later = WebhookEvent.objects.filter(instance_name=instance.name, event__in=CONNECTION_EVENTS, pk__gt=pk, error="")
+    return later.filter(payloads.tells_of(*states)).exists()

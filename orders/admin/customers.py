@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, override
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from orders import consent
 from orders.admin.base import ModelAdmin, label_column, moment, searched_digits
 from orders.contacts import format_phone, phone_warning
 from orders.forms import CustomerForm, StoreForm
 from orders.models import Customer, Store
+
+# Tells more of a customer under the form, as ready HTML; nothing where there is nothing, or nothing to be seen.
+type Section = Callable[[HttpRequest, Customer], SafeString | str]
+
+# More than anybody reads on one page; the rest is in the database.
+SHOWN_CONSENT_CHANGES = 50
+
+_sections: list[Section] = []
+
+
+def register_section(section: Section) -> None:
+    """Let an app above add to the customer's page."""
+    _sections.append(section)
 
 
 @admin.register(Store)
@@ -76,6 +90,23 @@ class CustomerAdmin(ModelAdmin):
             (_("WhatsApp messages"), {"fields": messages_fields}),
         )
 
+    @override
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Customer | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            context["consent_changes"] = [
+                (each, moment(each.when)) for each in obj.consent_changes.all()[:SHOWN_CONSENT_CHANGES]
+            ]
+            context["sections"] = [section(request, obj) for section in _sections]
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
     def get_readonly_fields(self, request: HttpRequest, obj: Customer | None = None) -> Any:
         """A customer stays at the store: their orders are its orders."""
         readonly = super().get_readonly_fields(request, obj)
@@ -93,15 +124,11 @@ class CustomerAdmin(ModelAdmin):
         return found, duplicates
 
     def save_model(self, request: HttpRequest, obj: Customer, form: ModelForm, change: bool) -> None:
-        """Save what was edited; an opt-out is recorded with when and by whom."""
+        """Save what was edited; whether they want messages is recorded with when and by whom."""
         changed = [name for name in form.changed_data if name != "opted_out"]
-        if "opted_out" in form.changed_data:
-            out = form.cleaned_data["opted_out"]
-            obj.opted_out_at = timezone.now() if out else None
-            obj.opted_out_how = (
-                gettext("by the staff (%(user)s)") % {"user": request.user.get_username()} if out else ""
-            )
-            changed += ["opted_out_at", "opted_out_how"]
         obj.save(update_fields=changed if change else None)
+        if "opted_out" in form.changed_data:
+            record = consent.opt_out if form.cleaned_data["opted_out"] else consent.opt_in
+            record([obj], gettext("by the staff (%(user)s)") % {"user": request.user.get_username()})
         if "phone" in form.changed_data and obj.phone and (warning := phone_warning(obj.phone)):
             self.message_user(request, warning, messages.WARNING)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from integrations.inbound.receipts import RANK
 from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
 from integrations.signals import ReceiptChange, message_receipt_changed
 from tests.factories import make_instance
-from tests.integrations.webhooks import post, receipt
+from tests.integrations.webhooks import flood_with_receipts, post, receipt
 
 pytestmark = pytest.mark.django_db
 
@@ -105,6 +105,37 @@ def test_the_times_are_set_once() -> None:
     assert NotificationLog.objects.get().read_at == read_at
 
 
+def received(hours_ago: int, *statuses: str) -> datetime:
+    """Store such receipts as if they had come then; returns when that was."""
+    for status in statuses:
+        assert post(receipt("3EB0", status)) == 200
+    events = WebhookEvent.objects.filter(pk__in=WebhookEvent.objects.order_by("-pk")[: len(statuses)].values("pk"))
+    events.update(received_at=Now() - timedelta(hours=hours_ago))
+    return events[0].received_at
+
+
+def test_the_times_are_those_at_which_the_receipts_came_whenever_they_are_worked_off() -> None:
+    row = make_row()
+    received(3, "SERVER_ACK")
+    read_at = received(1, "READ", "PLAYED")
+    delivered_at = received(2, "DELIVERY_ACK", "DELIVERED")
+    work_off()
+    row.refresh_from_db()
+    assert (row.delivered_at, row.read_at) == (delivered_at, read_at)
+
+
+def test_an_earlier_receipt_that_is_worked_off_late_corrects_the_time() -> None:
+    row = make_row()
+    read_at = received(1, "READ")
+    work_off()
+    row.refresh_from_db()
+    assert (row.delivered_at, row.read_at) == (read_at, read_at)
+    delivered_at = received(2, "DELIVERY_ACK")
+    work_off()
+    row.refresh_from_db()
+    assert (row.receipt, row.delivered_at, row.read_at) == ("read", delivered_at, read_at)
+
+
 def test_nothing_else_of_the_row_changes_with_an_error() -> None:
     make_row()
     before = NotificationLog.objects.values().get()
@@ -187,6 +218,11 @@ class TestSignal:
             message_receipt_changed.disconnect(receive)
         assert told == [[ReceiptChange(one.pk, "read"), ReceiptChange(two.pk, "error")]]
         assert (state(one)[1], state(two)[1]) == ("read", "error")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_none_of_a_thousand_from_several_clients_at_once_is_lost() -> None:
+    assert flood_with_receipts(make_instance(), 400, patience=90).number == 1000
 
 
 STEPS = st.lists(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from integrations import timeline
 from integrations.evolution import jids
 from integrations.inbound.intake import work_off
 from integrations.inbound.replies import command
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims
-from orders.models import Customer, Order, OrderEvent, Store
+from orders.models import ConsentChange, Customer, Order, OrderEvent, Store
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.webhooks import JID, envelope, post, reply
@@ -38,7 +43,7 @@ def confirmations() -> list[tuple[str, str, str]]:
     return [(row.event, row.recipient, row.status) for row in rows]
 
 
-def sent(order: Order, key_id: str = "3EB0OURS") -> NotificationLog:
+def sent(order: Order | None, key_id: str = "3EB0OURS") -> NotificationLog:
     row = NotificationLog.objects.filter(order=order).latest("pk")
     NotificationLog.objects.filter(pk=row.pk).update(status="sent", sent_at=Now(), provider_message_id=key_id)
     return row
@@ -153,6 +158,82 @@ class TestOptingOut:
         tell(reply("SAIR", "three", remoteJid="987654321098765@lid", quoted="3EB0OURS"))
         assert Customer.objects.exclude(opted_out_at=None).count() == 2
 
+    def test_and_in_again_by_a_nameless_address_that_quotes_the_confirmation(self) -> None:
+        for phone in ("+5511987654321", "+551187654321"):
+            make_order(customer_phone=phone)
+        tell(reply("SAIR", "one"))
+        sent(None)
+        tell(reply("VOLTAR", "two", remoteJid="987654321098765@lid", quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).count() == 0
+        assert confirmations() == [("opt_out", PHONE, "sent"), ("opt_in", PHONE, "pending")]
+
+    def test_never_of_another_than_the_quoted_message_went_to(self, settings: Any) -> None:
+        settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = "+5521999991234"
+        maria = make_order(notify=True)
+        sent(maria)
+        testers = {"named": "5521999991234@s.whatsapp.net", "short": "552199991234@s.whatsapp.net", "not": "9@lid"}
+        for name, jid in testers.items():
+            tell(reply("SAIR", name, remoteJid=jid, quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).count() == 0
+        assert {event.error for event in WebhookEvent.objects.all()} == {"unknown_sender"}
+        joao = make_order(customer_phone="+5521999991234").customer
+        for name, jid in testers.items():
+            tell(reply("SAIR", f"{name} again", remoteJid=jid, quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).get() == joao
+        assert set(CustomerReply.objects.values_list("customer", "order__customer")) == {(joao.pk, joao.pk)}
+
+    def test_of_nobody_by_a_message_to_a_number_that_was_another_ones(self) -> None:
+        order = make_order(notify=True)
+        sent(order)
+        Customer.objects.update(phone="+5521999991234")
+        tell(reply("SAIR", "one", quoted="3EB0OURS"), reply("SAIR", "two", remoteJid="9@lid", quoted="3EB0OURS"))
+        assert Customer.objects.exclude(opted_out_at=None).count() == 0
+        assert CustomerReply.objects.count() == 0
+
+    @pytest.mark.parametrize("form", [int, str, lambda seconds: {"low": seconds, "high": 0, "unsigned": True}])
+    def test_not_undone_by_an_older_wish_that_is_delivered_late(self, form: Any) -> None:
+        customer, now = make_order().customer, int(time.time())
+        sair, voltar = (reply(word, word) for word in ("SAIR", "VOLTAR"))
+        sair["data"]["messageTimestamp"], voltar["data"]["messageTimestamp"] = form(now - 10), form(now - 20)
+        tell(sair)
+        tell(voltar)
+        customer.refresh_from_db()
+        assert customer.opted_out_how == "respondeu “SAIR” no WhatsApp"
+        assert [event for event, *_ in confirmations()] == ["opt_out"]
+        assert [each.text for each in CustomerReply.objects.all()] == ["SAIR", "VOLTAR"]
+        [change] = customer.consent_changes.all()
+        assert (change.opted_out, change.written_at) == (True, datetime.fromtimestamp(now - 10, UTC))
+        voltar["data"]["messageTimestamp"] = form(now - 5)
+        voltar["data"]["key"]["id"] = "later"
+        tell(voltar)
+        customer.refresh_from_db()
+        assert customer.opted_out_at is None
+        assert [event for event, *_ in confirmations()] == ["opt_out", "opt_in"]
+
+    @pytest.mark.parametrize(
+        "absurd", [None, 0, -5, True, 1e18, 2**70, "", "soon", "9" * 40, {}, {"low": None}, [1], 1795453146000, 86400]
+    )
+    def test_at_its_arrival_if_its_own_time_is_absurd(self, absurd: Any) -> None:
+        customer = make_order().customer
+        for word in ("SAIR", "VOLTAR", "PARE"):
+            body = reply(word, word)
+            body["data"]["messageTimestamp"] = absurd
+            tell(body)
+        customer.refresh_from_db()
+        assert customer.opted_out_how == "respondeu “PARE” no WhatsApp"
+        arrived = WebhookEvent.objects.order_by("-pk").values_list("received_at", flat=True)
+        assert list(customer.consent_changes.values_list("opted_out", "at", "written_at")) == [
+            (out, at, None) for out, at in zip([True, False, True], arrived, strict=True)
+        ]
+
+    def test_with_a_button(self) -> None:
+        customer, body = make_order().customer, reply("")
+        body["data"]["message"] = {"buttonsResponseMessage": {"selectedButtonId": "7", "selectedDisplayText": "Sair"}}
+        tell(body)
+        customer.refresh_from_db()
+        assert customer.opted_out_at
+        assert confirmations() == [("opt_out", PHONE, "pending")]
+
     def test_in_a_chat_whose_messages_disappear(self) -> None:
         make_order()
         body = reply("SAIR")
@@ -219,8 +300,19 @@ class TestTimeline:
         [
             ({"audioMessage": {"seconds": 7}}, "audio", "mensagem de voz"),
             ({"stickerMessage": {"url": "x"}}, "sticker", "figurinha"),
+            ({"ptvMessage": {"url": "x", "seconds": 7}}, "video", "vídeo"),
+            ({"viewOnceMessageV2Extension": {"message": {"audioMessage": {"seconds": 7}}}}, "audio", "mensagem de voz"),
+            ({"ephemeralMessage": {"message": {"viewOnceMessageV2": {"message": {"imageMessage": {"url": "x"}}}}}},
+             "image", "imagem"),
+            ({"liveLocationMessage": {"degreesLatitude": -23.5}}, "location", "localização"),
+            ({"contactsArrayMessage": {"contacts": [{}]}}, "contact", "contato"),
+            ({"pollCreationMessageV3": {"name": "Qual?", "options": []}}, "other", "outro tipo de mensagem"),
+            ({"productMessage": {"product": {"title": "Camiseta"}}}, "other", "outro tipo de mensagem"),
+            ({"listResponseMessage": {"singleSelectReply": {"selectedRowId": "1"}}}, "other", "outro tipo de mensagem"),
+            ({"senderKeyDistributionMessage": {"groupId": "x"}, "nextYearsMessage": {"url": "x"}},
+             "other", "outro tipo de mensagem"),
         ],
-    )
+    )  # fmt: skip
     def test_names_what_is_no_text(self, message: dict[str, Any], kind: str, words: str) -> None:
         order, body = make_order(), reply("")
         body["data"]["message"] = message
@@ -229,7 +321,41 @@ class TestTimeline:
         assert words in self.page(order)
 
     @pytest.mark.parametrize(
-        "message", [{"reactionMessage": {"text": "👍"}}, {"protocolMessage": {"type": 0}}, {}, None]
+        "message",
+        [
+            {"listResponseMessage": {"title": "Posso trocar?", "singleSelectReply": {"selectedRowId": "7"}}},
+            {"buttonsResponseMessage": {"selectedButtonId": "7", "selectedDisplayText": "Posso trocar?"}},
+            {"templateButtonReplyMessage": {"selectedId": "7", "selectedDisplayText": "Posso trocar?"}},
+            {"interactiveResponseMessage": {"body": {"text": "Posso trocar?"}, "nativeFlowResponseMessage": {}}},
+            {"editedMessage": {"message": {"protocolMessage": {
+                "type": 14, "key": {"id": "3EB0FIRST"}, "editedMessage": {"conversation": "Posso trocar?"},
+            }}}},
+            {"protocolMessage": {"type": "MESSAGE_EDIT", "editedMessage": {"extendedTextMessage": {
+                "text": "Posso trocar?",
+            }}}},
+        ],
+    )  # fmt: skip
+    def test_says_what_was_chosen_or_edited(self, message: dict[str, Any]) -> None:
+        order, body = make_order(), reply("")
+        body["data"]["message"] = message | {"messageContextInfo": {"deviceListMetadataVersion": 2}}
+        tell(body)
+        assert CustomerReply.objects.values_list("kind", "text").get() == ("text", "Posso trocar?")
+        assert "<p>Posso trocar?</p>" in self.page(order)
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"reactionMessage": {"text": "👍"}},
+            {"encReactionMessage": {"encPayload": "x"}},
+            {"protocolMessage": {"type": 0, "key": {"id": "3EB0FIRST"}}},
+            {"senderKeyDistributionMessage": {"groupId": "x"}, "messageContextInfo": {"deviceListMetadataVersion": 2}},
+            {"pollUpdateMessage": {"pollCreationMessageKey": {"id": "3EB0POLL"}}},
+            {"ephemeralMessage": {"message": {"reactionMessage": {"text": "👍"}}}},
+            {"conversation": ""},
+            {"nextYearsMessage": {}, "base64": "aGk="},
+            {},
+            None,
+        ],
     )
     def test_leaves_out_what_nobody_said(self, message: Any) -> None:
         make_order()
@@ -247,6 +373,26 @@ class TestTimeline:
         assert (said.customer, said.order) == (customer, None)
         assert confirmations() == [("opt_out", PHONE, "pending")]
 
+    def test_all_that_a_customer_wrote_is_on_their_page_the_newest_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        customer = Customer.objects.create(store=Store.get_default(), name="Ana", phone=PHONE)
+        address = f"/admin/orders/customer/{customer.pk}/change/"
+        client = client_of(make_staff())
+        assert "O cliente respondeu" not in client.get(address).content.decode()
+        tell(reply("<b>Bom dia</b>", "one"))
+        order = make_order()
+        tell(reply("E o pedido?", "two"))
+        make_order(customer_phone="+5521999991234")
+        tell(reply("De outra pessoa", "three", remoteJid="5521999991234@s.whatsapp.net"))
+        body = " ".join(client.get(address).content.decode().split())
+        assert body.index("<p>E o pedido?</p>") < body.index("<p>&lt;b&gt;Bom dia&lt;/b&gt;</p>")
+        assert "De outra pessoa" not in body
+        assert body.count(f'pedido <a class="text-link" href="{order.get_admin_url()}">{order.code}</a></p>') == 1
+        monkeypatch.setattr(timeline, "SHOWN_REPLIES", 1)
+        assert "Bom dia" not in client.get(address).content.decode()
+        nobody = make_staff("bia", group="")
+        nobody.user_permissions.add(Permission.objects.get(codename="view_customer"))
+        assert "E o pedido?" not in client_of(nobody).get(address).content.decode()
+
     def test_shows_receipts_to_those_who_may_see_the_log(self) -> None:
         order = make_order(notify=True)
         row = sent(order)
@@ -255,3 +401,31 @@ class TestTimeline:
         )
         tell(reply("oi"))
         assert "lida · 23/11/2026 18:30" in self.page(order)
+
+
+SAID = st.lists(st.sampled_from(["SAIR", "VOLTAR", "pare", "obrigada"]), min_size=1, max_size=8)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=SAID, data=st.data())
+def test_what_was_written_last_remains_in_any_order_and_number(said: list[str], data: st.DataObject) -> None:
+    """One message a second, delivered in any order, some of them repeatedly, with the work done now and then."""
+    customer = Customer.objects.first() or make_order().customer
+    for model in (NotificationLog, CustomerReply, ConsentChange, WebhookEvent):
+        model.objects.all().delete()
+    Customer.objects.update(opted_out_at=None, opted_out_how="")
+    now = int(time.time())
+    numbers = range(len(said))
+    for number in data.draw(st.permutations([*numbers, *data.draw(st.lists(st.sampled_from(numbers), max_size=8))])):
+        body = reply(said[number], f"message {number}")
+        body["data"]["messageTimestamp"] = now - len(said) + number
+        assert post(body) == 200
+        if data.draw(st.booleans()):
+            work_off()
+    work_off()
+    commands = [command(text) for text in said if text != "obrigada"]
+    customer.refresh_from_db()
+    assert (customer.opted_out_at is not None) is (commands[-1:] in (["SAIR"], ["PARE"]))
+    kept = CustomerReply.objects.values_list("provider_message_id", "text")
+    assert sorted(kept) == [(f"message {number}", said[number]) for number in numbers]
+    assert {(event.processed_at is None, event.error) for event in WebhookEvent.objects.all()} == {(False, "")}

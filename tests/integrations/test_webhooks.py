@@ -145,6 +145,15 @@ class TestKept:
 
 
 class TestWorkingOff:
+    def test_one_that_a_later_release_left_is_done_and_holds_up_no_other(self) -> None:
+        make_instance()
+        post(envelope("calls.later", {}))
+        post(webhooks.connection("open"))
+        WebhookEvent.objects.update(processed_at=None)
+        assert work_off() == 2
+        assert stored() == [("flowlog", "calls.later", "", True), ("flowlog", "connection.update", "", True)]
+        assert EvolutionInstance.objects.get().state == "open"
+
     def test_one_that_fails_fails_alone(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from orders import consent
 from orders.models import Customer, Store
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
@@ -123,6 +125,30 @@ class TestOptOut:
         change(client, customer)
         customer.refresh_from_db()
         assert (customer.opted_out_at, customer.opted_out_how) == (None, "")
+
+    def test_each_change_is_shown_the_newest_first(self, client: Client) -> None:
+        customer = make_customer()
+        change(client, customer, opted_out="on")
+        change(client, customer)
+        body = " ".join(client.get(f"{LIST}{customer.pk}/change/").content.decode().split())
+        wanted, unwanted = "quer mensagens <span", "não quer mensagens <span"
+        assert body.index(f"· {wanted}") < body.index(f"· {unwanted}")
+        assert body.count('<span class="flowlog-quiet">· pela equipe (ana)</span>') == 2
+
+    def test_a_customer_about_whom_nothing_was_said_has_no_such_list(self, client: Client) -> None:
+        assert b"Quer receber mensagens?" not in client.get(f"{LIST}{make_customer().pk}/change/").content
+
+    def test_by_the_customer_is_not_undone_by_a_page_that_was_opened_before(self, client: Client) -> None:
+        customer = make_customer()
+        page = client.get(f"{LIST}{customer.pk}/change/").content.decode()
+        [hidden] = re.findall(r'<input type="hidden" name="initial-opted_out" value="(\w+)"', page)
+        consent.opt_out([customer], "SAIR")
+        change(client, customer, **{"name": "João S.", "initial-opted_out": hidden})
+        customer.refresh_from_db()
+        assert (customer.name, customer.opted_out_how) == ("João S.", "SAIR")
+        change(client, customer, **{"initial-opted_out": "True"})
+        customer.refresh_from_db()
+        assert customer.opted_out_how == ""
 
     def test_stays_as_recorded_when_something_else_is_edited(self, client: Client) -> None:
         when = timezone.now() - timedelta(days=3)
