@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 from flowlog.env import Env
 from flowlog.logs import startup
@@ -18,6 +19,8 @@ HOME = BASE_DIR / "var" / "dev"
 WITHOUT_SERVERS = frozenset(
     {"help", "version", "check", "compilemessages", "dev", "evolution_sandbox", "makemessages", "startapp"}
 )
+# What a shell says of a program that Ctrl-C has ended.
+INTERRUPTED = 130
 
 
 def servers_for(arguments: list[str]) -> AbstractContextManager[object]:
@@ -51,6 +54,15 @@ def main() -> None:
     except ImproperlyConfigured as error:
         startup.record(error)
         sys.exit(str(error))
+    except OperationalError as error:
+        from flowlog.database import lost_words  # noqa: PLC0415 - whatever it needs may be what is missing
+
+        if not (words := lost_words(error)):
+            raise
+        startup.record(error)
+        sys.exit(words)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

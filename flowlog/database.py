@@ -1,10 +1,17 @@
-"""How the connection pool notices that PostgreSQL was restarted, and how it ends with its process."""
+"""How the connection pool notices that PostgreSQL was restarted, how it ends with its process, and what a person is
+told when there is no server."""
 
 from __future__ import annotations
 
+from django.db import OperationalError as DjangoOperationalError
 from django.db import connections
+from django.utils.translation import gettext as _
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
+
+# SQLSTATEs of a server that does not serve (now), as opposed to a statement that it refused: the connection's own, a
+# shutdown or a start, no more connections.
+_NOT_SERVED = ("08", "57P", "53300")
 
 
 def check_connection(connection: Connection) -> None:
@@ -25,3 +32,12 @@ def close_pools() -> None:
     for connection in connections.all(initialized_only=True):
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]
+
+
+def lost_words(error: DjangoOperationalError) -> str:
+    """The sentence for a person if no server answered, or none any more; empty if one answered with an error."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state and not state.startswith(_NOT_SERVED):
+        return ""
+    words = _("The database does not answer. Check DATABASE_URL and the server.")
+    return f"{words} ({' '.join(str(error).split())})"

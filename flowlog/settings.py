@@ -19,7 +19,7 @@ from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
 from flowlog.database import check_connection
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
-from flowlog.logs.config import logging_config, process_name
+from flowlog.logs.config import is_command, logging_config, process_name
 from flowlog.logs.formats import FORMATS
 from flowlog.logs.masking import Masker, secrets_of
 from flowlog.mailer import mailers
@@ -136,9 +136,13 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-    # Opened lazily and per process.
-    "pool": {"min_size": 0, "max_size": 8, "timeout": 10, "max_idle": 60, "check": check_connection},
 }
+# A command needs one connection, and is told at once, and why, that it cannot be had.
+if not is_command(sys.argv):
+    # Opened lazily and per process.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 0, "max_size": 8, "timeout": 10, "max_idle": 60, "check": check_connection,
+    }  # fmt: skip
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.server_url("REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"}))
 
@@ -226,6 +230,8 @@ LOGGING = logging_config(
     env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     env.choice("LOG_FORMAT", "text", tuple(FORMATS)),
     _mask,
+    # There a person reads what the command itself says.
+    console=not is_command(sys.argv),
 )
 # Python would print what cannot be written (a full disk) as it is, with numbers and all.
 logging.raiseExceptions = DEBUG
