@@ -8,29 +8,40 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 from flowlog.env import Env
 from flowlog.logs import startup
 
 BASE_DIR = Path(__file__).resolve().parent
+HOME = BASE_DIR / "var" / "dev"
 # These need neither server (`dev` brings its own). Every other command gets both.
 WITHOUT_SERVERS = frozenset(
     {"help", "version", "check", "compilemessages", "dev", "evolution_sandbox", "makemessages", "startapp"}
 )
+# What a shell says of a program that Ctrl-C has ended.
+INTERRUPTED = 130
 
 
 def servers_for(arguments: list[str]) -> AbstractContextManager[object]:
-    """The embedded servers for one command: those whose address is not set, in development only."""
+    """The embedded servers for one command: those whose address is not set, in development only.
+
+    Beside a running `make run` the command takes that one's settings, unless its own environment says otherwise.
+    """
     env = Env(BASE_DIR / ".env")
     command = arguments[0] if arguments else "help"
     if command.startswith("-") or command in WITHOUT_SERVERS or not env.flag("DEBUG", default=False):
         return nullcontext()
+    from flowlog.dev.run import settings_of_run  # noqa: PLC0415 - never imported in production
+
+    for name, value in settings_of_run(HOME).items():
+        os.environ.setdefault(name, value)
     postgres, valkey = not env.text("DATABASE_URL", ""), not env.text("REDIS_URL", "")
     if not (postgres or valkey):
         return nullcontext()
     from flowlog.dev.command import embedded_servers  # noqa: PLC0415 - never imported in production
 
-    return embedded_servers(BASE_DIR / "var" / "dev", postgres=postgres, valkey=valkey)
+    return embedded_servers(HOME, postgres=postgres, valkey=valkey)
 
 
 def main() -> None:
@@ -43,6 +54,15 @@ def main() -> None:
     except ImproperlyConfigured as error:
         startup.record(error)
         sys.exit(str(error))
+    except OperationalError as error:
+        from flowlog.database import lost_words  # noqa: PLC0415 - whatever it needs may be what is missing
+
+        if not (words := lost_words(error)):
+            raise
+        startup.record(error)
+        sys.exit(words)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process."""
+"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process. And what
+a person is told when there is no server."""
 
 from __future__ import annotations
 
@@ -6,16 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from django.db import OperationalError as DjangoOperationalError
 from django.db import connections
+from django.utils.translation import gettext as _
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
+
+# SQLSTATEs of a server that does not serve (now), as opposed to a statement that it refused: the connection's own, a
+# shutdown or a start, no more connections.
+_NOT_SERVED = ("08", "57P", "53300")
 
 
 def pool_options(arguments: Sequence[str]) -> dict[str, Any]:
     """The pool of a process with this command line. Connections are opened when they are needed.
 
     A web process has more of them than threads: there, whoever waits for one waits for a database that is away, and
-    keeps `/healthz` and others from being answered. Workers and commands outwait a restart.
+    keeps `/healthz` and others from being answered. Workers outwait a restart.
     """
     program = Path(arguments[0]) if arguments else Path()
     patience = 2 if "gunicorn" in {program.name, program.parent.name} else 10
@@ -49,3 +56,12 @@ def close_pools() -> None:
     for connection in connections.all(initialized_only=True):
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]
+
+
+def lost_words(error: DjangoOperationalError) -> str:
+    """The sentence for a person if no server answered, or none any more; empty if one answered with an error."""
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state and not state.startswith(_NOT_SERVED):
+        return ""
+    words = _("The database does not answer. Check DATABASE_URL and the server.")
+    return f"{words} ({' '.join(str(error).split())})"

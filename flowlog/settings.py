@@ -19,7 +19,7 @@ from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
 from flowlog.database import pool_options
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
-from flowlog.logs.config import logging_config, process_name
+from flowlog.logs.config import is_command, logging_config, process_name
 from flowlog.logs.formats import FORMATS
 from flowlog.logs.masking import Masker, secrets_of
 from flowlog.mailer import mailers
@@ -136,8 +136,10 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-    "pool": pool_options(sys.argv),
 }
+# A command needs one connection, and is told at once, and why, that it cannot be had.
+if not is_command(sys.argv):
+    DATABASES["default"]["OPTIONS"]["pool"] = pool_options(sys.argv)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.server_url("REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"}))
 
@@ -225,6 +227,8 @@ LOGGING = logging_config(
     env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
     env.choice("LOG_FORMAT", "text", tuple(FORMATS)),
     _mask,
+    # There a person reads what the command itself says.
+    console=not is_command(sys.argv),
 )
 # Python would print what cannot be written (a full disk) as it is, with numbers and all.
 logging.raiseExceptions = DEBUG

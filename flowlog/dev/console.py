@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 
@@ -32,5 +32,7 @@ class Console:
         self._write(f"ok ({time.monotonic() - started:.1f} s)\n")
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        # A terminal that was closed must not keep anyone from stopping what runs.
+        with suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()

@@ -1,12 +1,10 @@
 """`manage.py dev`: the whole system in the foreground of one terminal.
 
-One run per home: it holds `dev.lock`, which says where it is to be found. What a killed run left behind is ended
-by the next one.
+One run per home (see `run.py`). What a killed run left behind is ended by the next one.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from flowlog.dev.errors import DevError
 from flowlog.dev.outside import check_redis, ensure_database
 from flowlog.dev.ports import HOST, choose_port
 from flowlog.dev.prepare import ADMIN
+from flowlog.dev.run import only_run, tell
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.dev.supervisor import READY_TIMEOUT, Interrupted, Supervisor
 
@@ -101,23 +100,15 @@ class System:
 
     @contextmanager
     def _alone(self) -> Iterator[Addresses]:
-        """Be the only run of this home. Raises `DevError` with the other one's address if there is one."""
+        """Be the only run of this home, and say where. Raises `DevError` if there is another one."""
         home = self._options.home
         self._embedded.create_home()
         (home / "logs").mkdir(exist_ok=True)
-        with (home / "dev.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                where = lock.read().strip() or "still starting"
-                raise DevError(f"Flowlog already runs in this checkout ({where}): stop it there first.") from None
-            lock.truncate(0)
+        with only_run(home) as lock:
             if count := end_marked(home):
                 self._console.line(f"Ended {count} processes that an earlier run had left behind.")
             addresses = self._choose_addresses()
-            lock.write(addresses.site)
-            lock.flush()
+            tell(lock, self._settings(addresses))
             yield addresses
 
     def _choose_addresses(self) -> Addresses:
@@ -165,19 +156,27 @@ class System:
 
     def _environment(self, addresses: Addresses) -> dict[str, str]:
         """What the processes find in their environment. It hides what `.env` says of the same names."""
-        environment = {
+        return {
             **os.environ,
             "DEBUG": "true",
-            "DATABASE_URL": self._options.database_url or self._embedded.database_url,
-            "REDIS_URL": self._options.redis_url or self._embedded.redis_url,
-            "SITE_URL": addresses.site,
-            "EVOLUTION_API_URL": addresses.gateway,
-            "EVOLUTION_API_KEY": self._options.gateway_key,
+            "DATABASE_URL": self._embedded.database_url,
+            "REDIS_URL": self._embedded.redis_url,
+            **self._settings(addresses),
             "PYTHONUNBUFFERED": "1",
         }
-        if self._options.demo:
-            environment["NOTIFICATIONS_OVERRIDE_RECIPIENT"] = ""
-        return environment
+
+    def _settings(self, addresses: Addresses) -> dict[str, str]:
+        """What this run decides, or was told, for its processes and for those that join it."""
+        options = self._options
+        servers = {"DATABASE_URL": options.database_url, "REDIS_URL": options.redis_url}
+        return {
+            "SITE_URL": addresses.site,
+            "EVOLUTION_API_URL": addresses.gateway,
+            "EVOLUTION_API_KEY": options.gateway_key,
+            # The embedded ones are found by everyone, and stay for whoever uses them.
+            **{name: url for name, url in servers.items() if url},
+            **({"NOTIFICATIONS_OVERRIDE_RECIPIENT": ""} if options.demo else {}),
+        }
 
     def _start_sandbox(self, url: str, environment: dict[str, str]) -> None:
         port = url.rpartition(":")[2]

@@ -18,6 +18,8 @@ from flowlog.logs.formats import FORMATS, Mask
 MAIN = "django"
 # Several lines every few seconds, of which each says that all is as always.
 _CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+# Those of manage.py that stay in the foreground.
+_SERVING = frozenset({"runserver", "dev", "evolution_sandbox"})
 # The loggers of what kept a process from starting, of a crash later on, and of every start.
 STARTUP, CRASH, STARTED = "flowlog.startup", "flowlog.crash", "flowlog.started"
 
@@ -35,6 +37,11 @@ def process_name(arguments: Sequence[str]) -> str:
     return f"worker-{queue[1]}" if queue else "worker"
 
 
+def is_command(arguments: Sequence[str]) -> bool:
+    """Whether the command line is a command that somebody waits for, such as `manage.py migrate`."""
+    return len(arguments) > 1 and Path(arguments[0]).name == "manage.py" and arguments[1] not in _SERVING
+
+
 class _ForMain(logging.Filter):
     """What a worker writes into `django.log` too: that it has started, and what went wrong."""
 
@@ -42,8 +49,10 @@ class _ForMain(logging.Filter):
         return record.levelno >= logging.ERROR or record.name == STARTED
 
 
-def logging_config(folder: Path, process: str, level: str, form: str, mask: Mask) -> dict[str, Any]:
-    """For `logging.config.dictConfig`; `form` is a key of `FORMATS`."""
+def logging_config(
+    folder: Path, process: str, level: str, form: str, mask: Mask, *, console: bool = True
+) -> dict[str, Any]:
+    """For `logging.config.dictConfig`; `form` is a key of `FORMATS`. Without `console` only the files are written."""
 
     def file(name: str, **more: Any) -> dict[str, Any]:
         return {
@@ -69,7 +78,7 @@ def logging_config(folder: Path, process: str, level: str, form: str, mask: Mask
             "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["ids"]},
             **files,
         },
-        "root": {"handlers": ["console", *files], "level": level},
+        "root": {"handlers": [*(["console"] if console else []), *files], "level": level},
         "loggers": {
             # These come with handlers of their own, which mask nothing.
             **{name: {"handlers": [], "propagate": True} for name in ("django", "django.server", "gunicorn.error")},

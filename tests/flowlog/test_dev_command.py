@@ -7,20 +7,23 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from flowlog.dev.children import MARK, end_marked
+from flowlog.dev.console import Console
 from flowlog.dev.errors import DevError
 from flowlog.dev.ports import HOST, choose_port
+from flowlog.dev.run import only_run, settings_of_run, tell
 from flowlog.dev.supervisor import STOP_SIGNALS, Interrupted, Supervisor
 from flowlog.dev.valkey import Valkey
 from tests.embedded import BASE_DIR, RUN_HOME
@@ -35,6 +38,17 @@ from flowlog.dev.console import Console
 from flowlog.dev.system import Options, System
 options = Options(root=Path.cwd(), home=Path(sys.argv[1]), gateway_key="key", port=int(sys.argv[2]))
 sys.exit(System(options, Console()).run())
+"""
+
+# Runs `manage.py shell` as if its development data were in the folder of its first argument.
+MANAGE = """
+import sys
+from pathlib import Path
+import manage
+manage.HOME = Path(sys.argv[1])
+say = "from django.conf import settings as s; print(s.SITE_URL, s.EVOLUTION_API_URL, s.EVOLUTION_API_KEY)"
+sys.argv[1:] = ["shell", "--no-imports", "-c", say]
+manage.main()
 """
 
 
@@ -120,16 +134,82 @@ def test_a_busy_port_ends_the_command_before_anything_starts(home: Path) -> None
 
 def test_a_second_one_says_where_the_first_is_and_does_no_harm(home: Path, supervisor: Supervisor) -> None:
     supervisor.start("sleeper", SLEEP, os.environ)
-    with (home / "dev.lock").open("w") as lock:
-        lock.write("http://127.0.0.1:8123")
-        lock.flush()
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with only_run(home) as lock:
+        tell(lock, {"SITE_URL": "http://127.0.0.1:8123"})
         result = run_system(home, 0)
     assert result.returncode == 1
     assert result.stdout.strip() == (
         "Flowlog already runs in this checkout (http://127.0.0.1:8123): stop it there first."
     )
     assert len(marked(home)) == 1
+
+
+@pytest.fixture
+def told(home: Path) -> Iterator[dict[str, str]]:
+    """What a run tells that is under way."""
+    told = {
+        "SITE_URL": "http://127.0.0.1:8123",
+        "EVOLUTION_API_URL": "http://127.0.0.1:8086",
+        "EVOLUTION_API_KEY": "key-of-the-run",
+    }
+    with only_run(home) as lock:
+        tell(lock, told)
+        yield told
+
+
+def command_beside(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `MANAGE` beside the run of `home`; of the settings that a run tells it has only those that are given."""
+    names = ("SITE_URL", "EVOLUTION_API_URL", "EVOLUTION_API_KEY")
+    own = {name: value for name, value in os.environ.items() if name not in names} | environment
+    command = [sys.executable, "-c", MANAGE, str(home)]
+    return subprocess.run(command, cwd=BASE_DIR, env=own, capture_output=True, text=True, check=False)
+
+
+def test_a_command_beside_a_run_speaks_to_its_site_and_its_gateway(home: Path, told: dict[str, str]) -> None:
+    assert command_beside(home).stdout.split() == list(told.values())
+    assert stat.S_IMODE((home / "dev.lock").stat().st_mode) == 0o600
+
+
+def test_what_its_own_environment_says_goes_before(home: Path, told: dict[str, str]) -> None:
+    own = {"SITE_URL": "http://127.0.0.1:1", "EVOLUTION_API_URL": "http://127.0.0.1:2", "EVOLUTION_API_KEY": "mine"}
+    assert command_beside(home, **own).stdout.split() == list(own.values())
+
+
+def test_in_production_no_run_is_looked_for(home: Path, told: dict[str, str]) -> None:
+    result = command_beside(
+        home, DEBUG="false", SECRET_KEY="".join(map(chr, range(48, 110))), ALLOWED_HOSTS="x.example"
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "SITE_URL is required: set it in the environment or in .env.\n"
+
+
+def test_a_run_that_has_ended_tells_nothing(home: Path) -> None:
+    with suppress(Interrupted), only_run(home) as lock:
+        tell(lock, {"SITE_URL": "http://127.0.0.1:8123"})
+        assert settings_of_run(home) == {"SITE_URL": "http://127.0.0.1:8123"}
+        raise Interrupted
+    assert settings_of_run(home) == {}
+    assert (home / "dev.lock").read_text() == ""
+    (home / "dev.lock").write_text('{"SITE_URL": "of one that was killed"}')
+    assert settings_of_run(home) == {}
+
+
+def test_whoever_looks_for_a_run_does_not_keep_one_from_starting(home: Path) -> None:
+    with (home / "dev.lock").open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        with only_run(home):
+            assert settings_of_run(home) == {}
+
+
+def test_a_closed_terminal_does_not_keep_a_run_from_stopping() -> None:
+    ours, theirs = os.openpty()
+    os.close(ours)
+    with open(theirs, "w") as terminal:  # noqa: PTH123
+        Console(terminal).line("Stopping …")
+        # What could not be written is written once more when the file is closed.
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), theirs)
 
 
 # -- Processes -----------------------------------------------------------------------------------

@@ -1,0 +1,101 @@
+"""What a person sees of `manage.py` when something goes wrong, and what stays in the log."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flowlog.logs.config import is_command
+from tests.embedded import BASE_DIR
+from tests.processes import environment
+
+DATABASE_IS_AWAY = "O banco de dados não responde. Confira DATABASE_URL e o servidor. ("
+NOWHERE = "postgresql://flowlog:password@127.0.0.1:9/flowlog"
+
+
+def manage(*arguments: str, logs: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=BASE_DIR, env=environment(**{"LOG_DIR": str(logs)} | env), capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+def shell(code: str, logs: Path) -> subprocess.CompletedProcess[str]:
+    return manage("shell", "--no-imports", "-c", code, logs=logs)
+
+
+def statement(sql: str, logs: Path) -> subprocess.CompletedProcess[str]:
+    return shell(f"from django.db import connection; connection.cursor().execute({sql!r})", logs)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestDatabase:
+    @pytest.mark.parametrize("command", [("notifications", "status"), ("evolution", "list"), ("migrate",)])
+    def test_one_that_does_not_answer_is_one_sentence(self, command: tuple[str, ...], tmp_path: Path) -> None:
+        done = manage(*command, logs=tmp_path, DATABASE_URL=NOWHERE)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stdout
+        [line] = done.stderr.splitlines()
+        assert line.startswith(DATABASE_IS_AWAY)
+        # What the server said, not that a pool has waited for it in vain.
+        assert "Connection refused" in line
+        [line] = (tmp_path / "django.log").read_text().splitlines()
+        assert " CRITICAL flowlog.crash " in line
+        assert "Stopped by OperationalError: connection failed" in line
+        assert "Traceback" in line
+
+    def test_one_that_goes_away_is_the_same(self, tmp_path: Path) -> None:
+        code = (
+            "from django.db import connection as c; c.cursor().execute('select pg_terminate_backend(pg_backend_pid())')"
+        )
+        done = shell(code, tmp_path)
+        assert done.returncode == 1
+        [line] = done.stderr.splitlines()
+        assert line.startswith(DATABASE_IS_AWAY)
+
+    def test_one_that_refuses_a_statement_is_an_error_like_any_other(self, tmp_path: Path) -> None:
+        code = (
+            "from django.db import connection as c; c.cursor().execute('set statement_timeout=1; select pg_sleep(60)')"
+        )
+        done = shell(code, tmp_path)
+        assert done.returncode == 1
+        assert DATABASE_IS_AWAY not in done.stderr
+        assert "Traceback" in done.stderr
+        assert "canceling statement due to statement timeout" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ctrl_c_ends_a_command_without_a_word(tmp_path: Path) -> None:
+    done = shell("import os, signal; os.kill(os.getpid(), signal.SIGINT)", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert not (tmp_path / "django.log").read_text()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_command_logs_is_in_the_file_and_not_between_its_own_words(tmp_path: Path) -> None:
+    done = shell("import logging; logging.getLogger('x').error('odd'); print('done')", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    [line] = (tmp_path / "django.log").read_text().splitlines()
+    assert line.endswith("] odd")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_one"),
+    [
+        (["manage.py", "evolution", "list"], True),
+        (["/opt/flowlog/manage.py", "migrate"], True),
+        (["manage.py", "runserver", "127.0.0.1:8000"], False),
+        (["manage.py", "dev"], False),
+        (["manage.py", "evolution_sandbox"], False),
+        (["/opt/flowlog/.venv/bin/gunicorn", "flowlog.wsgi"], False),
+        (["/opt/flowlog/.venv/bin/celery", "-A", "flowlog", "worker"], False),
+        (["manage.py"], False),
+        ([], False),
+    ],
+)
+def test_what_serves_is_no_command(arguments: list[str], is_one: bool) -> None:
+    assert is_command(arguments) is is_one
