@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from integrations.admin import state_html
+from integrations.evolution.admin import state_html
 from integrations.models import EvolutionInstance, NotificationLog
 from orders.models import Order
 

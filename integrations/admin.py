@@ -1,4 +1,4 @@
-"""Instances and the log of notifications in the admin."""
+"""The log of notifications in the admin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -21,14 +20,14 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.paginator import InfinitePaginator
 
 import integrations.carriers.admin
+import integrations.evolution.admin
 import integrations.inbound.admin  # noqa: F401 - Django looks for admin pages here
 from integrations import timeline
 from integrations.evolution.sentences import sentence
 from integrations.kinds import kind_words, kinds
-from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
+from integrations.models import DeliveryAttempt, NotificationLog, earlier_unfinished
 from integrations.timeline import STATUS_COLOURS, receipt_html
 from orders.admin.base import (
-    ModelAdmin,
     ReadOnlyAdmin,
     TabularInline,
     Words,
@@ -40,51 +39,6 @@ from orders.admin.base import (
 from orders.contacts import format_phone
 
 timeline.register()
-
-STATE_COLOURS: dict[str, str] = {
-    EvolutionInstance.State.OPEN: "success",
-    EvolutionInstance.State.CONNECTING: "warning",
-    EvolutionInstance.State.CLOSE: "danger",
-    EvolutionInstance.State.UNKNOWN: "",
-}
-
-
-@admin.register(EvolutionInstance)
-class EvolutionInstanceAdmin(ModelAdmin):
-    list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
-    list_select_related = ("store",)
-    search_fields = ("name",)
-    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_shown", "hold_shown")
-    readonly_fields = ("state_shown", "hold_shown")
-
-    def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
-        """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
-        obj.save(update_fields=form.changed_data if change else None)
-
-    @admin.display(description=_("connection"), ordering="state")
-    def state_label(self, instance: EvolutionInstance) -> SafeString:
-        return state_html(instance)
-
-    @admin.display(description=_("connection"))
-    def state_shown(self, instance: EvolutionInstance) -> SafeString:
-        return state_html(instance)
-
-    @admin.display(description=_("messages"))
-    def hold_shown(self, instance: EvolutionInstance) -> str:
-        if not instance.held_at:
-            return gettext("They go out.")
-        return gettext("They wait since %(since)s. %(reason)s Next try: %(next)s.") % {
-            "since": moment(instance.held_at),
-            "reason": instance.held_reason,
-            "next": moment(instance.probe_at),
-        }
-
-
-def state_html(instance: EvolutionInstance) -> SafeString:
-    """The instance's connection as a label; that it is held comes first."""
-    if instance.held_at:
-        return label_html("danger", gettext("held"))
-    return label_html(STATE_COLOURS[instance.state], instance.get_state_display())
 
 
 class EventFilter(DropdownFilter):  # type: ignore[misc]

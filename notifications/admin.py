@@ -18,8 +18,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from integrations.admin import EvolutionInstanceAdmin, NotificationLogAdmin
+from integrations.admin import NotificationLogAdmin
 from integrations.connections import heal
+from integrations.evolution.admin import EvolutionInstanceAdmin, is_cut
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
 from orders.admin.base import ModelAdmin, Words, person
@@ -182,7 +183,12 @@ class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
         if request.method == "POST":
             if heal(pk):
                 self.log_change(request, instance, _("Released."))
-                self.message_user(request, _("Released. The messages go again."), messages.SUCCESS)
+                done = (
+                    _("Released. The messages are tried now.")
+                    if is_cut(instance)
+                    else _("Released. The messages go again.")
+                )
+                self.message_user(request, done, messages.SUCCESS)
             else:
                 self.message_user(request, _("The instance was not held."), messages.WARNING)
             return HttpResponseRedirect(back)

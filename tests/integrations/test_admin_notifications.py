@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -219,6 +220,47 @@ class TestInstances:
         )
         for place in ("/admin/integrations/evolutioninstance/", "/admin/"):
             assert "parada" in client.get(place).content.decode()
+
+    @pytest.mark.parametrize(
+        ("state", "held", "words"),
+        [
+            ("open", "", "Estão saindo."),
+            ("unknown", "", "Estão saindo."),
+            (
+                "connecting",
+                "",
+                "A instância não está conectada: as mensagens vão esperar. "
+                "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra).",
+            ),
+            (
+                "close",
+                "",
+                "A instância não está conectada: as mensagens vão esperar. "
+                "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra). "
+                "O QR code precisa ser lido de novo com o celular da loja.",
+            ),
+            (
+                "open",
+                "connection_closed",
+                "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra).",
+            ),
+        ],
+    )
+    def test_says_whether_messages_go_and_how_to_reconnect(
+        self, client: Client, state: str, held: str, words: str
+    ) -> None:
+        instance = EvolutionInstance.objects.get()
+        EvolutionInstance.objects.update(state=state)
+        if held:
+            hold(instance.pk, held)
+        body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
+        assert f"{words}</div>" in re.sub(r"\s+(?=<)", "", unescape(body))
+
+    def test_another_trouble_is_not_mended_by_reconnecting(self, client: Client) -> None:
+        instance = EvolutionInstance.objects.get()
+        hold(instance.pk, "unauthorized")
+        body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
+        assert "Para reconectar" not in body
 
     def test_service_only_looks(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()

@@ -145,6 +145,16 @@ class TestRelease:
         again = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
         assert "A instância não estava parada." in again
 
+    def test_of_one_without_a_connection_promises_nothing(self) -> None:
+        client = client_of(make_staff("gil", MANAGEMENT_GROUP))
+        instance = EvolutionInstance.objects.get()
+        connections.hold(instance.pk, "connection_closed")
+        EvolutionInstance.objects.update(state=EvolutionInstance.State.CLOSE)
+        done = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
+        assert "Liberada. As mensagens são tentadas agora." in done
+        assert "A instância não está conectada: as mensagens vão esperar." in done
+        assert "voltam a sair" not in done
+
     def test_not_by_others(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()
         connections.hold(instance.pk, "unauthorized")
