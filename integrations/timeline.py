@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Max
+from django.db.models import Max, Prefetch
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 
 from integrations.models import CustomerReply, NotificationLog
 from orders.admin import columns, timeline
-from orders.admin.base import label_html, moment
+from orders.admin.base import label_html, moment, name_of
 from orders.models import Order, OrderEvent
 
 Receipt = NotificationLog.Receipt
@@ -38,6 +38,7 @@ RECEIPT_COLOURS: dict[str, str] = {
     Receipt.DELIVERY_ACK: "info",
     Receipt.READ: "success",
 }
+_RESENDS = NotificationLog.objects.select_related("requested_by").order_by("pk")
 # More than anybody reads on one page; the rest is in the database.
 SHOWN_REPLIES = 50
 
@@ -59,11 +60,12 @@ def receipt_html(row: NotificationLog) -> SafeString | str:
 
 
 def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
-    """Under each event of an order: the message that told the customer, for those who may see the log."""
+    """Under each event of an order: the message that told the customer, and its resends, if they may see the log."""
     if not _may_see(request):
         return {}
     rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
-    return {row.order_event_id: _message_html(row) for row in rows if row.order_event_id}
+    told = rows.prefetch_related(Prefetch("resends", _RESENDS))
+    return {row.order_event_id: _with_resends_html(row) for row in told if row.order_event_id}
 
 
 def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
@@ -104,6 +106,10 @@ def _may_see(request: HttpRequest) -> bool:
     return request.user.has_perm("integrations.view_notificationlog")
 
 
+def _with_resends_html(row: NotificationLog) -> SafeString:
+    return format_html_join("", "{}", ((_message_html(each),) for each in (row, *row.resends.all())))
+
+
 def _message_html(row: NotificationLog) -> SafeString:
     text = row.message.partition("\n")[0]
     sent = row.status == NotificationLog.Status.SENT
@@ -114,9 +120,20 @@ def _message_html(row: NotificationLog) -> SafeString:
             "colour": STATUS_COLOURS[row.status],
             "status": row.get_status_display(),
             "receipt": receipt_html(row),
+            "resent": _resent_words(row),
             "words": text if sent else row.error_message or text,
         },
     )
+
+
+def _resent_words(row: NotificationLog) -> str:
+    """Who had it sent again, and when; empty for a message that is no resend."""
+    if not row.resend_of_id:
+        return ""
+    when = moment(row.created_at)
+    if row.requested_by is None:
+        return gettext("Sent again on %(when)s") % {"when": when}
+    return gettext("Sent again by %(who)s on %(when)s") % {"who": name_of(row.requested_by), "when": when}
 
 
 def _reply_html(reply: CustomerReply) -> SafeString:

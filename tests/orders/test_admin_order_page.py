@@ -7,8 +7,10 @@ from html import unescape
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils.html import strip_tags
 
 from integrations.models import NotificationLog
+from notifications.staff import resend
 from orders.services import apply_transition
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
@@ -57,6 +59,28 @@ def test_timeline_shows_the_message_of_an_event(client: Client) -> None:
     assert f'href="/admin/integrations/notificationlog/{row.pk}/change/"' in body
     assert "Olá, &lt;i&gt;Maria&lt;/i&gt;!" in body
     assert "Recebemos seu pedido." not in body
+
+
+def test_timeline_shows_a_resend_and_who_wanted_it(client: Client, ana: User) -> None:
+    order = make_order(notify=True)
+    first = NotificationLog.objects.get()
+    NotificationLog.objects.update(status="failed", error_code="expired")
+    again = resend(first, actor=ana)
+    NotificationLog.objects.filter(pk=again.pk).update(
+        status="failed", error_code="expired", created_at="2026-11-23T21:30:00Z"
+    )
+    last = resend(again)
+    NotificationLog.objects.filter(pk=last.pk).update(created_at="2026-11-24T21:30:00Z")
+    [entry] = client.get(f"{LIST}{order.pk}/change/").context["timeline"]
+    lines = [" ".join(strip_tags(line).split()) for line in entry.additions[0].split("</p>")]
+    assert lines == [
+        "WhatsApp falhou",
+        "WhatsApp falhou Reenviada por ana em 23/11/2026 18:30",
+        "WhatsApp pendente Reenviada em 24/11/2026 18:30",
+        "",
+    ]
+    for row in (first, again, last):
+        assert f'href="/admin/integrations/notificationlog/{row.pk}/change/"' in entry.additions[0]
 
 
 def test_message_is_hidden_from_who_may_not_see_the_log() -> None:
