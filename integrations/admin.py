@@ -34,6 +34,7 @@ from orders.admin.base import (
     label_column,
     label_html,
     moment,
+    name_of,
     searched_digits,
 )
 from orders.contacts import format_phone
@@ -85,7 +86,7 @@ class AttemptInline(TabularInline):
         )
 
 
-_BY_STAFF = (("resend_link", "requested_by", "cancelled_by"),)
+_BY_STAFF = (("resend_link", "requested_by"),)
 
 
 @admin.register(NotificationLog)
@@ -107,6 +108,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_per_page = 50
     paginator = InfinitePaginator
+    # Without a count it would offer to select all 9999999999 of them.
+    list_disable_select_all = True
     show_full_result_count = False
     sortable_by = ()
     search_fields = ("order__code__exact",)
@@ -192,6 +195,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
             return gettext("The instance is held: %(reason)s") % {"reason": row.instance.held_reason}
         if row.receipt == NotificationLog.Receipt.ERROR:
             return sentence("not_delivered")
+        if row.cancelled_by and row.status == NotificationLog.Status.CANCELLED:
+            return gettext("Cancelled by %(who)s.") % {"who": name_of(row.cancelled_by)}
         return row.error_message or row.error_code
 
     @admin.display(description=_("sent again for"))
@@ -208,7 +213,9 @@ class NotificationLogAdmin(ReadOnlyAdmin):
                 "when": moment(row.anonymised_at)
             }
         if not row.message:
-            return gettext("The text is written when the message is sent.")
+            if row.status in NotificationLog.UNFINISHED:
+                return gettext("The text is written when the message is sent.")
+            return gettext("The message did not go out: no text was written.") if not row.sent_at else ""
         return format_html('<div class="flowlog-bubble">{}</div>', row.message)
 
     @admin.display(description=_("snapshot"))
@@ -217,13 +224,16 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         return format_html('<pre class="flowlog-code">{}</pre>', text)
 
     def get_fieldsets(self, request: HttpRequest, obj: NotificationLog | None = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        if obj is None or not (obj.resend_of_id or obj.cancelled_by_id):
-            return fieldsets
-        return [*fieldsets[:2], (_("By the staff"), {"fields": _BY_STAFF}), *fieldsets[2:]]
+        """Without what has nothing to say about this message."""
+        (title, first), *others = super().get_fieldsets(request, obj)
+        fields = [name for name in first["fields"] if name != "problem" or obj is None or self.problem(obj)]
+        if obj and obj.resend_of_id:
+            others.insert(1, (_("By the staff"), {"fields": _BY_STAFF}))
+        return [(title, {"fields": fields}), *others]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
-        rows: QuerySet[NotificationLog] = super().get_queryset(request).select_related("instance", "resend_of")
+        rows: QuerySet[NotificationLog] = super().get_queryset(request)
+        rows = rows.select_related("instance", "resend_of", "cancelled_by")
         return rows.annotate(waits_for_earlier=earlier_unfinished())
 
     def get_search_results(

@@ -27,6 +27,8 @@ from tests.staff import client_of, make_staff
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/integrations/notificationlog/"
+WAIT = "A instância não está conectada: as mensagens vão esperar."
+RECONNECT = "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra)."
 
 
 @pytest.fixture
@@ -101,6 +103,13 @@ class TestList:
         assert found(client, event="opt_out") == [row.pk]
         assert "Confirmação: sem mais avisos" in unescape(client.get(LIST).content.decode())
 
+    def test_offers_no_selection_of_all_pages(self, client: Client) -> None:
+        """Nothing is counted, so it would offer to select all 9999999999."""
+        make_log()
+        body = client.get(LIST).content.decode()
+        assert "Cancelar mensagens" in body
+        assert "Selecionar todos" not in body
+
     def test_later_pages_and_those_beyond_the_end(self, client: Client) -> None:
         make_log()
         assert client.get(LIST, {"p": "2"}).status_code == 200
@@ -158,8 +167,31 @@ class TestPage:
         assert f'href="{LIST}{old.pk}/change/"' in page(client, new)
         assert "chefe" in page(client, new)
         cancel([new], actor=boss)
-        assert "Cancelada por" in page(client, new)
-        assert "chefe" in page(client, new)
+        for body in (page(client, new), client.get(LIST).content.decode()):
+            assert "Cancelada por chefe." in body
+        NotificationLog.objects.filter(pk=new.pk).update(cancelled_by=None)
+        assert "Cancelada por" not in client.get(LIST).content.decode()
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({}, "O texto é escrito na hora do envio."),
+            ({"status": "skipped", "error_code": "no_phone"}, "A mensagem não saiu: nenhum texto foi escrito."),
+            ({"status": "cancelled"}, "A mensagem não saiu: nenhum texto foi escrito."),
+        ],
+    )
+    def test_says_why_there_is_no_text(self, client: Client, values: dict[str, Any], words: str) -> None:
+        body = page(client, make_log(**values))
+        assert [text for text in ("O texto é escrito", "nenhum texto foi escrito") if text in body] == [
+            text for text in ("O texto é escrito", "nenhum texto foi escrito") if text in words
+        ]
+        assert words in body
+
+    def test_has_no_line_for_what_happened_where_nothing_did(self, client: Client) -> None:
+        row = make_log(status="sent", sent_at=timezone.now(), message="Olá!")
+        assert "O que aconteceu" not in page(client, row)
+        NotificationLog.objects.filter(pk=row.pk).update(receipt="error")
+        assert "O que aconteceu" in page(client, row)
 
     def test_shows_that_it_was_not_delivered_after_all(self, client: Client) -> None:
         row = make_log(status="sent", sent_at=timezone.now(), receipt="error")
@@ -226,24 +258,9 @@ class TestInstances:
         [
             ("open", "", "Estão saindo."),
             ("unknown", "", "Estão saindo."),
-            (
-                "connecting",
-                "",
-                "A instância não está conectada: as mensagens vão esperar. "
-                "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra).",
-            ),
-            (
-                "close",
-                "",
-                "A instância não está conectada: as mensagens vão esperar. "
-                "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra). "
-                "O QR code precisa ser lido de novo com o celular da loja.",
-            ),
-            (
-                "open",
-                "connection_closed",
-                "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra).",
-            ),
+            ("connecting", "", f"{WAIT} {RECONNECT}"),
+            ("close", "", f"{WAIT} {RECONNECT} O QR code precisa ser lido de novo com o celular da loja."),
+            ("open", "connection_closed", RECONNECT),
         ],
     )
     def test_says_whether_messages_go_and_how_to_reconnect(
