@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 
 import pytest
@@ -18,6 +19,7 @@ from tests.staff import client_of, make_staff
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/orders/order/"
+LABEL = re.compile(r'<span class="inline-block font-semibold rounded-default[^>]*>\s*([^<]*?)\s*</span>')
 
 
 @pytest.fixture
@@ -37,6 +39,33 @@ def test_offers_the_possible_transitions(client: Client) -> None:
     assert names == ["pay", "out_for_delivery", "deliver", "fail_delivery", "cancel"]
     for name in names:
         assert f'href="/admin/orders/order/{order.pk}/transition/{name}/"' in unescape(response.content.decode())
+
+
+def test_only_steps_ahead_are_prominent(client: Client) -> None:
+    order = make_order(until="shipped")
+    apply_transition(order, "pay", notify=False)
+    body = client.get(f"{LIST}{order.pk}/change/").content.decode()
+    buttons = re.findall(r'<a[^>]*href="[^"]*/transition/(\w+)/"[^>]*>', body)
+    prominent = re.findall(r'<a[^>]*href="[^"]*/transition/(\w+)/"[^>]*bg-primary-600[^>]*>', body)
+    assert buttons == ["out_for_delivery", "deliver", "fail_delivery", "refund", "cancel"]
+    assert prominent == ["out_for_delivery", "deliver"]
+
+
+def test_an_order_that_is_off_awaits_neither_payment_nor_preparation(client: Client) -> None:
+    order = make_order()
+    for place in (LIST, f"{LIST}{order.pk}/change/"):
+        labels = LABEL.findall(client.get(place).content.decode())
+        assert labels == ["pendente", "aguardando pagamento", "a preparar"]
+    apply_transition(order, "cancel", notify=False)
+    for place in (LIST, f"{LIST}{order.pk}/change/"):
+        assert LABEL.findall(client.get(place).content.decode()) == ["cancelado"]
+
+
+def test_what_had_happened_to_an_order_that_is_off_stays(client: Client) -> None:
+    order = make_order(until="shipped")
+    apply_transition(order, "pay", notify=False)
+    apply_transition(order, "cancel", notify=False)
+    assert LABEL.findall(client.get(LIST).content.decode()) == ["cancelado", "pago", "enviado"]
 
 
 def test_timeline_says_what_when_and_who_newest_first(client: Client, ana: User) -> None:
