@@ -244,10 +244,12 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
 
-    def save_model(self, request: HttpRequest, obj: Order, form: ModelForm, change: bool) -> None:  # noqa: ARG002
+    def save_model(self, request: HttpRequest, obj: Order, form: ModelForm, change: bool) -> None:
         """Only the fields that were edited are written. A new order waits for its items: see `save_related`."""
         if change and form.changed_data:
             obj.save(update_fields=form.changed_data)
+            if {"tracking_code", "delivery_method"} & set(form.changed_data):
+                self.warn_of_tracking(request, [obj])
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         if change:

@@ -65,6 +65,28 @@ class TestOnOneOrder:
         assert response.redirect_chain == [(order.get_admin_url(), 302)]
         assert [str(message) for message in response.context["messages"]] == [f"{order.code}: Pedido enviado."]
 
+    @pytest.mark.parametrize(
+        ("method", "code", "warned"),
+        [
+            ("correios_sedex", "AA123456785BR", False),
+            ("correios_sedex", "LOGGI-1", True),
+            ("carrier", "LOGGI-1", False),
+        ],
+    )
+    def test_warns_of_a_code_that_correios_would_not_give(
+        self, client: Client, method: str, code: str, warned: bool
+    ) -> None:
+        order = make_order(until="confirmed", delivery_method=method)
+        response = client.post(address(order, "ship"), {"tracking_code": code}, follow=True)
+        warning = f"“{code}” não parece um código dos Correios (como AA123456785BR)."
+        assert [str(message) for message in response.context["messages"]] == [
+            f"{order.code}: Pedido enviado.",
+            *[warning for _ in range(warned)],
+        ]
+        assert history(order) == ["create", "confirm", "ship"]
+        response = client.post(address(order, "deliver"), follow=True)
+        assert len(response.context["messages"]) == 1
+
     def test_unticked_box_tells_nobody(self, client: Client) -> None:
         order = make_order()
         client.post(address(order, "confirm"))
@@ -200,6 +222,15 @@ class TestOnManyOrders:
         assert history(refused) == ["create", "confirm"]
         assert OrderEvent.objects.get(order=done, transition="confirm").actor == ana
         assert list(NotificationLog.objects.values_list("order", flat=True)) == [done.pk]
+
+    def test_warns_once_of_a_code_that_correios_would_not_give(self, finish: Callable[..., Any]) -> None:
+        orders = [make_order(until="confirmed", delivery_method="correios_pac") for _ in range(2)]
+        others = [make_order(until="confirmed", delivery_method="carrier")]
+        response = finish("ship", orders + others, tracking_code="aa123456786br")
+        assert [str(message) for message in response.context["messages"]] == [
+            "Marcar como enviado: 3 pedidos alterados.",
+            "Os dígitos de “AA123456786BR” não conferem: veja se algum foi digitado errado.",
+        ]
 
     def test_many_refusals_are_cut(self, finish: Callable[..., Any]) -> None:
         orders = [make_order() for _ in range(12)]
