@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Max, Prefetch
+from django.db.models import Prefetch
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from integrations.inbound.replies import is_command
 from integrations.models import CustomerReply, NotificationLog
 from orders.admin import columns, timeline
 from orders.admin.base import label_html, moment, name_of
@@ -82,11 +83,16 @@ def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Saf
 
 
 def latest_messages(orders: Sequence[Order]) -> dict[int, SafeString]:
-    """What became of the latest message of each order, and whether the customer has answered since it was sent."""
+    """What became of the latest message of each order, and whether the customer has answered since it was sent.
+
+    SAIR and VOLTAR are no answers: the system has obeyed them.
+    """
     pks = [order.pk for order in orders]
     latest = NotificationLog.objects.filter(order__in=pks).order_by("order_id", "-pk").distinct("order_id")
-    said = CustomerReply.objects.filter(order__in=pks).order_by().values_list("order_id").annotate(Max("received_at"))
-    answered = dict(said)
+    # An erased text may have been a command, and nobody can answer it any more.
+    said = CustomerReply.objects.filter(order__in=pks).exclude(kind=CustomerReply.Kind.TEXT, text="")
+    rows = said.order_by("received_at").values_list("order_id", "kind", "text", "received_at")
+    answered = {order: received_at for order, kind, text, received_at in rows if not is_command(kind, text)}
     return {row.order_id: _latest_html(row, answered.get(row.order_id)) for row in latest if row.order_id}
 
 
