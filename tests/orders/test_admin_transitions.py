@@ -210,6 +210,19 @@ class TestOnManyOrders:
         assert "1 não pode passar por isso agora e ficará como está." in body
         assert OrderEvent.objects.filter(transition="confirm").count() == 1
 
+    @pytest.mark.parametrize(
+        ("number", "words"),
+        [
+            (1, "O pedido não pode passar por isso agora."),
+            (3, "Nenhum dos 3 pedidos pode passar por isso agora."),
+        ],
+    )
+    def test_asks_nothing_where_none_can(self, start: Callable[..., Any], number: int, words: str) -> None:
+        response = start("fail_delivery", [make_order() for _ in range(number)])
+        assert words in text(response)
+        for useless in ("escolhido", "Motivo", "Avisar o cliente"):
+            assert useless not in text(response)
+
     def test_applies_and_lists_the_refused(self, finish: Callable[..., Any], ana: User) -> None:
         done, refused = make_order(), make_order(until="confirmed")
         response = finish("confirm", [done, refused])
@@ -274,6 +287,7 @@ class TestOnManyOrders:
         response = client.post(reverse("admin:orders_order_bulk_transition", args=["confirm"]), {"orders": orders})
         assert response.status_code == 200
         assert response.context["form"].errors["orders"]
+        assert "Nenhum dos" not in text(response)
         assert history(order) == ["create"]
 
     def test_get_changes_nothing(self, client: Client) -> None:
