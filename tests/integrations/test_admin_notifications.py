@@ -93,6 +93,18 @@ class TestList:
         assert found(client, event="cancel") == [pending.pk]
         assert found(client, instance__id__exact=str(sent.instance_id)) == [pending.pk, sent.pk]
 
+    @pytest.mark.parametrize(
+        ("status", "words"), [("cancelled", "cancelada"), ("skipped", "descartada"), ("unknown", "incerta")]
+    )
+    def test_a_status_has_one_name_in_list_filter_page_and_timeline(
+        self, client: Client, status: str, words: str
+    ) -> None:
+        row = make_log(status=status, error_code="x")
+        label = re.compile(rf">\s*{words}\s*</")
+        for place in (LIST, f"{LIST}{row.pk}/change/", f"/admin/orders/order/{row.order_id}/change/"):
+            assert label.search(client.get(place).content.decode())
+        assert re.search(rf'<option value="{status}"[^>]*>\s*{words}', client.get(LIST).content.decode())
+
     def test_shows_the_receipt_and_since_when(self, client: Client) -> None:
         make_log(status="sent", sent_at=timezone.now(), receipt="delivery_ack", delivered_at="2026-11-23T21:30:00Z")
         assert "entregue · 23/11/2026 18:30" in unescape(client.get(LIST).content.decode())
@@ -165,6 +177,7 @@ class TestPage:
         assert "Pela equipe" not in page(client, old)
         new = resend(old, actor=boss)
         assert f'href="{LIST}{old.pk}/change/"' in page(client, new)
+        assert "Reenvio solicitado por" in page(client, new)
         assert "chefe" in page(client, new)
         cancel([new], actor=boss)
         for body in (page(client, new), client.get(LIST).content.decode()):
@@ -201,6 +214,7 @@ class TestPage:
 
     def test_shows_the_snapshot(self, client: Client) -> None:
         row = make_log()
+        assert "O pedido na hora do aviso" in page(client, row)
         assert f"&quot;code&quot;: &quot;{row.snapshot_order_code}&quot;" in page(client, row)
 
     def test_copes_with_a_row_that_knows_nothing(self, client: Client) -> None:

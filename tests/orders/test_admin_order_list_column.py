@@ -66,7 +66,7 @@ def answer(order: Order, instance: EvolutionInstance, **values: Any) -> None:
         ({"status": "sent", "sent_at": NOW, "receipt": "read", "read_at": NOW}, "lida"),
         ({"status": "sent", "sent_at": NOW, "receipt": "error"}, "não entregue"),
         ({"status": "failed", "error_code": "not_on_whatsapp"}, "falhou"),
-        ({"status": "skipped", "error_code": "opted_out"}, "dispensada"),
+        ({"status": "skipped", "error_code": "opted_out"}, "descartada"),
     ],
 )
 def test_says_what_became_of_the_message(client: Client, values: dict[str, Any], words: str) -> None:
