@@ -8,9 +8,9 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from integrations.admin import state_html
+from integrations.evolution.admin import state_html
 from integrations.models import EvolutionInstance, NotificationLog
 from orders.models import Order
 
@@ -33,9 +33,10 @@ def _today() -> Any:
 
 
 def _orders_today() -> dict[str, Any]:
+    count = Order.objects.filter(created_at__gte=_today()).count()
     return {
-        "words": _("orders today"),
-        "count": Order.objects.filter(created_at__gte=_today()).count(),
+        "words": ngettext("order today", "orders today", count),
+        "count": count,
         "address": reverse("admin:orders_order_changelist", query={"created_at__gte": _today()}),
     }
 
@@ -47,19 +48,22 @@ def _messages() -> list[dict[str, Any]]:
         sent=Count("pk", filter=Q(status=Status.SENT)),
         failed=Count("pk", filter=Q(status=Status.FAILED)),
     )
+    sent, failed = today["sent"], today["failed"]
+    words = ngettext("message waiting", "messages waiting", waiting)
+    sent_words = ngettext("message sent today", "messages sent today", sent)
+    failed_words = ngettext("message not sent today", "messages not sent today", failed)
     tiles = [
-        _message_tile(_("messages waiting"), waiting, status__in="pending,sending"),
-        _message_tile(_("messages sent today"), today["sent"], status__exact="sent", created_at__gte=_today()),
+        _message_tile(words, waiting, status__in="pending,sending"),
+        _message_tile(sent_words, sent, status__exact="sent", created_at__gte=_today()),
         {
-            **_message_tile(
-                _("messages not sent today"), today["failed"], status__exact="failed", created_at__gte=_today()
-            ),
-            "alarm": today["failed"] > 0,
+            **_message_tile(failed_words, failed, status__exact="failed", created_at__gte=_today()),
+            "alarm": failed > 0,
         },
     ]
     # These may have arrived: who takes them for unsent tells the customer twice.
     if uncertain:
-        tiles.append(_message_tile(_("messages that may have gone out"), uncertain, status__exact="unknown"))
+        words = ngettext("message that may have gone out", "messages that may have gone out", uncertain)
+        tiles.append(_message_tile(words, uncertain, status__exact="unknown"))
     return tiles
 
 

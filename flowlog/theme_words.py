@@ -1,4 +1,4 @@
-"""Words of the admin's theme and of the task list, which bring no Portuguese of their own.
+"""Words of the admin's theme and of the task list, which bring no Portuguese of their own, or not the best.
 
 Listed here, so that they are found when the catalog is brought up to date; nothing imports this.
 """
@@ -44,6 +44,11 @@ def found(counter: int) -> str:
         " in %(time)s seconds\n        ",
         counter,
     )
+
+
+def correct(number: int) -> str:
+    """Django's own Portuguese speaks of an error, whatever was forgotten."""
+    return ngettext("Please correct the error below.", "Please correct the errors below.", number)
 
 
 TASKS = (

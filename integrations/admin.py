@@ -1,4 +1,4 @@
-"""Instances and the log of notifications in the admin."""
+"""The log of notifications in the admin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -21,70 +20,26 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.paginator import InfinitePaginator
 
 import integrations.carriers.admin
+import integrations.evolution.admin
 import integrations.inbound.admin  # noqa: F401 - Django looks for admin pages here
 from integrations import timeline
 from integrations.evolution.sentences import sentence
 from integrations.kinds import kind_words, kinds
-from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
+from integrations.models import DeliveryAttempt, NotificationLog, earlier_unfinished
 from integrations.timeline import STATUS_COLOURS, receipt_html
 from orders.admin.base import (
-    ModelAdmin,
     ReadOnlyAdmin,
     TabularInline,
     Words,
     label_column,
     label_html,
     moment,
+    name_of,
     searched_digits,
 )
 from orders.contacts import format_phone
 
 timeline.register()
-
-STATE_COLOURS: dict[str, str] = {
-    EvolutionInstance.State.OPEN: "success",
-    EvolutionInstance.State.CONNECTING: "warning",
-    EvolutionInstance.State.CLOSE: "danger",
-    EvolutionInstance.State.UNKNOWN: "",
-}
-
-
-@admin.register(EvolutionInstance)
-class EvolutionInstanceAdmin(ModelAdmin):
-    list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
-    list_select_related = ("store",)
-    search_fields = ("name",)
-    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_shown", "hold_shown")
-    readonly_fields = ("state_shown", "hold_shown")
-
-    def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
-        """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
-        obj.save(update_fields=form.changed_data if change else None)
-
-    @admin.display(description=_("connection"), ordering="state")
-    def state_label(self, instance: EvolutionInstance) -> SafeString:
-        return state_html(instance)
-
-    @admin.display(description=_("connection"))
-    def state_shown(self, instance: EvolutionInstance) -> SafeString:
-        return state_html(instance)
-
-    @admin.display(description=_("messages"))
-    def hold_shown(self, instance: EvolutionInstance) -> str:
-        if not instance.held_at:
-            return gettext("They go out.")
-        return gettext("They wait since %(since)s. %(reason)s Next try: %(next)s.") % {
-            "since": moment(instance.held_at),
-            "reason": instance.held_reason,
-            "next": moment(instance.probe_at),
-        }
-
-
-def state_html(instance: EvolutionInstance) -> SafeString:
-    """The instance's connection as a label; that it is held comes first."""
-    if instance.held_at:
-        return label_html("danger", gettext("held"))
-    return label_html(STATE_COLOURS[instance.state], instance.get_state_display())
 
 
 class EventFilter(DropdownFilter):  # type: ignore[misc]
@@ -131,7 +86,7 @@ class AttemptInline(TabularInline):
         )
 
 
-_BY_STAFF = (("resend_link", "requested_by", "cancelled_by"),)
+_BY_STAFF = (("resend_link", "requested_by"),)
 
 
 @admin.register(NotificationLog)
@@ -153,6 +108,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     list_per_page = 50
     paginator = InfinitePaginator
+    # Without a count it would offer to select all 9999999999 of them.
+    list_disable_select_all = True
     show_full_result_count = False
     sortable_by = ()
     search_fields = ("order__code__exact",)
@@ -238,6 +195,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
             return gettext("The instance is held: %(reason)s") % {"reason": row.instance.held_reason}
         if row.receipt == NotificationLog.Receipt.ERROR:
             return sentence("not_delivered")
+        if row.cancelled_by and row.status == NotificationLog.Status.CANCELLED:
+            return gettext("Cancelled by %(who)s.") % {"who": name_of(row.cancelled_by)}
         return row.error_message or row.error_code
 
     @admin.display(description=_("sent again for"))
@@ -254,7 +213,9 @@ class NotificationLogAdmin(ReadOnlyAdmin):
                 "when": moment(row.anonymised_at)
             }
         if not row.message:
-            return gettext("The text is written when the message is sent.")
+            if row.status in NotificationLog.UNFINISHED:
+                return gettext("The text is written when the message is sent.")
+            return gettext("The message did not go out: no text was written.") if not row.sent_at else ""
         return format_html('<div class="flowlog-bubble">{}</div>', row.message)
 
     @admin.display(description=_("snapshot"))
@@ -263,13 +224,16 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         return format_html('<pre class="flowlog-code">{}</pre>', text)
 
     def get_fieldsets(self, request: HttpRequest, obj: NotificationLog | None = None) -> Any:
-        fieldsets = super().get_fieldsets(request, obj)
-        if obj is None or not (obj.resend_of_id or obj.cancelled_by_id):
-            return fieldsets
-        return [*fieldsets[:2], (_("By the staff"), {"fields": _BY_STAFF}), *fieldsets[2:]]
+        """Without what has nothing to say about this message."""
+        (title, first), *others = super().get_fieldsets(request, obj)
+        fields = [name for name in first["fields"] if name != "problem" or obj is None or self.problem(obj)]
+        if obj and obj.resend_of_id:
+            others.insert(1, (_("By the staff"), {"fields": _BY_STAFF}))
+        return [(title, {"fields": fields}), *others]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
-        rows: QuerySet[NotificationLog] = super().get_queryset(request).select_related("instance", "resend_of")
+        rows: QuerySet[NotificationLog] = super().get_queryset(request)
+        rows = rows.select_related("instance", "resend_of", "cancelled_by")
         return rows.annotate(waits_for_earlier=earlier_unfinished())
 
     def get_search_results(

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Max
+from django.db.models import Prefetch
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -15,9 +15,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from integrations.inbound.replies import is_command
 from integrations.models import CustomerReply, NotificationLog
 from orders.admin import columns, customers, timeline
-from orders.admin.base import label_html, moment
+from orders.admin.base import label_html, moment, name_of
 from orders.models import Customer, Order, OrderEvent
 
 Receipt = NotificationLog.Receipt
@@ -38,6 +39,7 @@ RECEIPT_COLOURS: dict[str, str] = {
     Receipt.DELIVERY_ACK: "info",
     Receipt.READ: "success",
 }
+_RESENDS = NotificationLog.objects.select_related("requested_by").order_by("pk")
 # More than anybody reads on one page; the rest is in the database.
 SHOWN_REPLIES = 50
 
@@ -60,11 +62,12 @@ def receipt_html(row: NotificationLog) -> SafeString | str:
 
 
 def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
-    """Under each event of an order: the message that told the customer, for those who may see the log."""
+    """Under each event of an order: the message that told the customer, and its resends, if they may see the log."""
     if not _may_see(request):
         return {}
     rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
-    return {row.order_event_id: _message_html(row) for row in rows if row.order_event_id}
+    told = rows.prefetch_related(Prefetch("resends", _RESENDS))
+    return {row.order_event_id: _with_resends_html(row) for row in told if row.order_event_id}
 
 
 def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
@@ -90,11 +93,16 @@ def customer_replies(request: HttpRequest, customer: Customer) -> SafeString | s
 
 
 def latest_messages(orders: Sequence[Order]) -> dict[int, SafeString]:
-    """What became of the latest message of each order, and whether the customer has answered since it was sent."""
+    """What became of the latest message of each order, and whether the customer has answered since it was sent.
+
+    SAIR and VOLTAR are no answers: the system has obeyed them.
+    """
     pks = [order.pk for order in orders]
     latest = NotificationLog.objects.filter(order__in=pks).order_by("order_id", "-pk").distinct("order_id")
-    said = CustomerReply.objects.filter(order__in=pks).order_by().values_list("order_id").annotate(Max("received_at"))
-    answered = dict(said)
+    # An erased text may have been a command, and nobody can answer it any more.
+    said = CustomerReply.objects.filter(order__in=pks).exclude(kind=CustomerReply.Kind.TEXT, text="")
+    rows = said.order_by("received_at").values_list("order_id", "kind", "text", "received_at")
+    answered = {order: received_at for order, kind, text, received_at in rows if not is_command(kind, text)}
     return {row.order_id: _latest_html(row, answered.get(row.order_id)) for row in latest if row.order_id}
 
 
@@ -114,6 +122,10 @@ def _may_see(request: HttpRequest) -> bool:
     return request.user.has_perm("integrations.view_notificationlog")
 
 
+def _with_resends_html(row: NotificationLog) -> SafeString:
+    return format_html_join("", "{}", ((_message_html(each),) for each in (row, *row.resends.all())))
+
+
 def _message_html(row: NotificationLog) -> SafeString:
     text = row.message.partition("\n")[0]
     sent = row.status == NotificationLog.Status.SENT
@@ -124,9 +136,20 @@ def _message_html(row: NotificationLog) -> SafeString:
             "colour": STATUS_COLOURS[row.status],
             "status": row.get_status_display(),
             "receipt": receipt_html(row),
+            "resent": _resent_words(row),
             "words": text if sent else row.error_message or text,
         },
     )
+
+
+def _resent_words(row: NotificationLog) -> str:
+    """Who had it sent again, and when; empty for a message that is no resend."""
+    if not row.resend_of_id:
+        return ""
+    when = moment(row.created_at)
+    if row.requested_by is None:
+        return gettext("Sent again on %(when)s") % {"when": when}
+    return gettext("Sent again by %(who)s on %(when)s") % {"who": name_of(row.requested_by), "when": when}
 
 
 def _reply_html(reply: CustomerReply, order: Order | None = None) -> SafeString:

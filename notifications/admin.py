@@ -18,8 +18,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from integrations.admin import EvolutionInstanceAdmin, NotificationLogAdmin
+from integrations.admin import NotificationLogAdmin
 from integrations.connections import heal
+from integrations.evolution.admin import EvolutionInstanceAdmin, is_cut
+from integrations.kinds import kind_words
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
 from orders.admin.base import ModelAdmin, Words, person
@@ -27,6 +29,7 @@ from orders.contacts import format_phone
 
 Status = NotificationLog.Status
 MOST_AT_ONCE = 1000
+NAMED_AT_MOST = 10
 
 admin.site.unregister((NotificationLog, EvolutionInstance))
 
@@ -112,7 +115,7 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
         if request.method == "POST":
             self._cancel(request, [row])
             return HttpResponseRedirect(_page(row))
-        question = _("Cancel this message? The customer will not be told.")
+        question = _("Cancel the message %(message)s? The customer will not be told.") % {"message": _named(row)}
         return self._ask(request, _("Cancel message"), question, _page(row), message=row.message)
 
     @admin.action(permissions=["cancel"], description=gettext_lazy("Cancel messages"))
@@ -127,8 +130,11 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
             "Cancel %(count)d messages? The customers will not be told.",
             len(chosen),
         ) % {"count": len(chosen)}
+        lines = [_named(row) for row in queryset.order_by("pk")[:NAMED_AT_MOST]]
+        if more := len(chosen) - len(lines):
+            lines.append(_("… and %(count)d more.") % {"count": more})
         action = reverse("admin:integrations_notificationlog_cancel_chosen")
-        return self._ask(request, _("Cancel messages"), question, _list(), action=action, chosen=chosen)
+        return self._ask(request, _("Cancel messages"), question, _list(), action=action, chosen=chosen, lines=lines)
 
     def cancel_chosen_view(self, request: HttpRequest) -> HttpResponse:
         """Cancel (POST) the messages that the form names, those that are still waiting."""
@@ -183,7 +189,12 @@ class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
         if request.method == "POST":
             if heal(pk):
                 self.log_change(request, instance, _("Released."))
-                self.message_user(request, _("Released. The messages go again."), messages.SUCCESS)
+                done = (
+                    _("Released. The messages are tried now.")
+                    if is_cut(instance)
+                    else _("Released. The messages go again.")
+                )
+                self.message_user(request, done, messages.SUCCESS)
             else:
                 self.message_user(request, _("The instance was not held."), messages.WARNING)
             return HttpResponseRedirect(back)
@@ -199,6 +210,18 @@ def _anonymised(row: NotificationLog) -> NotificationLog | None:
     """The message that would be sent again, if that is anonymised."""
     original = row.resend_of or row
     return original if original.anonymised_at else None
+
+
+def _named(row: NotificationLog) -> str:
+    """A message as people tell it from others: what it says, of which order, to whom."""
+    named = {
+        "kind": kind_words(row.event),
+        "code": row.snapshot_order_code,
+        "customer": row.snapshot.get("customer", {}).get("name") or format_phone(row.recipient),
+    }
+    if not row.snapshot_order_code:
+        return _("“%(kind)s” (%(customer)s)") % named
+    return _("“%(kind)s” of order %(code)s (%(customer)s)") % named
 
 
 def _page(row: NotificationLog) -> str:

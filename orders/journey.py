@@ -8,7 +8,7 @@ from datetime import datetime
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Order
-from orders.statuses import DeliveryMethod
+from orders.statuses import DeliveryMethod, PaymentStatus
 from orders.transitions import TRANSITIONS, Words
 
 # Payment has its own line on the page: it may come at any point of the way.
@@ -20,7 +20,6 @@ _PICKUP_WAY = ("create", "confirm", "ready_for_pickup", "pick_up")
 _SHIPPING_WAY = ("create", "confirm", "ship", "out_for_delivery", "deliver")
 # What goes on from an earlier point of the way.
 _GOES_ON_LIKE = {"fail_delivery": "ship"}
-_SETBACKS = frozenset({"fail_delivery", "expire_pickup", "cancel", "return_order"})
 
 _TO_COME: dict[str, Words] = {
     "confirm": _("Confirmation by the store"),
@@ -47,6 +46,7 @@ _NOW: dict[str, tuple[Words, Words]] = {
     "cancel": (_("Your order was cancelled"), _("If you have any question, talk to the store.")),
     "return_order": (_("Your order was returned"), _("For the next steps, talk to the store.")),
 }
+_CANCELLED_AND_PAID = _("The store will see to the refund and tell you. If you have any question, talk to it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Journey:
 
     @property
     def is_setback(self) -> bool:
-        return self.now in _SETBACKS
+        return _is_setback(self.now)
 
     @property
     def is_over(self) -> bool:
@@ -83,8 +83,10 @@ def of(order: Order) -> Journey:
     events = list(order.events.exclude(transition__in=_ASIDE))
     now = events[-1].transition
     headline, advice = _NOW.get(now, (_done(now), ""))
+    if now == "cancel" and order.payment_status == PaymentStatus.PAID:
+        advice = _CANCELLED_AND_PAID
     past = [
-        Step(_done(event.transition), event.created_at, event is events[-1], event.transition in _SETBACKS)
+        Step(_done(event.transition), event.created_at, event is events[-1], _is_setback(event.transition))
         for event in events[-_SHOWN_STEPS:]
     ]
     return Journey(now, headline, advice, past + [Step(_TO_COME[name]) for name in _next(order, now)])
@@ -94,6 +96,10 @@ def _next(order: Order, now: str) -> tuple[str, ...]:
     way = _PICKUP_WAY if order.delivery_method == DeliveryMethod.PICKUP else _SHIPPING_WAY
     reached = _GOES_ON_LIKE.get(now, now)
     return way[way.index(reached) + 1 :] if reached in way else ()
+
+
+def _is_setback(transition: str) -> bool:
+    return transition in TRANSITIONS and TRANSITIONS[transition].is_setback
 
 
 def _done(transition: str) -> Words:

@@ -18,6 +18,7 @@ from django.db.models.functions import Now, Upper
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from orders import codes
 from orders.contacts import format_phone, validate_cpf, validate_phone
@@ -191,7 +192,9 @@ class Order(models.Model):
     )
     delivery_method = models.CharField(_("delivery method"), max_length=20, choices=DeliveryMethod)
     delivery_address = models.CharField(_("delivery address"), max_length=300, blank=True)
-    delivery_attempts = models.PositiveSmallIntegerField(_("delivery attempts"), default=0, editable=False)
+    delivery_attempts = models.PositiveSmallIntegerField(
+        pgettext_lazy("order", "delivery attempts"), default=0, editable=False
+    )
     tracking_code = models.CharField(_("tracking code"), max_length=60, blank=True)
     tracking_url = models.URLField(_("carrier's tracking page"), max_length=300, blank=True)
     tracking_token = models.CharField(max_length=40, unique=True, default=codes.tracking_token, editable=False)

@@ -50,4 +50,6 @@ PICKUP_STATUSES = frozenset(
     }
 )
 SHIPPING_STATUSES = frozenset(DeliveryStatus) - PICKUP_STATUSES | {DeliveryStatus.PENDING}
+# Nobody waits for anything of such an order any more.
+OFF = frozenset({OrderStatus.CANCELLED, OrderStatus.RETURNED})
 HANDED_OVER = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.PICKED_UP})

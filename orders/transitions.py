@@ -52,8 +52,9 @@ def _no_effect(_order: Order, _data: Data) -> None:
 class Transition:
     """One entry. `…_to` of None leaves that status as it is; `…_from` is where the order must be.
 
-    `label` is the button, `done` the timeline's words. `takes` names the data it accepts; `check` refuses data
-    with a `TransitionNotAllowed`; `effect` writes what the data means to the (locked, unsaved) order.
+    `label` is the button, `done` the timeline's words. A setback is not the next step that one hopes for. `takes`
+    names the data it accepts; `check` refuses data with a `TransitionNotAllowed`; `effect` writes what the data means
+    to the (locked, unsaved) order.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Transition:
     takes: tuple[str, ...] = ()
     tells_customer: bool = True
     by_staff: bool = True
+    is_setback: bool = False
     check: Callable[[Order, Data], None] = _no_effect
     effect: Callable[[Order, Data], None] = _no_effect
 
@@ -220,6 +222,7 @@ _ENTRIES = (
         delivery_to=DeliveryStatus.FAILED_ATTEMPT,
         takes=("reason",),
         effect=_count_delivery_attempt,
+        is_setback=True,
     ),
     Transition(
         name="ready_for_pickup",
@@ -252,6 +255,7 @@ _ENTRIES = (
         delivery_from=frozenset({DeliveryStatus.READY_FOR_PICKUP}),
         delivery_to=DeliveryStatus.EXPIRED,
         by_staff=False,
+        is_setback=True,
     ),
     Transition(
         name="refund",
@@ -260,6 +264,7 @@ _ENTRIES = (
         status_from=frozenset(OrderStatus),
         payment_from=frozenset({PaymentStatus.PAID}),
         payment_to=PaymentStatus.REFUNDED,
+        is_setback=True,
     ),
     Transition(
         name="return_order",
@@ -269,6 +274,7 @@ _ENTRIES = (
         delivery_from=HANDED_OVER | {DeliveryStatus.FAILED_ATTEMPT},
         status_to=OrderStatus.RETURNED,
         takes=("reason",),
+        is_setback=True,
     ),
     Transition(
         name="cancel",
@@ -277,6 +283,7 @@ _ENTRIES = (
         status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED}),
         status_to=OrderStatus.CANCELLED,
         takes=("reason",),
+        is_setback=True,
     ),
 )
 

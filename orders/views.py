@@ -12,7 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csp import get_nonce
 from django.template.loader import render_to_string
 from django.utils.csp import CSP
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
@@ -20,7 +22,7 @@ from django.views.decorators.http import require_safe
 from orders import journey
 from orders.contacts import format_phone, is_storable
 from orders.models import Order
-from orders.statuses import CORREIOS_METHODS, DeliveryStatus, OrderStatus, PaymentStatus
+from orders.statuses import CORREIOS_METHODS, OFF, DeliveryStatus, PaymentStatus
 from orders.throttle import is_too_often
 from orders.wording import money, spoken_moment
 
@@ -92,7 +94,7 @@ def _order_context(order: Order) -> dict[str, Any]:
     way = journey.of(order)
     items = list(order.items.all())
     waits = way.now == "ready_for_pickup"
-    goes_on = order.status not in {OrderStatus.CANCELLED, OrderStatus.RETURNED}
+    goes_on = order.status not in OFF
     is_tracked = goes_on and order.delivery_status != DeliveryStatus.PENDING
     return {
         "order": order,
@@ -105,12 +107,18 @@ def _order_context(order: Order) -> dict[str, Any]:
         "by_correios": order.delivery_method in CORREIOS_METHODS,
         "items": [(item, money(item.subtotal)) for item in items[:LISTED_ITEMS]],
         "more_items": max(len(items) - LISTED_ITEMS, 0),
-        # Nobody waits for the payment of an order that is off.
-        "payment_matters": goes_on or order.payment_status != PaymentStatus.PENDING,
+        "payment": _payment_words(order),
         "total": money(order.total),
         "phone": format_phone(order.store.phone),
         "whatsapp": _whatsapp_link(order),
     }
+
+
+def _payment_words(order: Order) -> str:
+    """Empty for the payment of an order that is off, if it never came."""
+    if order.payment_status != PaymentStatus.PENDING:
+        return capfirst(order.get_payment_status_display())
+    return "" if order.status in OFF else pgettext("payment", "Awaited")
 
 
 def _whatsapp_link(order: Order) -> str:

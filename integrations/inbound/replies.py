@@ -64,10 +64,15 @@ def command(text: str) -> str:
     return "".join(character for character in plain if character.isalnum()).upper()
 
 
+def is_command(kind: str, text: str) -> bool:
+    """Whether it is no more than a word that the system obeys, so that nobody need answer it."""
+    return kind == CustomerReply.Kind.TEXT and command(text) in OUT | IN
+
+
 def _obey(customers: Sequence[Customer], reply: CustomerReply, said: Incoming) -> None:
-    word = command(said.text) if said.kind is CustomerReply.Kind.TEXT else ""
-    if word not in OUT | IN:
+    if not is_command(said.kind, said.text):
         return
+    word = command(said.text)
     record = consent.opt_out if word in OUT else consent.opt_in
     how = _("answered “%(word)s” on WhatsApp") % {"word": word}
     changed = record(customers, how, at=reply.received_at, written_at=_written_at(said, reply.received_at))

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from integrations.kinds import kind_words
 from integrations.models.instances import EvolutionInstance
@@ -31,7 +32,7 @@ class NotificationLog(models.Model):
         FAILED = "failed", _("failed")
         UNKNOWN = "unknown", _("unknown outcome")
         SKIPPED = "skipped", _("skipped")
-        CANCELLED = "cancelled", _("cancelled")
+        CANCELLED = "cancelled", pgettext_lazy("message", "cancelled")
 
     class Receipt(models.TextChoices):
         """What the gateway heard of a message after it had accepted it; each outranks those above it."""

@@ -89,6 +89,11 @@ def person(request: HttpRequest) -> User | None:
     return request.user if request.user.is_authenticated else None
 
 
+def name_of(user: User) -> str:
+    """What the pages call a member of the staff."""
+    return user.get_full_name() or user.get_username()
+
+
 def moment(when: datetime | None) -> str:
     """A time as `23/11/2026 18:30`, in the shop's zone; empty for none."""
     return formats.date_format(timezone.localtime(when), "SHORT_DATETIME_FORMAT") if when else ""

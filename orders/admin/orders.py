@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
@@ -28,7 +29,7 @@ from orders.contacts import format_phone
 from orders.forms import AddOrderForm, ItemForm, ItemFormSet, OrderForm
 from orders.models import Order, OrderItem, Store
 from orders.services import add_order, recalculate_total
-from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
+from orders.statuses import OFF, DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
 from orders.transitions import possible_transitions
 from orders.wording import money
 
@@ -54,6 +55,19 @@ DELIVERY_COLOURS: dict[str, str] = {
     DeliveryStatus.PICKED_UP: "success",
     DeliveryStatus.EXPIRED: "danger",
 }
+
+
+def _payment_html(order: Order) -> SafeString | str:
+    """Empty where it never came and nobody waits for it any more; `_delivery_html` likewise."""
+    if order.status in OFF and order.payment_status == PaymentStatus.PENDING:
+        return ""
+    return label_html(PAYMENT_COLOURS[order.payment_status], order.get_payment_status_display())
+
+
+def _delivery_html(order: Order) -> SafeString | str:
+    if order.status in OFF and order.delivery_status == DeliveryStatus.PENDING:
+        return ""
+    return label_html(DELIVERY_COLOURS[order.delivery_status], order.get_delivery_status_display())
 
 
 class ItemInline(TabularInline):
@@ -119,13 +133,13 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     def status_label(self, order: Order) -> tuple[str, str]:
         return order.status, order.get_status_display()
 
-    @label_column(PAYMENT_COLOURS, description=_("payment"), ordering="payment_status")
-    def payment_label(self, order: Order) -> tuple[str, str]:
-        return order.payment_status, order.get_payment_status_display()
+    @admin.display(description=_("payment"), ordering="payment_status")
+    def payment_label(self, order: Order) -> SafeString | str:
+        return _payment_html(order)
 
-    @label_column(DELIVERY_COLOURS, description=_("delivery"), ordering="delivery_status")
-    def delivery_label(self, order: Order) -> tuple[str, str]:
-        return order.delivery_status, order.get_delivery_status_display()
+    @admin.display(description=_("delivery"), ordering="delivery_status")
+    def delivery_label(self, order: Order) -> SafeString | str:
+        return _delivery_html(order)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, order: Order) -> str:
@@ -190,8 +204,8 @@ class OrderAdmin(TransitionViews, ModelAdmin):
             "subtitle": None,
             "labels": [
                 label_html(STATUS_COLOURS[order.status], order.get_status_display()),
-                label_html(PAYMENT_COLOURS[order.payment_status], order.get_payment_status_display()),
-                label_html(DELIVERY_COLOURS[order.delivery_status], order.get_delivery_status_display()),
+                _payment_html(order),
+                _delivery_html(order),
             ],
             "total": money(order.total),
             "phone": format_phone(order.customer.phone),
@@ -230,10 +244,12 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
 
-    def save_model(self, request: HttpRequest, obj: Order, form: ModelForm, change: bool) -> None:  # noqa: ARG002
+    def save_model(self, request: HttpRequest, obj: Order, form: ModelForm, change: bool) -> None:
         """Only the fields that were edited are written. A new order waits for its items: see `save_related`."""
         if change and form.changed_data:
             obj.save(update_fields=form.changed_data)
+            if {"tracking_code", "delivery_method"} & set(form.changed_data):
+                self.warn_of_tracking(request, [obj])
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         if change:

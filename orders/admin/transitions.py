@@ -20,12 +20,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from orders.admin.base import ModelAdmin, person
+from orders.codes import correios_warning
 from orders.forms import BulkTransitionForm, TransitionForm
 from orders.models import Order
 from orders.services import apply_transition, apply_transition_bulk
+from orders.statuses import CORREIOS_METHODS
 from orders.transitions import TRANSITIONS, Transition, TransitionNotAllowed
 
-SHOWN_REFUSALS = 10
+SHOWN_REFUSALS = SHOWN_WARNINGS = 10
 
 
 class TransitionViews(ModelAdmin):
@@ -49,9 +51,11 @@ class TransitionViews(ModelAdmin):
             if not posted:
                 transition.require_possible(order)
             elif form.is_valid():
-                apply_transition(order, name, actor=person(request), **form.arguments())
+                changed = apply_transition(order, name, actor=person(request), **form.arguments())
                 done = _("Order %(code)s: %(done)s.") % {"code": order.code, "done": transition.done}
                 self.message_user(request, done, messages.SUCCESS)
+                if "tracking_code" in transition.takes:
+                    self.warn_of_tracking(request, [changed])
                 return HttpResponseRedirect(order.get_admin_url())
         except TransitionNotAllowed as refusal:
             if not posted:
@@ -88,7 +92,16 @@ class TransitionViews(ModelAdmin):
             form.add_error(None, str(refusal))
             return self._bulk_page(request, transition, form, form.cleaned_data["orders"])
         self._tell_result(request, transition, len(result.applied), result.refused)
+        if "tracking_code" in transition.takes:
+            self.warn_of_tracking(request, result.applied)
         return HttpResponseRedirect(back)
+
+    def warn_of_tracking(self, request: HttpRequest, orders: Sequence[Order]) -> None:
+        """Say which codes of parcels at Correios look mistyped. They are taken all the same: Correios knows best."""
+        codes = {order.tracking_code for order in orders if order.delivery_method in CORREIOS_METHODS} - {""}
+        warnings = [warning for code in sorted(codes) if (warning := correios_warning(code))]
+        for warning in warnings[:SHOWN_WARNINGS]:
+            self.message_user(request, warning, messages.WARNING)
 
     def _allowed_transition(self, request: HttpRequest, name: str) -> Transition:
         if not self.has_change_permission(request):

@@ -64,15 +64,25 @@ def test_first_page_counts_the_day() -> None:
     response = client.get("/admin/")
     assert [(tile["words"], tile["count"]) for tile in response.context["tiles"]] == [
         ("pedidos hoje", 4),
-        ("mensagens na fila", 1),
-        ("mensagens enviadas hoje", 1),
-        ("mensagens não enviadas hoje", 1),
-        ("mensagens que podem ter saído", 1),
+        ("mensagem na fila", 1),
+        ("mensagem enviada hoje", 1),
+        ("mensagem não enviada hoje", 1),
+        ("mensagem que pode ter saído", 1),
     ]
     for tile in response.context["tiles"]:
         listed = client.get(tile["address"])
         assert listed.status_code == 200
         assert len(listed.context["cl"].result_list) == tile["count"]
+
+
+def test_first_page_of_a_quiet_day_has_nouns_in_the_plural() -> None:
+    tiles = client_of(make_staff()).get("/admin/").context["tiles"]
+    assert [(tile["words"], tile["count"]) for tile in tiles] == [
+        ("pedidos hoje", 0),
+        ("mensagens na fila", 0),
+        ("mensagens enviadas hoje", 0),
+        ("mensagens não enviadas hoje", 0),
+    ]
 
 
 def test_first_page_without_permissions_shows_no_numbers() -> None:

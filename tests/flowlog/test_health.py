@@ -110,8 +110,8 @@ class TestProbes:
                 "checks": {
                     "database": {"ok": True, "words": "Responde."},
                     "broker": {"ok": True, "words": "Responde."},
-                    "worker-default": {"ok": True, "words": "Último sinal de vida há 0 segundo."},
-                    "worker-whatsapp": {"ok": True, "words": "Último sinal de vida há 0 segundo."},
+                    "worker-default": {"ok": True, "words": "Último sinal de vida há 0 segundos."},
+                    "worker-whatsapp": {"ok": True, "words": "Último sinal de vida há 0 segundos."},
                     "messages": {"ok": True, "words": "Nenhuma está na vez."},
                     "instances": {"ok": True, "words": "Nenhuma está parada."},
                     "migrations": {"ok": True, "words": "Todas foram aplicadas."},
@@ -274,7 +274,7 @@ class TestBanner:
         since = timezone.localtime(Heartbeat.objects.get(queue="whatsapp").beat_at)
         body = client_of(make_staff()).get(address).content.decode()
         assert body.count(f'class="{BANNER}"') == 1
-        assert f"não dá sinal de vida desde {since:%d/%m/%Y %H:%M}. Nenhuma mensagem na fila." in " ".join(body.split())
+        assert f"está parado desde {since:%d/%m/%Y %H:%M}. Nenhuma mensagem na fila." in " ".join(body.split())
 
     def test_a_held_instance_with_its_reason_and_a_link(self, alive: None) -> None:
         instance = make_instance(name="<loja>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -26,6 +27,8 @@ from tests.staff import client_of, make_staff
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/integrations/notificationlog/"
+WAIT = "A instância não está conectada: as mensagens vão esperar."
+RECONNECT = "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra)."
 
 
 @pytest.fixture
@@ -90,6 +93,18 @@ class TestList:
         assert found(client, event="cancel") == [pending.pk]
         assert found(client, instance__id__exact=str(sent.instance_id)) == [pending.pk, sent.pk]
 
+    @pytest.mark.parametrize(
+        ("status", "words"), [("cancelled", "cancelada"), ("skipped", "descartada"), ("unknown", "incerta")]
+    )
+    def test_a_status_has_one_name_in_list_filter_page_and_timeline(
+        self, client: Client, status: str, words: str
+    ) -> None:
+        row = make_log(status=status, error_code="x")
+        label = re.compile(rf">\s*{words}\s*</")
+        for place in (LIST, f"{LIST}{row.pk}/change/", f"/admin/orders/order/{row.order_id}/change/"):
+            assert label.search(client.get(place).content.decode())
+        assert re.search(rf'<option value="{status}"[^>]*>\s*{words}', client.get(LIST).content.decode())
+
     def test_shows_the_receipt_and_since_when(self, client: Client) -> None:
         make_log(status="sent", sent_at=timezone.now(), receipt="delivery_ack", delivered_at="2026-11-23T21:30:00Z")
         assert "entregue · 23/11/2026 18:30" in unescape(client.get(LIST).content.decode())
@@ -99,6 +114,13 @@ class TestList:
         row = make_log(event="opt_out", order=None, order_event=None)
         assert found(client, event="opt_out") == [row.pk]
         assert "Confirmação: sem mais avisos" in unescape(client.get(LIST).content.decode())
+
+    def test_offers_no_selection_of_all_pages(self, client: Client) -> None:
+        """Nothing is counted, so it would offer to select all 9999999999."""
+        make_log()
+        body = client.get(LIST).content.decode()
+        assert "Cancelar mensagens" in body
+        assert "Selecionar todos" not in body
 
     def test_later_pages_and_those_beyond_the_end(self, client: Client) -> None:
         make_log()
@@ -155,10 +177,34 @@ class TestPage:
         assert "Pela equipe" not in page(client, old)
         new = resend(old, actor=boss)
         assert f'href="{LIST}{old.pk}/change/"' in page(client, new)
+        assert "Reenvio solicitado por" in page(client, new)
         assert "chefe" in page(client, new)
         cancel([new], actor=boss)
-        assert "Cancelada por" in page(client, new)
-        assert "chefe" in page(client, new)
+        for body in (page(client, new), client.get(LIST).content.decode()):
+            assert "Cancelada por chefe." in body
+        NotificationLog.objects.filter(pk=new.pk).update(cancelled_by=None)
+        assert "Cancelada por" not in client.get(LIST).content.decode()
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({}, "O texto é escrito na hora do envio."),
+            ({"status": "skipped", "error_code": "no_phone"}, "A mensagem não saiu: nenhum texto foi escrito."),
+            ({"status": "cancelled"}, "A mensagem não saiu: nenhum texto foi escrito."),
+        ],
+    )
+    def test_says_why_there_is_no_text(self, client: Client, values: dict[str, Any], words: str) -> None:
+        body = page(client, make_log(**values))
+        assert [text for text in ("O texto é escrito", "nenhum texto foi escrito") if text in body] == [
+            text for text in ("O texto é escrito", "nenhum texto foi escrito") if text in words
+        ]
+        assert words in body
+
+    def test_has_no_line_for_what_happened_where_nothing_did(self, client: Client) -> None:
+        row = make_log(status="sent", sent_at=timezone.now(), message="Olá!")
+        assert "O que aconteceu" not in page(client, row)
+        NotificationLog.objects.filter(pk=row.pk).update(receipt="error")
+        assert "O que aconteceu" in page(client, row)
 
     def test_shows_that_it_was_not_delivered_after_all(self, client: Client) -> None:
         row = make_log(status="sent", sent_at=timezone.now(), receipt="error")
@@ -168,6 +214,7 @@ class TestPage:
 
     def test_shows_the_snapshot(self, client: Client) -> None:
         row = make_log()
+        assert "O pedido na hora do aviso" in page(client, row)
         assert f"&quot;code&quot;: &quot;{row.snapshot_order_code}&quot;" in page(client, row)
 
     def test_copes_with_a_row_that_knows_nothing(self, client: Client) -> None:
@@ -219,6 +266,32 @@ class TestInstances:
         )
         for place in ("/admin/integrations/evolutioninstance/", "/admin/"):
             assert "parada" in client.get(place).content.decode()
+
+    @pytest.mark.parametrize(
+        ("state", "held", "words"),
+        [
+            ("open", "", "Estão saindo."),
+            ("unknown", "", "Estão saindo."),
+            ("connecting", "", f"{WAIT} {RECONNECT}"),
+            ("close", "", f"{WAIT} {RECONNECT} O QR code precisa ser lido de novo com o celular da loja."),
+            ("open", "connection_closed", RECONNECT),
+        ],
+    )
+    def test_says_whether_messages_go_and_how_to_reconnect(
+        self, client: Client, state: str, held: str, words: str
+    ) -> None:
+        instance = EvolutionInstance.objects.get()
+        EvolutionInstance.objects.update(state=state)
+        if held:
+            hold(instance.pk, held)
+        body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
+        assert f"{words}</div>" in re.sub(r"\s+(?=<)", "", unescape(body))
+
+    def test_another_trouble_is_not_mended_by_reconnecting(self, client: Client) -> None:
+        instance = EvolutionInstance.objects.get()
+        hold(instance.pk, "unauthorized")
+        body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
+        assert "Para reconectar" not in body
 
     def test_service_only_looks(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()

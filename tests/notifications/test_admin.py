@@ -87,7 +87,11 @@ class TestCancel:
     def test_one_that_waits(self, client: Client) -> None:
         row = row_of(Status.PENDING)
         assert f'href="{LIST}{row.pk}/cancel/"' in words(client, f"{LIST}{row.pk}/change/")
-        assert "O cliente não será avisado." in words(client, f"{LIST}{row.pk}/cancel/")
+        asked = (
+            f"Cancelar a mensagem “Pedido recebido” do pedido {row.snapshot_order_code} (Maria da Silva)? "
+            "O cliente não será avisado."
+        )
+        assert asked in words(client, f"{LIST}{row.pk}/cancel/")
         row.refresh_from_db()
         assert row.status == Status.PENDING
         client.post(f"{LIST}{row.pk}/cancel/")
@@ -117,6 +121,22 @@ class TestCancel:
         assert "1 mensagem já não estava esperando" in done
         assert [NotificationLog.objects.get(pk=row.pk).status for row in rows] == ["cancelled", "cancelled", "failed"]
 
+    def test_names_the_first_ten_that_were_chosen(self, client: Client) -> None:
+        rows = [row_of(Status.PENDING) for _ in range(12)]
+        NotificationLog.objects.filter(pk=rows[1].pk).update(
+            order=None, order_event=None, event="opt_out", snapshot={"customer": {"name": "<b>Zé</b>"}}
+        )
+        NotificationLog.objects.filter(pk=rows[2].pk).update(order=None, order_event=None, event="test", snapshot={})
+        chosen = {"action": "cancel_chosen", "_selected_action": [str(row.pk) for row in rows]}
+        listed = client.post(LIST, chosen).context["lines"]
+        assert listed[:3] == [
+            f"“Pedido recebido” do pedido {rows[0].snapshot_order_code} (Maria da Silva)",
+            "“Confirmação: sem mais avisos” (<b>Zé</b>)",
+            "“Mensagem de teste” ((11) 98765-4321)",
+        ]
+        assert (len(listed), listed[-1]) == (11, "… e mais 2.")
+        assert "<b>" not in client.post(LIST, chosen).content.decode()
+
     @pytest.mark.parametrize("chosen", [[], ["x"], ["99999999999999999999999"], ["-1"]])
     def test_nonsense_cancels_nothing(self, client: Client, chosen: list[str]) -> None:
         row = row_of(Status.PENDING)
@@ -144,6 +164,16 @@ class TestRelease:
         assert LogEntry.objects.get().change_message == "Liberada."
         again = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
         assert "A instância não estava parada." in again
+
+    def test_of_one_without_a_connection_promises_nothing(self) -> None:
+        client = client_of(make_staff("gil", MANAGEMENT_GROUP))
+        instance = EvolutionInstance.objects.get()
+        connections.hold(instance.pk, "connection_closed")
+        EvolutionInstance.objects.update(state=EvolutionInstance.State.CLOSE)
+        done = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
+        assert "Liberada. As mensagens são tentadas agora." in done
+        assert "A instância não está conectada: as mensagens vão esperar." in done
+        assert "voltam a sair" not in done
 
     def test_not_by_others(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()

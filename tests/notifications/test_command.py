@@ -81,13 +81,13 @@ class TestStatus:
         since = EvolutionInstance.objects.get(name="alfa").held_at
         assert since
         when = f"{timezone.localtime(since):%d/%m/%Y %H:%M}"
-        others = "falhou 0, incerta 0, dispensada 0, cancelado 0"
+        others = "falhou 0, incerta 0, descartada 0, cancelada 0"
         assert run("status") == [
             "Mensagens",
             "  pendente 1, enviando 0, incerta 0. A mais antiga espera há 2 minutos.",
             f"  Nas últimas 24 horas: pendente 1, enviando 0, enviada 1, {others}.",
             "Workers",
-            "  default: último sinal de vida há 0 segundo (default@loja)",
+            "  default: último sinal de vida há 0 segundos (default@loja)",
             "  whatsapp: Nenhum worker consumiu esta fila até agora.",
             "Instâncias",
             f"  alfa: PARADA desde {when}. {cause('unauthorized')}",
@@ -130,7 +130,7 @@ class TestResend:
         NotificationLog.objects.update(status="failed", error_code="expired")
         said = run("resend", str(old.pk))
         new = NotificationLog.objects.latest("pk")
-        assert said == [f"A mensagem {old.pk} vai de novo, como {new.pk}."]
+        assert said == [f"A mensagem {old.pk} será reenviada como a mensagem {new.pk}."]
         assert (new.resend_of, new.status, new.requested_by) == (old, "pending", None)
 
     def test_one_that_may_still_go_out_or_does_not_exist(self) -> None:

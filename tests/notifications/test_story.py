@@ -125,7 +125,7 @@ def test_told_read_answered_and_left_alone(system: System, gateway: SandboxProce
     reason = NotificationLog.objects.get(event="out_for_delivery").error_message
     assert reason
     page = words(ana.get(f"{address}/admin/orders/order/{order.pk}/change/", timeout=20))
-    assert "dispensada" in page
+    assert "descartada" in page
     assert reason in page
     assert "Sair!" in page
 

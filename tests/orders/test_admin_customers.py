@@ -99,6 +99,11 @@ class TestPhoneAndCpf:
         add(client, cpf="390.533.447-05")
         assert Customer.objects.get().cpf == "39053344705"
 
+    def test_a_refused_form_points_at_its_fields(self, client: Client) -> None:
+        body = add(client, cpf="390.533.447-06").content.decode()
+        assert "Corrija os campos marcados abaixo." in body
+        assert "corrija o erro" not in body
+
     def test_phone_of_another_customer_is_refused(self, client: Client) -> None:
         make_customer()
         other = make_customer(name="Maria", phone="")

@@ -66,7 +66,7 @@ def answer(order: Order, instance: EvolutionInstance, **values: Any) -> None:
         ({"status": "sent", "sent_at": NOW, "receipt": "read", "read_at": NOW}, "lida"),
         ({"status": "sent", "sent_at": NOW, "receipt": "error"}, "não entregue"),
         ({"status": "failed", "error_code": "not_on_whatsapp"}, "falhou"),
-        ({"status": "skipped", "error_code": "opted_out"}, "dispensada"),
+        ({"status": "skipped", "error_code": "opted_out"}, "descartada"),
     ],
 )
 def test_says_what_became_of_the_message(client: Client, values: dict[str, Any], words: str) -> None:
@@ -96,6 +96,35 @@ def test_shows_an_answer_until_the_customer_is_told_something_newer(
     apply_transition(order, "confirm")
     settle(order, status="sent", sent_at=NOW + timedelta(minutes=2))
     assert cells(client) == {order.code: "enviada"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        ({"text": "Sair!"}, False),
+        ({"text": "voltar"}, False),
+        ({"text": ""}, False),
+        ({"text": "Sair para onde?"}, True),
+        ({"text": "👍"}, True),
+        ({"kind": "image", "text": "SAIR"}, True),
+        ({"kind": "audio", "text": ""}, True),
+    ],
+)
+def test_a_command_that_was_obeyed_is_no_answer(
+    client: Client, instance: EvolutionInstance, reply: dict[str, str], shown: bool
+) -> None:
+    order = make_order(notify=True)
+    settle(order, status="sent", sent_at=NOW)
+    answer(order, instance, received_at=NOW + timedelta(minutes=1), **reply)
+    assert cells(client) == {order.code: "enviada respondeu" if shown else "enviada"}
+
+
+def test_a_command_hides_no_earlier_answer(client: Client, instance: EvolutionInstance) -> None:
+    order = make_order(notify=True)
+    settle(order, status="sent", sent_at=NOW)
+    answer(order, instance, received_at=NOW + timedelta(minutes=1))
+    answer(order, instance, received_at=NOW + timedelta(minutes=2), text="SAIR")
+    assert cells(client) == {order.code: "enviada respondeu"}
 
 
 def test_costs_two_statements_whatever_the_length_of_the_list(client: Client, instance: EvolutionInstance) -> None:

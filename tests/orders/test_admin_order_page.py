@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils.html import strip_tags
 
 from integrations.models import NotificationLog
+from notifications.staff import resend
 from orders.services import apply_transition
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
@@ -16,6 +19,7 @@ from tests.staff import client_of, make_staff
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/orders/order/"
+LABEL = re.compile(r'<span class="inline-block font-semibold rounded-default[^>]*>\s*([^<]*?)\s*</span>')
 
 
 @pytest.fixture
@@ -35,6 +39,33 @@ def test_offers_the_possible_transitions(client: Client) -> None:
     assert names == ["pay", "out_for_delivery", "deliver", "fail_delivery", "cancel"]
     for name in names:
         assert f'href="/admin/orders/order/{order.pk}/transition/{name}/"' in unescape(response.content.decode())
+
+
+def test_only_steps_ahead_are_prominent(client: Client) -> None:
+    order = make_order(until="shipped")
+    apply_transition(order, "pay", notify=False)
+    body = client.get(f"{LIST}{order.pk}/change/").content.decode()
+    buttons = re.findall(r'<a[^>]*href="[^"]*/transition/(\w+)/"[^>]*>', body)
+    prominent = re.findall(r'<a[^>]*href="[^"]*/transition/(\w+)/"[^>]*bg-primary-600[^>]*>', body)
+    assert buttons == ["out_for_delivery", "deliver", "fail_delivery", "refund", "cancel"]
+    assert prominent == ["out_for_delivery", "deliver"]
+
+
+def test_an_order_that_is_off_awaits_neither_payment_nor_preparation(client: Client) -> None:
+    order = make_order()
+    for place in (LIST, f"{LIST}{order.pk}/change/"):
+        labels = LABEL.findall(client.get(place).content.decode())
+        assert labels == ["pendente", "aguardando pagamento", "a preparar"]
+    apply_transition(order, "cancel", notify=False)
+    for place in (LIST, f"{LIST}{order.pk}/change/"):
+        assert LABEL.findall(client.get(place).content.decode()) == ["cancelado"]
+
+
+def test_what_had_happened_to_an_order_that_is_off_stays(client: Client) -> None:
+    order = make_order(until="shipped")
+    apply_transition(order, "pay", notify=False)
+    apply_transition(order, "cancel", notify=False)
+    assert LABEL.findall(client.get(LIST).content.decode()) == ["cancelado", "pago", "enviado"]
 
 
 def test_timeline_says_what_when_and_who_newest_first(client: Client, ana: User) -> None:
@@ -57,6 +88,28 @@ def test_timeline_shows_the_message_of_an_event(client: Client) -> None:
     assert f'href="/admin/integrations/notificationlog/{row.pk}/change/"' in body
     assert "Olá, &lt;i&gt;Maria&lt;/i&gt;!" in body
     assert "Recebemos seu pedido." not in body
+
+
+def test_timeline_shows_a_resend_and_who_wanted_it(client: Client, ana: User) -> None:
+    order = make_order(notify=True)
+    first = NotificationLog.objects.get()
+    NotificationLog.objects.update(status="failed", error_code="expired")
+    again = resend(first, actor=ana)
+    NotificationLog.objects.filter(pk=again.pk).update(
+        status="failed", error_code="expired", created_at="2026-11-23T21:30:00Z"
+    )
+    last = resend(again)
+    NotificationLog.objects.filter(pk=last.pk).update(created_at="2026-11-24T21:30:00Z")
+    [entry] = client.get(f"{LIST}{order.pk}/change/").context["timeline"]
+    lines = [" ".join(strip_tags(line).split()) for line in entry.additions[0].split("</p>")]
+    assert lines == [
+        "WhatsApp falhou",
+        "WhatsApp falhou Reenviada por ana em 23/11/2026 18:30",
+        "WhatsApp pendente Reenviada em 24/11/2026 18:30",
+        "",
+    ]
+    for row in (first, again, last):
+        assert f'href="/admin/integrations/notificationlog/{row.pk}/change/"' in entry.additions[0]
 
 
 def test_message_is_hidden_from_who_may_not_see_the_log() -> None:

@@ -256,6 +256,15 @@ class TestEditing:
         order.refresh_from_db()
         assert order.tracking_code == "AA123456785BR"
 
+    def test_warns_of_a_code_that_correios_would_not_give(self, client: Client) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        response = client.post(self.page(order), {"tracking_code": "12345"}, follow=True)
+        assert "“12345” não parece um código dos Correios (como AA123456785BR)." in text(response)
+        order.refresh_from_db()
+        assert order.tracking_code == "12345"
+        response = client.post(self.page(order), {"tracking_code": "12345", "notes": "frágil"}, follow=True)
+        assert "não parece um código" not in text(response)
+
     def test_waiting_order_keeps_its_deadline(self, client: Client) -> None:
         order = make_order(until="ready_for_pickup")
         response = client.post(self.page(order), {"pickup_deadline_0": "", "pickup_deadline_1": ""})

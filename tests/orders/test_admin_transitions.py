@@ -65,6 +65,28 @@ class TestOnOneOrder:
         assert response.redirect_chain == [(order.get_admin_url(), 302)]
         assert [str(message) for message in response.context["messages"]] == [f"{order.code}: Pedido enviado."]
 
+    @pytest.mark.parametrize(
+        ("method", "code", "warned"),
+        [
+            ("correios_sedex", "AA123456785BR", False),
+            ("correios_sedex", "LOGGI-1", True),
+            ("carrier", "LOGGI-1", False),
+        ],
+    )
+    def test_warns_of_a_code_that_correios_would_not_give(
+        self, client: Client, method: str, code: str, warned: bool
+    ) -> None:
+        order = make_order(until="confirmed", delivery_method=method)
+        response = client.post(address(order, "ship"), {"tracking_code": code}, follow=True)
+        warning = f"“{code}” não parece um código dos Correios (como AA123456785BR)."
+        assert [str(message) for message in response.context["messages"]] == [
+            f"{order.code}: Pedido enviado.",
+            *[warning for _ in range(warned)],
+        ]
+        assert history(order) == ["create", "confirm", "ship"]
+        response = client.post(address(order, "deliver"), follow=True)
+        assert len(response.context["messages"]) == 1
+
     def test_unticked_box_tells_nobody(self, client: Client) -> None:
         order = make_order()
         client.post(address(order, "confirm"))
@@ -188,6 +210,19 @@ class TestOnManyOrders:
         assert "1 não pode passar por isso agora e ficará como está." in body
         assert OrderEvent.objects.filter(transition="confirm").count() == 1
 
+    @pytest.mark.parametrize(
+        ("number", "words"),
+        [
+            (1, "O pedido não pode passar por isso agora."),
+            (3, "Nenhum dos 3 pedidos pode passar por isso agora."),
+        ],
+    )
+    def test_asks_nothing_where_none_can(self, start: Callable[..., Any], number: int, words: str) -> None:
+        response = start("fail_delivery", [make_order() for _ in range(number)])
+        assert words in text(response)
+        for useless in ("escolhido", "Motivo", "Avisar o cliente"):
+            assert useless not in text(response)
+
     def test_applies_and_lists_the_refused(self, finish: Callable[..., Any], ana: User) -> None:
         done, refused = make_order(), make_order(until="confirmed")
         response = finish("confirm", [done, refused])
@@ -200,6 +235,15 @@ class TestOnManyOrders:
         assert history(refused) == ["create", "confirm"]
         assert OrderEvent.objects.get(order=done, transition="confirm").actor == ana
         assert list(NotificationLog.objects.values_list("order", flat=True)) == [done.pk]
+
+    def test_warns_once_of_a_code_that_correios_would_not_give(self, finish: Callable[..., Any]) -> None:
+        orders = [make_order(until="confirmed", delivery_method="correios_pac") for _ in range(2)]
+        others = [make_order(until="confirmed", delivery_method="carrier")]
+        response = finish("ship", orders + others, tracking_code="aa123456786br")
+        assert [str(message) for message in response.context["messages"]] == [
+            "Marcar como enviado: 3 pedidos alterados.",
+            "Os dígitos de “AA123456786BR” não conferem: veja se algum foi digitado errado.",
+        ]
 
     def test_many_refusals_are_cut(self, finish: Callable[..., Any]) -> None:
         orders = [make_order() for _ in range(12)]
@@ -243,6 +287,7 @@ class TestOnManyOrders:
         response = client.post(reverse("admin:orders_order_bulk_transition", args=["confirm"]), {"orders": orders})
         assert response.status_code == 200
         assert response.context["form"].errors["orders"]
+        assert "Nenhum dos" not in text(response)
         assert history(order) == ["create"]
 
     def test_get_changes_nothing(self, client: Client) -> None:

@@ -23,6 +23,7 @@ from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db
 
+REFUND_PROMISE = "A loja vai cuidar do reembolso e avisar você."
 HEADERS = {
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
@@ -63,6 +64,8 @@ class TestStates:
             ("next", "Próxima etapa: Entrega"),
         ]
         assert body(response).count('aria-current="step"') == 1
+        assert "<dt>Pagamento</dt><dd>Aguardando</dd>" in body(response)
+        assert "<dt>Forma de entrega</dt><dd>Motoboy</dd>" in body(response)
 
     def test_ready_for_pickup_gives_code_address_and_deadline(self, client: Client) -> None:
         Store.objects.update_or_create(is_default=True, defaults={"name": "Loja", "pickup_address": "Rua A, 1"})
@@ -88,8 +91,12 @@ class TestStates:
         response = get(client, make_order(until="shipped", delivery_method="correios_pac"))
         link = f"https://rastreamento.correios.com.br/app/index.php?objetos={TRACKING_CODE}"
         assert f'<p class="tracking-code">{TRACKING_CODE}</p>' in body(response)
-        assert f'href="{link}"' in body(response)
+        assert f'class="button" href="{link}"' in body(response)
         assert steps(response)[2] == ("current", "Pedido enviado")
+
+    def test_of_a_delivered_order_the_tracking_is_no_button_any_more(self, client: Client) -> None:
+        response = get(client, make_order(until="delivered", delivery_method="correios_pac"))
+        assert re.findall(r'class="(\w+)" href="https://rastreamento', body(response)) == ["link"]
 
     def test_a_failed_attempt_is_no_end(self, client: Client) -> None:
         order = make_order(until="out_for_delivery")
@@ -115,12 +122,23 @@ class TestStates:
             apply_transition(order, name, notify=False)
         response = get(client, order)
         assert heading(response) == "Seu pedido foi cancelado"
-        assert "<dd>reembolsado</dd>" in body(response)
+        assert "<dd>Reembolsado</dd>" in body(response)
+        assert REFUND_PROMISE not in body(response)
+
+    @pytest.mark.parametrize(("paid", "promised"), [(True, 1), (False, 0)])
+    def test_a_cancelled_order_that_was_paid_promises_the_refund(
+        self, client: Client, paid: bool, promised: int
+    ) -> None:
+        order = make_order(until="confirmed")
+        for name in ("pay", "cancel") if paid else ("cancel",):
+            apply_transition(order, name, notify=False)
+        assert body(get(client, order)).count(REFUND_PROMISE) == promised
+        assert "fale com" in body(get(client, order))
 
     def test_a_cancelled_order_asks_for_no_payment(self, client: Client) -> None:
         order = make_order(until="shipped")
         apply_transition(order, "cancel", notify=False)
-        assert "aguardando pagamento" not in body(get(client, order))
+        assert "<dt>Pagamento</dt>" not in body(get(client, order))
         assert TRACKING_CODE not in body(get(client, order))
 
     def test_returned(self, client: Client) -> None:
@@ -154,6 +172,23 @@ class TestPrivacy:
         assert f'href="{link}"' in body(response)
         assert "(11) 91234-5678" in body(response)
         assert b"Ateli\xc3\xaa &lt;b&gt;" in response.content
+
+    @pytest.mark.parametrize("name", ["fail_delivery", "cancel", "return_order", "expire_pickup"])
+    def test_after_a_setback_the_store_is_at_hand_where_it_says_so(self, client: Client, name: str) -> None:
+        Store.objects.update_or_create(is_default=True, defaults={"name": "Loja", "phone": "+5511912345678"})
+        until = {"return_order": "delivered", "expire_pickup": "ready_for_pickup"}.get(name, "shipped")
+        order = make_order(until=until)
+        before, _hero, rest = body(get(client, order)).partition("</section>")
+        assert ("wa.me" in before, "wa.me" in rest) == (False, True)
+        apply_transition(order, name, notify=False)
+        hero, _end, rest = body(get(client, order)).partition("</section>")
+        assert ("wa.me" in hero, "wa.me" in rest) == (True, False)
+        assert "(11) 91234-5678" in rest
+
+    def test_a_setback_without_a_phone_of_the_store_has_no_button(self, client: Client) -> None:
+        order = make_order()
+        apply_transition(order, "cancel", notify=False)
+        assert "Falar pelo WhatsApp" not in body(get(client, order))
 
     def test_every_answer_is_private_strict_and_sets_no_cookie(self, client: Client) -> None:
         order = make_order()

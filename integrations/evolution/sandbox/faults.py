@@ -70,8 +70,8 @@ MAGIC_NUMBERS = (
     MagicNumber("9020", Fault.DATABASE_DOWN, "banco do gateway fora do ar"),
     MagicNumber("9021", Fault.TIMED_OUT, "500 Timed Out sem enviar"),
     MagicNumber("9022", Fault.SERVER_ERROR_AFTER_SEND, "envia e responde 500"),
-    MagicNumber("9023", Fault.RECEIPT_ERROR, "aceita, e depois o recibo diz ERROR"),
-    MagicNumber("9024", Fault.NO_RECEIPTS, "envia, e nenhum recibo vem"),
+    MagicNumber("9023", Fault.RECEIPT_ERROR, "aceita, e depois confirma que não entregou (ERROR)"),
+    MagicNumber("9024", Fault.NO_RECEIPTS, "envia, e nenhuma confirmação vem"),
 )
 BY_ENDING = {number.ending: number.fault for number in MAGIC_NUMBERS}
 

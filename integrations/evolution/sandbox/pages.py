@@ -53,8 +53,8 @@ _CONNECTION: dict[str, Callable[[Sandbox, Instance], object]] = {
 }
 # What can be chosen on the same page: a row, a choice in it, and the options that it sets.
 _BEHAVIOUR: tuple[tuple[str, str, dict[str, object]], ...] = (
-    ("Recibos", "chegam", {"receipts": True}),
-    ("Recibos", "não chegam", {"receipts": False}),
+    ("Confirmações de entrega", "chegam", {"receipts": True}),
+    ("Confirmações de entrega", "não chegam", {"receipts": False}),
     ("Leitura", "sozinha, após um momento", {"read_seconds": Options().read_seconds}),
     ("Leitura", "só com um clique", {"read_seconds": None}),
     ("Respostas", "com o número", {"reply_form": ReplyForm.NUMBER}),
