@@ -1,5 +1,5 @@
-"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process; and what a
-person is told when there is no server."""
+"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process; and
+what a person is told when there is no server."""
 
 from __future__ import annotations
 
