@@ -37,7 +37,8 @@ def instances() -> Iterator[Item]:
     """Each instance of ours is there and connected; nothing where the gateway cannot be asked."""
     with suppress(GatewayError):
         remote = {each.name: each for each in manager().instances()}
-        ours = list(EvolutionInstance.objects.order_by("name"))
+        # The old schema may still be in place: only columns that the release before has too.
+        ours = list(EvolutionInstance.objects.only("name", "held_at", "held_reason").order_by("name"))
         if not ours:
             yield failed(
                 _("instances"),

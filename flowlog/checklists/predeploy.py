@@ -1,4 +1,7 @@
-"""Before a deploy: may it go on?"""
+"""Before a deploy: may it go on?
+
+The new code looks at the schema of the release before, so that every query names columns which that one has.
+"""
 
 from __future__ import annotations
 

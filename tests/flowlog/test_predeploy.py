@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 import redis
+from django.apps import apps
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from flowlog.checklists import gateway as gateway_checks
 from flowlog.checklists import installation, servers
+from flowlog.checklists import predeploy as predeploy_checks
 from flowlog.checklists.items import Item, State, failed, ok, run, warning
 from flowlog.dev.valkey import Valkey
 from integrations import connections
@@ -94,6 +97,41 @@ class TestCommand:
         assert broken == ["✘ PostgreSQL", "✘ Redis", "✘ Evolution API"]
         for secret in ("secret-word", "other-secret", "third-secret"):
             assert secret not in done.stdout + done.stderr
+
+
+class TestOldSchema:
+    """Before the migrations of the new code have run, what they add is not there."""
+
+    @pytest.mark.django_db(transaction=True)
+    def test_earlier_migrations_are_no_failure(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+        try:
+            migrate(("integrations", "0002_holds_look_ups_resends"), ("orders", "0002_store_on_unknown_outcome"))
+            found = {item.name: item for item in run(predeploy_checks._IN_THE_DATABASE)}
+        finally:
+            migrate(*newest)
+        assert found["instância flowlog"] == ok("instância flowlog", "Conectada.")
+        assert found["migrations"].state is State.WARNING
+        assert "integrations.0003_notification_indexes" in found["migrations"].words
+        assert State.FAILED not in {item.state for item in found.values()}
+
+    def test_no_column_is_read_that_a_release_could_have_added(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        read = {"integrations_evolutioninstance": {"id", "name", "held_at", "held_reason"}}
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for app in ("flowlog", "orders", "integrations"):
+                for model in apps.get_app_config(app).get_models():
+                    table = model._meta.db_table
+                    for column in {field.column for field in model._meta.concrete_fields} - read.get(table, set()):
+                        cursor.execute(f'ALTER TABLE "{table}" DROP COLUMN "{column}" CASCADE')
+        found = list(run(predeploy_checks._IN_THE_DATABASE))
+        assert [item for item in found if item.state is not State.OK] == []
+
+
+def migrate(*targets: tuple[str, str]) -> None:
+    MigrationExecutor(connection).migrate(list(targets))
 
 
 class TestDatabase:
