@@ -61,6 +61,10 @@ def web() -> Iterator[Item]:
     try:
         answer = requests.get(address, timeout=(5, 10), allow_redirects=False)
     except requests.RequestException as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            words = _("The certificate of %(address)s is not trusted: it is the provisional one, or no longer valid.")
+            yield warning("web", words % {"address": address}, _("See “Certificado” in DEPLOY.md."))
+            return
         words = _("%(address)s does not answer (%(error)s).") % {"address": address, "error": type(error).__name__}
         yield warning("web", words, _("Open it from elsewhere: some networks cannot reach their own address."))
         return

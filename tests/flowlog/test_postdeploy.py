@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +320,33 @@ class TestLog:
         assert not log.exists()
         [item] = postdeploy.log_has_no_import_errors(datetime.now(UTC))
         assert item.state is State.OK
+
+
+class TestWeb:
+    def test_a_provisional_certificate_is_called_by_its_name(self, tmp_path: Path, settings: Any) -> None:
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            threading.Thread(target=server.handle_request).start()
+            settings.SITE_URL = f"https://127.0.0.1:{server.server_port}"
+            [item] = postdeploy.web()
+        assert (item.state, item.todo) == (State.WARNING, "Veja “Certificado” no DEPLOY.md.")
+        assert item.words.startswith(f"O certificado de {settings.SITE_URL}/healthz não é confiável")
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_what_does_not_answer_may_not_reach_itself(self, scheme: str, settings: Any) -> None:
+        settings.SITE_URL = f"{scheme}://127.0.0.1:9"
+        [item] = postdeploy.web()
+        assert (item.state, item.words) == (
+            State.WARNING, f"{settings.SITE_URL}/healthz não responde (ConnectionError).",
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(
