@@ -27,6 +27,7 @@ class Alarm(models.Model):
     class Kind(models.TextChoices):
         SILENT_WORKER = "silent_worker"
         HELD_INSTANCE = "held_instance"
+        OLD_BACKUP = "old_backup"
 
     kind = models.CharField(max_length=20, choices=Kind)
     name = models.CharField(max_length=100)

@@ -235,6 +235,10 @@ logging.raiseExceptions = DEBUG
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=REVISION, mask=_mask)
 
+# -- Backups -------------------------------------------------------------------------------------
+
+BACKUP_DIR = env.text("BACKUP_DIR", "/var/backups/flowlog")
+
 # -- Celery --------------------------------------------------------------------------------------
 # Redis only wakes workers up: a message is a row, so every queue may be lost without losing one.
 

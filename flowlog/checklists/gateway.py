@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -37,7 +38,8 @@ def instances() -> Iterator[Item]:
     """Each instance of ours is there and connected; nothing where the gateway cannot be asked."""
     with suppress(GatewayError):
         remote = {each.name: each for each in manager().instances()}
-        ours = list(EvolutionInstance.objects.order_by("name"))
+        # The old schema may still be in place: only columns that the release before has too.
+        ours = list(EvolutionInstance.objects.only("name", "held_at", "held_reason").order_by("name"))
         if not ours:
             yield failed(
                 _("instances"),
@@ -64,18 +66,31 @@ def _instance(instance: EvolutionInstance, remote: RemoteInstance | None) -> Ite
 
 
 def clock() -> Iterator[Item]:
-    """Our clock, the database's and the gateway's say the same."""
-    name = _("clock")
-    differences = [_seconds_from_the_database(), _seconds_from_the_gateway()]
-    worst = max((abs(difference) for difference in differences if difference is not None), default=0.0)
-    words = _("At most %(seconds).1f s from the database's and the gateway's.") % {"seconds": worst}
-    todo = _("Let all servers keep their time by NTP: `timedatectl set-ntp true`.")
+    """Our clock, the database's and the gateway's say the same, and this machine keeps its time by NTP."""
+    name, todo = _("clock"), _("Let all servers keep their time by NTP: `timedatectl set-ntp true`.")
+    database, at_gateway = _seconds_from_the_database(), _seconds_from_the_gateway()
+    words = _("The database's differs by %(seconds).1f s.") % {"seconds": database}
+    if at_gateway is not None:
+        words = " ".join([words, _("The gateway's differs by %(seconds).1f s.") % {"seconds": at_gateway}])
+    worst = max(abs(database), abs(at_gateway or 0.0))
     if worst > _MUST_NOT_DIFFER:
         yield failed(name, words, todo)
     elif worst > _MAY_DIFFER:
         yield warning(name, words, todo)
     else:
         yield ok(name, words)
+    if _kept_by_ntp() is False:
+        yield warning(name, _("This machine does not keep its time by NTP."), todo)
+
+
+def _kept_by_ntp() -> bool | None:
+    """None where nobody can tell."""
+    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603 - fixed words
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return {"yes": True, "no": False}.get(done.stdout.strip())
 
 
 def _seconds_from_the_database() -> float:

@@ -15,6 +15,8 @@ from django.utils.translation import gettext as _
 from flowlog.checklists.items import Item, failed, ok, warning
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)")
+# Debian's place for the databases; whoever has put them elsewhere is not told of that disk.
+_POSTGRESQL = Path("/var/lib/postgresql")
 _ENOUGH_BYTES, _FEW_BYTES = 2 << 30, 500 << 20
 
 
@@ -82,9 +84,10 @@ def _installed(package: str) -> str:
 
 
 def disk() -> Iterator[Item]:
-    """Where logs are written, and where the code lies, there is room."""
-    places = {place: shutil.disk_usage(place).free for place in (Path(settings.LOG_DIR), settings.BASE_DIR)}
-    place, free = min(places.items(), key=lambda found: found[1])
+    """There is room where logs are written, where the code lies and, if they are here, for backups and PostgreSQL."""
+    places = (Path(settings.LOG_DIR), settings.BASE_DIR, Path(settings.BACKUP_DIR), _POSTGRESQL)
+    found = {place: shutil.disk_usage(place).free for place in places if place.is_dir()}
+    place, free = min(found.items(), key=lambda each: each[1])
     words = _("%(free).1f GB free at %(place)s.") % {"free": free / (1 << 30), "place": place}
     todo = _("Make room: `du -xh --max-depth=2 / | sort -h | tail`.")
     if free < _FEW_BYTES:

@@ -35,6 +35,8 @@ class Item:
 
 
 type Check = Callable[[], Iterable[Item]]
+# `warning` or `failed`, where it depends which of them it is.
+type Verdict = Callable[[str, str, str], Item]
 
 
 def ok(name: str, words: str) -> Item:

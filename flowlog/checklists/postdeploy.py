@@ -61,6 +61,10 @@ def web() -> Iterator[Item]:
     try:
         answer = requests.get(address, timeout=(5, 10), allow_redirects=False)
     except requests.RequestException as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            words = _("The certificate of %(address)s is not trusted: it is the provisional one, or no longer valid.")
+            yield warning("web", words % {"address": address}, _("See “Certificado” in DEPLOY.md."))
+            return
         words = _("%(address)s does not answer (%(error)s).") % {"address": address, "error": type(error).__name__}
         yield warning("web", words, _("Open it from elsewhere: some networks cannot reach their own address."))
         return
@@ -71,13 +75,15 @@ def web() -> Iterator[Item]:
         yield failed("web", words, "sudo systemctl status flowlog-web")
 
 
-def checks(*, phone: str, timeout: float, since: datetime | None) -> Sequence[tuple[str, Check]]:
-    """The checklist; without a `phone` nothing is sent."""
+def checks(
+    *, phone: str, timeout: float, since: datetime | None, own: frozenset[str] | None = None
+) -> Sequence[tuple[str, Check]]:
+    """The checklist; without a `phone` nothing is sent. `own` are the queues that this machine serves, None for all."""
     return (
-        ("workers", partial(workers.consumed_by_this_revision, timeout)),
+        ("workers", partial(workers.consumed_by_this_revision, timeout, own)),
         ("log", partial(log_has_no_import_errors, since)),
         ("migrations", pending_migrations),
         ("web", web),
-        ("trial", partial(trial.send, phone, timeout) if phone else trial.rehearse),
+        ("trial", partial(trial.send, phone, timeout, own) if phone else trial.rehearse),
         ("beat", partial(workers.beat, settings.HEARTBEAT_INTERVAL + timeout)),
     )

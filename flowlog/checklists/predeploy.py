@@ -1,4 +1,7 @@
-"""Before a deploy: may it go on?"""
+"""Before a deploy: may it go on?
+
+The new code looks at the schema of the release before, so that every query names columns which that one has.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
-from flowlog.checklists import gateway, installation, servers
+from flowlog.checklists import backup, gateway, installation, servers
 from flowlog.checklists.items import Check, Item, State, ok, run, warning
 
 
@@ -37,6 +40,8 @@ _WITHOUT_DATABASE: Sequence[tuple[str, Check]] = (
 _IN_THE_DATABASE: Sequence[tuple[str, Check]] = (
     ("instances", gateway.instances),
     ("migrations", pending_migrations),
+    ("backup", backup.copies),
+    ("room", backup.room),
     ("clock", gateway.clock),
 )
 

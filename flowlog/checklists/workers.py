@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from celery.utils.nodenames import gethostname, nodesplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from flowlog.broker import QUEUES
 from flowlog.celery import app
-from flowlog.checklists.items import Item, failed, ok, warning
+from flowlog.checklists.items import Item, Verdict, failed, ok, warning
 from flowlog.health import heartbeats
 
 _ASKED_FOR = 1.0
@@ -53,23 +54,36 @@ def _revisions() -> Mapping[str, str]:
     return {name: str(said.get("revision", "")) for answer in answers for name, said in answer.items()}
 
 
-def consumed_by_this_revision(timeout: float) -> Iterator[Item]:
-    """Every queue has a worker of this revision, within `timeout` seconds; those of another are named."""
-    wanted, ends = {queue.name for queue in QUEUES}, time.monotonic() + timeout
+def consumed_by_this_revision(timeout: float, own: frozenset[str] | None = None) -> Iterator[Item]:
+    """Every queue has a worker of this revision, within `timeout` seconds; those of another are named.
+
+    `own` are the queues that this machine serves, None for all there are. What is amiss on other machines, whose turn
+    may come later, is a warning.
+    """
+    everywhere = {queue.name for queue in QUEUES}
+    wanted, ends = everywhere if own is None else own, time.monotonic() + timeout
     while True:
         nodes = running()
         served = {queue for node in nodes if node.revision == settings.REVISION for queue in node.queues}
         if wanted <= served or time.monotonic() > ends:
             break
         time.sleep(_PAUSE)
-    for queue in sorted(wanted):
-        yield _queue(queue, nodes)
+    for queue in sorted(everywhere):
+        yield _queue(queue, nodes, failed if queue in wanted else warning)
     for node in nodes:
-        if node.queues & wanted and node.revision != settings.REVISION:
-            yield _old(node)
+        if node.queues & everywhere and node.revision != settings.REVISION:
+            ours = own is None or (node.queues & own and nodesplit(node.name)[1] == gethostname())
+            yield _old(node, failed if ours else warning)
 
 
-def _queue(queue: str, nodes: list[Node]) -> Item:
+def left_to_others(queue: str, own: frozenset[str] | None) -> bool:
+    """Whether another machine serves the queue, and not yet with this revision: then nothing here is to blame."""
+    if own is None or queue in own:
+        return False
+    return not any(queue in node.queues and node.revision == settings.REVISION for node in running())
+
+
+def _queue(queue: str, nodes: list[Node], amiss: Verdict) -> Item:
     name = _("queue %(queue)s") % {"queue": queue}
     consumers = [node for node in nodes if queue in node.queues]
     of_ours = [node.name for node in consumers if node.revision == settings.REVISION]
@@ -77,12 +91,12 @@ def _queue(queue: str, nodes: list[Node]) -> Item:
         return ok(name, _("Consumed by %(workers)s.") % {"workers": ", ".join(of_ours)})
     todo = f"sudo systemctl restart flowlog-worker-{queue}"
     if consumers:
-        return failed(name, _("Only workers of another revision consume it."), todo)
-    return failed(name, _("No worker consumes it."), todo)
+        return amiss(name, _("Only workers of another revision consume it."), todo)
+    return amiss(name, _("No worker consumes it."), todo)
 
 
-def _old(node: Node) -> Item:
-    return failed(
+def _old(node: Node, amiss: Verdict) -> Item:
+    return amiss(
         _("old worker"),
         _("%(worker)s runs another revision (%(revision)s).")
         % {"worker": node.name, "revision": node.revision[:12] or _("unknown")},

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from flowlog.health import heartbeats, troubles
+from flowlog.health import backups, heartbeats, troubles
 from flowlog.health.troubles import Trouble
 from flowlog.health.words import moment
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
@@ -65,6 +65,8 @@ def recipients() -> list[str]:
 
 def _all_is_well() -> bool:
     """Whether there is no trouble, and none to tell the end of. One query, since it is asked so often."""
+    if backups.missing_since():
+        return False
     heard_since = Now() - timedelta(seconds=heartbeats.silent_after())
     heard = Heartbeat.objects.filter(queue=heartbeats.SENDING_QUEUE, beat_at__gte=heard_since)
     held = EvolutionInstance.objects.filter(held_at__isnull=False)
@@ -88,13 +90,17 @@ def _judge(alarm: Alarm, trouble: Trouble | None) -> None:
 
 def _tell_beginning(alarm: Alarm, trouble: Trouble) -> bool:
     logger.warning("Alarm: %s", alarm)
-    return _mail(trouble.headline, [f"{trouble.detail} {trouble.waiting()}", settings.SITE_URL + trouble.address])
+    return _mail(
+        trouble.headline, [f"{trouble.detail} {trouble.waiting()}".rstrip(), settings.SITE_URL + trouble.address]
+    )
 
 
 def _tell_end(alarm: Alarm) -> bool:
     logger.warning("Alarm over: %s", alarm)
     if alarm.kind == Alarm.Kind.SILENT_WORKER:
         headline = _("The messages to the customers go out again")
+    elif alarm.kind == Alarm.Kind.OLD_BACKUP:
+        headline = _("The database is backed up again")
     else:
         headline = _("WhatsApp %(instance)s is back") % {"instance": alarm.name}
     return _mail(headline, [_("The trouble since %(since)s is over.") % {"since": moment(alarm.began_at)}])

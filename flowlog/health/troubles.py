@@ -8,7 +8,7 @@ from datetime import datetime
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from flowlog.health import figures, heartbeats
+from flowlog.health import backups, figures, heartbeats
 from flowlog.health.words import messages_wait, moment
 from flowlog.models import Alarm
 from integrations.models import EvolutionInstance
@@ -28,7 +28,9 @@ class Trouble:
     instance_id: int | None = None
 
     def waiting(self) -> str:
-        """How many messages wait for its end. One query."""
+        """How many messages wait for its end; nothing of what keeps none back. One query."""
+        if self.kind == Alarm.Kind.OLD_BACKUP:
+            return ""
         of = {"instance": self.instance_id} if self.instance_id else {}
         return messages_wait(figures.waiting(**of), figures.COUNTED)
 
@@ -41,10 +43,12 @@ def present() -> list[Trouble]:
 
 
 def lasting_ones() -> list[Trouble]:
-    """The same, without a worker that is still awaited after the first start of the system."""
+    """The same, without a worker that is still awaited after the first start of the system; and an old backup."""
     heartbeats.await_first()
     starting = heartbeats.pulses()[heartbeats.SENDING_QUEUE]
-    return [trouble for trouble in present() if trouble.kind != Alarm.Kind.SILENT_WORKER or starting.overdue]
+    lasting = [trouble for trouble in present() if trouble.kind != Alarm.Kind.SILENT_WORKER or starting.overdue]
+    since = backups.missing_since()
+    return [*lasting, _old_backup(since)] if since else lasting
 
 
 def _silent_worker(pulse: heartbeats.Pulse) -> Trouble:
@@ -59,6 +63,19 @@ def _silent_worker(pulse: heartbeats.Pulse) -> Trouble:
         headline=_("The messages to the customers are not going out"),
         detail=detail % {"since": moment(pulse.beat_at)},
         address=reverse("admin:integrations_notificationlog_changelist", query={"status__in": "pending,sending"}),
+        permission="integrations.view_notificationlog",
+    )
+
+
+def _old_backup(since: datetime) -> Trouble:
+    detail = _("There has been none since %(since)s. See `systemctl status flowlog-backup` and logs/backup.log.")
+    return Trouble(
+        kind=Alarm.Kind.OLD_BACKUP,
+        name="backup",
+        since=since,
+        headline=_("The database is not being backed up"),
+        detail=detail % {"since": moment(since)},
+        address=reverse("admin:index"),
         permission="integrations.view_notificationlog",
     )
 

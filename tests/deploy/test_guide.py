@@ -9,8 +9,11 @@ import re
 import subprocess
 
 import pytest
+from babel.messages.pofile import read_po
 from django.core.management import get_commands, load_command_class
+from django.utils.text import capfirst
 
+from integrations.models import NotificationLog
 from tests.deploy.guide import GUIDE, commands
 from tests.embedded import BASE_DIR
 
@@ -59,6 +62,19 @@ def test_its_settings_are_in_the_example() -> None:
     example = (BASE_DIR / ".env.example").read_text()
     named = set(re.findall(r"`([A-Z][A-Z_]{4,})(?:=[^`]*)?`", GUIDE))
     assert {name for name in named if f"{name}=" not in example} == set()
+
+
+def test_its_words_are_those_of_the_screen() -> None:
+    """In quotes are labels, in the catalog's words; in backticks, after these words, statuses of messages."""
+    with (BASE_DIR / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po").open("rb") as file:
+        shown = {capfirst(str(message.string)) for message in read_po(file)}
+    quoted = set(re.findall(r"“([^”]+)”", GUIDE))
+    assert quoted
+    assert {capfirst(words) for words in quoted} - shown == set()
+    statuses = set(re.findall(r"(?:Mensagens|Mensagens ficam|termina como) `([^`]+)`", GUIDE))
+    known = {str(status.label) for status in NotificationLog.Status}
+    assert {"incerta", "falhou"} <= statuses
+    assert statuses - known == set()
 
 
 def test_its_links_lead_somewhere() -> None:

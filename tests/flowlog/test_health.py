@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
@@ -335,6 +339,30 @@ class TestAlarms:
             alarms.look()
             assert server.subjects[1:] == ["Flowlog: As mensagens aos clientes voltaram a sair"]
         assert not Alarm.objects.exists()
+
+    def test_a_backup_that_is_not_made_is_told_once_and_its_return(self, settings: Any, tmp_path: Path) -> None:
+        settings.ALERT_EMAILS, settings.BACKUP_DIR = ["ti@example.com"], str(tmp_path)
+        with mail_server() as server:
+            settings.MAILERS = mailers(server.url)
+            alarms.look()
+            assert server.subjects == []  # the database is not a day old
+            (tmp_path / "flowlog-20261123-031500.dump").touch()
+            os.utime(tmp_path / "flowlog-20261123-031500.dump", (time.time() - 27 * 3600,) * 2)
+            alarms.look()
+            alarms.look()
+            assert server.subjects == ["Flowlog: O banco está sem backup"]
+            first_line = server.mails[0].get_content().splitlines()[0]
+            assert first_line.endswith(" Veja `systemctl status flowlog-backup` e logs/backup.log.")
+            (tmp_path / "flowlog-20261124-031500.dump").touch()
+            alarms.look()
+            seen_gone(60)
+            alarms.look()
+            assert server.subjects[1:] == ["Flowlog: O banco voltou a ter backup"]
+            MigrationRecorder(connection).migration_qs.update(applied=Now() - timedelta(hours=27))
+            (tmp_path / "flowlog-20261123-031500.dump").unlink()
+            (tmp_path / "flowlog-20261124-031500.dump").unlink()
+            alarms.look()
+            assert server.subjects[2:] == ["Flowlog: O banco está sem backup"]
 
     def test_trouble_that_comes_back_within_a_minute_is_the_same(self, settings: Any) -> None:
         settings.ALERT_EMAILS = ["ti@example.com"]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from django.apps import apps
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
+from flowlog.checklists import backup, installation, servers
 from flowlog.checklists import gateway as gateway_checks
-from flowlog.checklists import installation, servers
+from flowlog.checklists import predeploy as predeploy_checks
 from flowlog.checklists.items import Item, State, failed, ok, run, warning
 from flowlog.dev.valkey import Valkey
 from integrations import connections
@@ -94,6 +99,41 @@ class TestCommand:
         assert broken == ["✘ PostgreSQL", "✘ Redis", "✘ Evolution API"]
         for secret in ("secret-word", "other-secret", "third-secret"):
             assert secret not in done.stdout + done.stderr
+
+
+class TestOldSchema:
+    """Before the migrations of the new code have run, what they add is not there."""
+
+    @pytest.mark.django_db(transaction=True)
+    def test_earlier_migrations_are_no_failure(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+        try:
+            migrate(("integrations", "0002_holds_look_ups_resends"), ("orders", "0002_store_on_unknown_outcome"))
+            found = {item.name: item for item in run(predeploy_checks._IN_THE_DATABASE)}
+        finally:
+            migrate(*newest)
+        assert found["instância flowlog"] == ok("instância flowlog", "Conectada.")
+        assert found["migrations"].state is State.WARNING
+        assert "integrations.0003_notification_indexes" in found["migrations"].words
+        assert State.FAILED not in {item.state for item in found.values()}
+
+    def test_no_column_is_read_that_a_release_could_have_added(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        read = {"integrations_evolutioninstance": {"id", "name", "held_at", "held_reason"}}
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for app in ("flowlog", "orders", "integrations"):
+                for model in apps.get_app_config(app).get_models():
+                    table = model._meta.db_table
+                    for column in {field.column for field in model._meta.concrete_fields} - read.get(table, set()):
+                        cursor.execute(f'ALTER TABLE "{table}" DROP COLUMN "{column}" CASCADE')
+        found = list(run(predeploy_checks._IN_THE_DATABASE))
+        assert [item for item in found if item.state is not State.OK] == []
+
+
+def migrate(*targets: tuple[str, str]) -> None:
+    MigrationExecutor(connection).migrate(list(targets))
 
 
 class TestDatabase:
@@ -220,6 +260,70 @@ class TestGateway:
     def test_a_clock_that_is_off_is_told(self, seconds: float, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gateway_checks, "_seconds_from_the_gateway", lambda: seconds)
         assert states(gateway_checks.clock()) == [("relógio", state)]
+
+    @pytest.mark.parametrize(
+        ("said", "states_found"),
+        [
+            ("echo yes", [State.OK]),
+            ("echo no", [State.OK, State.WARNING]),
+            ("echo Failed to connect to bus >&2; exit 1", [State.OK]),
+        ],
+    )
+    def test_a_machine_without_ntp_is_told(
+        self, said: str, states_found: list[State], gateway: SandboxProcess, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        timedatectl = tmp_path / "timedatectl"
+        timedatectl.write_text(f"#!/bin/sh\n{said}\n")
+        timedatectl.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+        found = list(gateway_checks.clock())
+        assert states(found) == [("relógio", state) for state in states_found]
+        assert re.fullmatch(
+            r"O do banco difere em -?0[.,]0 s\. O do gateway difere em -?[01][.,]\d s\.", found[0].words
+        )
+
+    def test_without_anything_that_knows_of_ntp_nothing_is_said(
+        self, gateway: SandboxProcess, tmp_path: Path, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert states(gateway_checks.clock()) == [("relógio", State.OK)]
+
+
+class TestBackup:
+    @pytest.fixture
+    def folder(self, tmp_path: Path, settings: Any) -> Path:
+        settings.BACKUP_DIR = str(tmp_path)
+        return tmp_path
+
+    def copy(self, folder: Path, name: str, hours: float) -> None:
+        (folder / name).touch()
+        made = time.time() - 3600 * hours
+        os.utime(folder / name, (made, made))
+
+    def test_the_newest_checked_copy_counts(self, folder: Path) -> None:
+        self.copy(folder, "flowlog-20261123-031500.dump", 27.5)
+        self.copy(folder, "flowlog-20261124-031500.dump.partial", 0)
+        [old] = backup.copies()
+        assert (old.state, old.words) == (State.WARNING, f"A cópia mais nova em {folder} tem 1 dia.")
+        self.copy(folder, "flowlog-20261124-031500.dump", 25.5)
+        assert [item.state for item in backup.copies()] == [State.OK]
+
+    def test_none_is_told_where_the_database_is(self, folder: Path) -> None:
+        [none] = backup.copies()
+        assert (none.state, none.words) == (State.WARNING, f"Não há nenhuma cópia em {folder}.")
+
+    def test_another_machine_s_copies_cannot_be_looked_at(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(connection.settings_dict, "HOST", "10.0.0.5")
+        assert [(item.state, item.words) for item in (*backup.copies(), *backup.room())] == [
+            (State.OK, "Não conferido: nesta máquina não se faz nenhum.")
+        ]
+
+    def test_without_room_for_twice_the_database_it_is_told(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert states(backup.room()) == [("espaço para o backup", State.OK)]
+        monkeypatch.setattr(backup, "_TIMES_THE_DATABASE", 1 << 40)
+        assert states(backup.room()) == [("espaço para o backup", State.WARNING)]
 
 
 class TestInstallation:

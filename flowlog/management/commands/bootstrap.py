@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.management.base import BaseCommand
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from integrations.models import EvolutionInstance
 from orders.models import Store
@@ -41,7 +42,7 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *_args: Any, **_options: Any) -> None:
         store = Store.get_default()
-        self.stdout.write(f"Store: {store.name}")
+        self.stdout.write(_("Store: %(name)s") % {"name": store.name})
         self._make_instance(store)
         self._make_group(SERVICE_GROUP, _SERVICE_PERMISSIONS)
         self._make_group(MANAGEMENT_GROUP, _SERVICE_PERMISSIONS, _MANAGEMENT_PERMISSIONS)
@@ -49,7 +50,8 @@ class Command(BaseCommand):
     def _make_instance(self, store: Store) -> None:
         name = settings.EVOLUTION_INSTANCE
         if not name:
-            self.stdout.write(self.style.WARNING("No instance: set EVOLUTION_INSTANCE or add one in the admin."))
+            words = _("No instance: set EVOLUTION_INSTANCE or add one in the admin.")
+            self.stdout.write(self.style.WARNING(words))
             return
         first = not EvolutionInstance.objects.filter(store=store, is_default=True).exists()
         instance, created = EvolutionInstance.objects.get_or_create(
@@ -60,7 +62,8 @@ class Command(BaseCommand):
                 "messages_per_minute": 0 if settings.DEBUG else CAREFUL_PACE,
             },
         )
-        self.stdout.write(f"Instance: {instance.name}{' (new)' if created else ''}")
+        words = _("Instance: %(name)s (new)") if created else _("Instance: %(name)s")
+        self.stdout.write(words % {"name": instance.name})
 
     def _make_group(self, name: str, *granted: dict[str, set[str]]) -> None:
         """Add what is missing; what an administrator granted beyond it stays."""
@@ -70,4 +73,4 @@ class Command(BaseCommand):
             for app, codenames in permissions.items():
                 chosen |= Q(content_type__app_label=app, codename__in=codenames)
         group.permissions.add(*Permission.objects.filter(chosen))
-        self.stdout.write(f"Group: {name}")
+        self.stdout.write(_("Group: %(name)s") % {"name": name})

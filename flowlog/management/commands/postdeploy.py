@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from flowlog.broker import QUEUES
 from flowlog.checklists import postdeploy
 from flowlog.checklists.command import ChecklistCommand
 from flowlog.checklists.items import Item, run
@@ -27,12 +28,19 @@ class Command(ChecklistCommand):
         where.add_argument("--number", default="", help="Who gets the test message, such as +5511987654321.")
         where.add_argument("--dry", action="store_true", help="Send nothing.")
         parser.add_argument("--timeout", type=_seconds, default=60, help="Seconds to wait for each (default: 60).")
+        parser.add_argument(
+            "--queues",
+            type=_queues,
+            help="Which queues this machine serves, comma-separated, if others serve the rest (default: all).",
+        )
         parser.add_argument("--since", type=_moment, help="When the restart began, as 2026-11-24T08:00:00-03:00.")
 
     def items(self, **options: Any) -> Iterator[Item]:
         """The checklist, item by item."""
         phone = "" if options["dry"] else _phone(options["number"])
-        return run(postdeploy.checks(phone=phone, timeout=options["timeout"], since=options["since"]))
+        return run(
+            postdeploy.checks(phone=phone, timeout=options["timeout"], since=options["since"], own=options["queues"])
+        )
 
 
 def _phone(number: str) -> str:
@@ -54,6 +62,15 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError(_("“%(text)s” is no number of seconds.") % {"text": text})
     return seconds
+
+
+def _queues(text: str) -> frozenset[str]:
+    """Some of the queues; none for the empty text."""
+    chosen, known = {name.strip() for name in text.split(",")} - {""}, {queue.name for queue in QUEUES}
+    if chosen - known:
+        words = _("“%(text)s” does not name queues: there are %(known)s.")
+        raise argparse.ArgumentTypeError(words % {"text": text, "known": ", ".join(sorted(known))})
+    return frozenset(chosen)
 
 
 def _moment(text: str) -> datetime:
