@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from decouple import Config, RepositoryEmpty, RepositoryEnv
 from django.core.exceptions import ImproperlyConfigured
 
+from flowlog.translations import read_gettext as _
+
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -38,7 +40,9 @@ class Env:
         if value:
             return value
         if default is None:
-            raise ImproperlyConfigured(f"{name} is required: set it in the environment or in .env.")
+            raise ImproperlyConfigured(
+                _("%(name)s is required: set it in the environment or in .env.") % {"name": name}
+            )
         return default
 
     def flag(self, name: str, default: bool) -> bool:
@@ -48,7 +52,7 @@ class Env:
             return True
         if value in _FALSE:
             return False
-        raise ImproperlyConfigured(f"{name} must be true or false, not {value!r}.")
+        raise ImproperlyConfigured(_("%(name)s must be true or false, not %(value)r.") % {"name": name, "value": value})
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """One of some words, in their spelling, however it is written."""
@@ -56,7 +60,10 @@ class Env:
         for choice in choices:
             if value.lower() == choice.lower():
                 return choice
-        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {value!r}.")
+        raise ImproperlyConfigured(
+            _("%(name)s must be one of %(choices)s, not %(value)r.")
+            % {"name": name, "choices": ", ".join(choices), "value": value}
+        )
 
     def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
         """A whole number of at least `minimum`."""
@@ -64,16 +71,24 @@ class Env:
         try:
             number = int(value)
         except ValueError:
-            raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from None
+            raise ImproperlyConfigured(
+                _("%(name)s must be a whole number, not %(value)r.") % {"name": name, "value": value}
+            ) from None
         if number < minimum:
-            raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {number}.")
+            raise ImproperlyConfigured(
+                _("%(name)s must be at least %(minimum)d, not %(number)d.")
+                % {"name": name, "minimum": minimum, "number": number}
+            )
         return number
 
     def days(self, name: str, default: int) -> int:
         """A number of days; 0 means never."""
         number = self.integer(name, default)
         if number > _LONGEST_DAYS:
-            raise ImproperlyConfigured(f"{name} must be at most {_LONGEST_DAYS} days (0: never), not {number}.")
+            raise ImproperlyConfigured(
+                _("%(name)s must be at most %(longest)d days (0: never), not %(number)d.")
+                % {"name": name, "longest": _LONGEST_DAYS, "number": number}
+            )
         return number
 
     def seconds(self, name: str, default: float) -> float:
@@ -84,14 +99,17 @@ class Env:
         """One or more durations in seconds, comma-separated."""
         values = self.names(name, default)
         if not values:
-            raise ImproperlyConfigured(f"{name} must be one or more numbers of seconds, like {default}.")
+            raise ImproperlyConfigured(
+                _("%(name)s must be one or more numbers of seconds, like %(default)s.")
+                % {"name": name, "default": default}
+            )
         return tuple(_seconds(name, value) for value in values)
 
     def seconds_by_name(self, name: str, default: str) -> dict[str, float]:
         """Durations in seconds, each for what it is written to: `name=seconds`, comma-separated."""
         pairs = [item.partition("=") for item in self.names(name, default)]
         if not all(equals and key.strip() for key, equals, _value in pairs):
-            raise ImproperlyConfigured(f"{name} must be like name=seconds,name=seconds.")
+            raise ImproperlyConfigured(_("%(name)s must be like name=seconds,name=seconds.") % {"name": name})
         return {key.strip(): _seconds(name, value.strip()) for key, _equals, value in pairs}
 
     def names(self, name: str, default: str | None = None) -> list[str]:
@@ -103,9 +121,14 @@ class Env:
         value = self.text(name, default).rstrip("/")
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ImproperlyConfigured(f"{name} must be an address like https://example.com, not {value!r}.")
+            raise ImproperlyConfigured(
+                _("%(name)s must be an address like https://example.com, not %(value)r.")
+                % {"name": name, "value": value}
+            )
         if https_only and parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-            raise ImproperlyConfigured(f"{name} must start with https:// in production, not {value!r}.")
+            raise ImproperlyConfigured(
+                _("%(name)s must start with https:// in production, not %(value)r.") % {"name": name, "value": value}
+            )
         return value
 
     def optional_https_url(self, name: str) -> str:
@@ -113,35 +136,41 @@ class Env:
         value = self.text(name, "")
         parts = urlsplit(value)
         if value and not (parts.hostname and (parts.scheme == "https" or parts.hostname in LOOPBACK_HOSTS)):
-            raise ImproperlyConfigured(f"{name} must be an address that starts with https://.")
+            raise ImproperlyConfigured(_("%(name)s must be an address that starts with https://.") % {"name": name})
         return value
 
     def phone(self, name: str) -> str:
         """An optional phone number in E.164; empty when not set."""
         value = self.text(name, "")
         if value and not re.fullmatch(r"\+[1-9][0-9]{6,14}", value):
-            raise ImproperlyConfigured(f"{name} must be a number like +5511987654321.")
+            raise ImproperlyConfigured(_("%(name)s must be a number like +5511987654321.") % {"name": name})
         return value
 
     def time_zone(self, name: str, default: str) -> str:
         """The name of a time zone of the IANA database."""
         value = self.text(name, default)
         if value not in zoneinfo.available_timezones():
-            raise ImproperlyConfigured(f"{name} must be a time zone like America/Sao_Paulo, not {value!r}.")
+            raise ImproperlyConfigured(
+                _("%(name)s must be a time zone like America/Sao_Paulo, not %(value)r.")
+                % {"name": name, "value": value}
+            )
         return value
 
     def key(self, name: str, default: str | None = None) -> str:
         """A secret that travels in an HTTP header: plain printable ASCII. Never echoed."""
         value = self.text(name, default)
         if not (value.isascii() and value.isprintable()):
-            raise ImproperlyConfigured(f"{name} must be plain ASCII characters.")
+            raise ImproperlyConfigured(_("%(name)s must be plain ASCII characters.") % {"name": name})
         return value
 
     def server_url(self, name: str, default: str | None, schemes: frozenset[str]) -> str:
         """The address of a server whose scheme is one of `schemes`. Never echoed: it may hold a password."""
         value = self.text(name, default)
         if urlsplit(value).scheme not in schemes:
-            raise ImproperlyConfigured(f"{name} must start with one of: {', '.join(sorted(schemes))}.")
+            raise ImproperlyConfigured(
+                _("%(name)s must start with one of: %(schemes)s.")
+                % {"name": name, "schemes": ", ".join(sorted(schemes))}
+            )
         return value
 
 
@@ -151,5 +180,7 @@ def _seconds(name: str, value: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise ImproperlyConfigured(f"{name} must be a number of seconds above 0, not {value!r}.")
+        raise ImproperlyConfigured(
+            _("%(name)s must be a number of seconds above 0, not %(value)r.") % {"name": name, "value": value}
+        )
     return number

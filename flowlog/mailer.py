@@ -7,6 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from flowlog.translations import read_gettext as _
+
 _BACKENDS = "django.core.mail.backends"
 # To the scheme: its usual port, and what Django is to do about TLS.
 _SCHEMES: dict[str, tuple[int, dict[str, bool]]] = {
@@ -26,16 +28,20 @@ def mailers(url: str) -> dict[str, dict[str, Any]]:
         return {"default": {"BACKEND": "flowlog.no_mail.EmailBackend"}}
     if url == "console://":
         return {"default": {"BACKEND": f"{_BACKENDS}.console.EmailBackend"}}
-    wrong = ImproperlyConfigured("EMAIL_URL must be like smtp+tls://user:password@host:587 (or smtp, smtp+ssl).")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise wrong from None
+        raise _wrong() from None
     if parts.scheme not in _SCHEMES or not host:
-        raise wrong
+        raise _wrong()
     usual_port, tls = _SCHEMES[parts.scheme]
     options: dict[str, Any] = {"host": host, "port": port or usual_port, "timeout": _TIMEOUT, **tls}
     if parts.username:
         options |= {"username": unquote(parts.username), "password": unquote(parts.password or "")}
     return {"default": {"BACKEND": f"{_BACKENDS}.smtp.EmailBackend", "OPTIONS": options}}
+
+
+def _wrong() -> ImproperlyConfigured:
+    words = _("EMAIL_URL must be like smtp+tls://user:password@host:587 (or smtp, smtp+ssl).")
+    return ImproperlyConfigured(words)

@@ -26,6 +26,7 @@ from flowlog.mailer import mailers
 from flowlog.revision import read_revision
 from flowlog.timings import Timings
 from flowlog.translations import compile_catalogs
+from flowlog.translations import read_gettext as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Env(BASE_DIR / ".env")
@@ -43,7 +44,7 @@ def _development_only(default: str) -> str | None:
 
 SECRET_KEY = env.text("SECRET_KEY", _development_only("development-only-key-never-used-in-production"))
 if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):  # noqa: PLR2004 - as `check --deploy` asks
-    raise ImproperlyConfigured("SECRET_KEY must have at least 50 random characters in production.")
+    raise ImproperlyConfigured(_("SECRET_KEY must have at least 50 random characters in production."))
 SITE_URL = env.web_url("SITE_URL", _development_only("http://127.0.0.1:8000"), https_only=not DEBUG)
 ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", _development_only("localhost,127.0.0.1,[::1]"))
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", SITE_URL)

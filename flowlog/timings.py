@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from flowlog.broker import VISIBILITY_TIMEOUT
 from flowlog.env import Env
+from flowlog.translations import read_gettext as _
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,32 @@ class Timings:
         for smaller, larger in _INCREASING:
             if not getattr(self, smaller) < getattr(self, larger):
                 raise ImproperlyConfigured(
-                    f"NOTIFICATIONS_{smaller.upper()} ({getattr(self, smaller):g} s) must be less than "
-                    f"NOTIFICATIONS_{larger.upper()} ({getattr(self, larger):g} s)."
+                    _("%(smaller)s (%(less)g s) must be less than %(larger)s (%(more)g s).")
+                    % {
+                        "smaller": f"NOTIFICATIONS_{smaller.upper()}",
+                        "less": getattr(self, smaller),
+                        "larger": f"NOTIFICATIONS_{larger.upper()}",
+                        "more": getattr(self, larger),
+                    }
                 )
         if not self.call_timeout < self.soft_time_limit:
             raise ImproperlyConfigured(
-                f"NOTIFICATIONS_CONNECT_TIMEOUT + NOTIFICATIONS_READ_TIMEOUT ({self.call_timeout:g} s) must "
-                f"be less than NOTIFICATIONS_SOFT_TIME_LIMIT ({self.soft_time_limit:g} s)."
+                _(
+                    "NOTIFICATIONS_CONNECT_TIMEOUT + NOTIFICATIONS_READ_TIMEOUT (%(call)g s) must be less than "
+                    "NOTIFICATIONS_SOFT_TIME_LIMIT (%(limit)g s)."
+                )
+                % {"call": self.call_timeout, "limit": self.soft_time_limit}
             )
 
         longest = max(self.hard_time_limit, self.lookup_hard_time_limit)
         if not longest < VISIBILITY_TIMEOUT:
             raise ImproperlyConfigured(
-                f"NOTIFICATIONS_HARD_TIME_LIMIT ({self.hard_time_limit:g} s) and the time for a look-up, three times "
-                f"NOTIFICATIONS_CONNECT_TIMEOUT + NOTIFICATIONS_READ_TIMEOUT and more ({longest:g} s), must be less "
-                f"than the broker's visibility time-out ({VISIBILITY_TIMEOUT} s)."
+                _(
+                    "NOTIFICATIONS_HARD_TIME_LIMIT (%(limit)g s) and the time for a look-up, three times "
+                    "NOTIFICATIONS_CONNECT_TIMEOUT + NOTIFICATIONS_READ_TIMEOUT and more (%(longest)g s), must be less "
+                    "than the broker's visibility time-out (%(visible)d s)."
+                )
+                % {"limit": self.hard_time_limit, "longest": longest, "visible": VISIBILITY_TIMEOUT}
             )
 
     @property

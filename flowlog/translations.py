@@ -13,6 +13,15 @@ from pathlib import Path
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+_SOURCE = Path(__file__).resolve().parent.parent / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po"
+
+
+def read_gettext(text: str) -> str:
+    """The text in Portuguese, for errors in the settings: while these are read, Django cannot translate yet."""
+    with _SOURCE.open("rb") as file:
+        message = read_po(file).get(text)
+    return str(message.string) if message and message.string else text
+
 
 def compile_catalogs(source: Path, target: Path) -> None:
     """Bring `target/<locale>/LC_MESSAGES/*.mo` up to date with `source`. Safe with several processes at once."""

@@ -180,7 +180,7 @@ def test_in_production_no_run_is_looked_for(home: Path, told: dict[str, str]) ->
         home, DEBUG="false", SECRET_KEY="".join(map(chr, range(48, 110))), ALLOWED_HOSTS="x.example"
     )
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "SITE_URL is required: set it in the environment or in .env.\n"
+    assert result.stderr == "Falta SITE_URL: defina no ambiente ou no .env.\n"
 
 
 def test_a_run_that_has_ended_tells_nothing(home: Path) -> None:

@@ -481,7 +481,7 @@ class TestMailSettings:
 
     @pytest.mark.parametrize("url", ["http://secret@h", "smtp://", "smtp://u:secret@h:port", "secret"])
     def test_wrong_ones_are_refused_without_their_password(self, url: str) -> None:
-        with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must be like") as refused:
+        with pytest.raises(ImproperlyConfigured, match="EMAIL_URL deve ser como") as refused:
             mailers(url)
         assert "secret" not in str(refused.value)
 

@@ -242,7 +242,8 @@ class TestStart:
         code, log = self.start(command, tmp_path, HEARTBEAT_INTERVAL="soon", LOG_FORMAT="json")
         assert code != 0
         [line] = log.splitlines()
-        assert "HEARTBEAT_INTERVAL must be a number of seconds above 0, not 'soon'." in json.loads(line)["message"]
+        says = "HEARTBEAT_INTERVAL deve ser um número de segundos acima de 0, não 'soon'."
+        assert says in json.loads(line)["message"]
 
 
 class TestRequests:

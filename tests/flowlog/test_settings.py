@@ -54,30 +54,30 @@ def test_check_deploy_is_clean_with_production_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("SECRET_KEY", "", "SECRET_KEY is required"),
-        ("SECRET_KEY", "short", "SECRET_KEY must have at least 50 random characters"),
-        ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is required"),
-        ("SITE_URL", "", "SITE_URL is required"),
-        ("SITE_URL", "http://pedidos.example.com", "SITE_URL must start with https://"),
-        ("DATABASE_URL", "", "DATABASE_URL is required"),
-        ("DATABASE_URL", "sqlite:///secret-word.db", "DATABASE_URL must start with one of: postgres, postgresql"),
-        ("REDIS_URL", "", "REDIS_URL is required"),
-        ("REDIS_URL", "amqp://secret-word@host", "REDIS_URL must start with one of: redis, rediss, unix"),
-        ("EVOLUTION_API_URL", "", "EVOLUTION_API_URL is required"),
-        ("EVOLUTION_API_URL", "http://evolution.example.com", "EVOLUTION_API_URL must start with https://"),
-        ("EVOLUTION_API_KEY", "", "EVOLUTION_API_KEY is required"),
-        ("EVOLUTION_API_KEY", "chave-é", "EVOLUTION_API_KEY must be plain ASCII"),
-        ("DEBUG", "maybe", "DEBUG must be true or false"),
-        ("NOTIFICATIONS_LEASE", "50", "NOTIFICATIONS_HARD_TIME_LIMIT (60 s) must be less than NOTIFICATIONS_LEASE"),
-        ("NOTIFICATIONS_OVERRIDE_RECIPIENT", "11 98765", "NOTIFICATIONS_OVERRIDE_RECIPIENT must be a number like"),
-        ("PICKUP_EXPIRY_INTERVAL", "0", "PICKUP_EXPIRY_INTERVAL must be at least 1"),
-        ("EMAIL_URL", "http://u:secret-word@mail.example.com", "EMAIL_URL must be like smtp+tls://"),
-        ("DEADMAN_PING_URL", "http://hc.example.com/secret-word", "DEADMAN_PING_URL must be an address that starts"),
-        ("HEARTBEAT_INTERVAL", "0", "HEARTBEAT_INTERVAL must be a number of seconds"),
+        ("SECRET_KEY", "", "Falta SECRET_KEY"),
+        ("SECRET_KEY", "short", "SECRET_KEY deve ter pelo menos 50 caracteres aleatórios"),
+        ("ALLOWED_HOSTS", "", "Falta ALLOWED_HOSTS"),
+        ("SITE_URL", "", "Falta SITE_URL"),
+        ("SITE_URL", "http://pedidos.example.com", "SITE_URL deve começar com https://"),
+        ("DATABASE_URL", "", "Falta DATABASE_URL"),
+        ("DATABASE_URL", "sqlite:///secret-word.db", "DATABASE_URL deve começar com um destes: postgres, postgresql"),
+        ("REDIS_URL", "", "Falta REDIS_URL"),
+        ("REDIS_URL", "amqp://secret-word@host", "REDIS_URL deve começar com um destes: redis, rediss, unix"),
+        ("EVOLUTION_API_URL", "", "Falta EVOLUTION_API_URL"),
+        ("EVOLUTION_API_URL", "http://evolution.example.com", "EVOLUTION_API_URL deve começar com https://"),
+        ("EVOLUTION_API_KEY", "", "Falta EVOLUTION_API_KEY"),
+        ("EVOLUTION_API_KEY", "chave-é", "EVOLUTION_API_KEY deve ter só caracteres ASCII"),
+        ("DEBUG", "maybe", "DEBUG deve ser true ou false"),
+        ("NOTIFICATIONS_LEASE", "50", "NOTIFICATIONS_HARD_TIME_LIMIT (60 s) deve ser menor que NOTIFICATIONS_LEASE"),
+        ("NOTIFICATIONS_OVERRIDE_RECIPIENT", "11 98765", "NOTIFICATIONS_OVERRIDE_RECIPIENT deve ser um número como"),
+        ("PICKUP_EXPIRY_INTERVAL", "0", "PICKUP_EXPIRY_INTERVAL deve ser pelo menos 1"),
+        ("EMAIL_URL", "http://u:secret-word@mail.example.com", "EMAIL_URL deve ser como smtp+tls://"),
+        ("DEADMAN_PING_URL", "http://hc.example.com/secret-word", "DEADMAN_PING_URL deve ser um endereço que começa"),
+        ("HEARTBEAT_INTERVAL", "0", "HEARTBEAT_INTERVAL deve ser um número de segundos"),
         ("TIME_ZONE", "Mars/Olympus", "TIME_ZONE"),
-        ("RETENTION_WEBHOOKS_DAYS", "-1", "RETENTION_WEBHOOKS_DAYS must be at least 0"),
-        ("RETENTION_ATTEMPTS_DAYS", "99999", "RETENTION_ATTEMPTS_DAYS must be at most 36500 days (0: never)"),
-        ("RETENTION_ANONYMISE_AFTER_DAYS", "half", "RETENTION_ANONYMISE_AFTER_DAYS must be a whole number"),
+        ("RETENTION_WEBHOOKS_DAYS", "-1", "RETENTION_WEBHOOKS_DAYS deve ser pelo menos 0"),
+        ("RETENTION_ATTEMPTS_DAYS", "99999", "RETENTION_ATTEMPTS_DAYS deve ser no máximo 36500 dias (0: nunca)"),
+        ("RETENTION_ANONYMISE_AFTER_DAYS", "half", "RETENTION_ANONYMISE_AFTER_DAYS deve ser um número inteiro"),
     ],
 )
 def test_production_refuses_to_start(name: str, value: str, expected: str) -> None:
@@ -101,7 +101,7 @@ def test_plain_http_is_accepted_for_loopback() -> None:
 def test_the_command_line_says_it_in_one_sentence() -> None:
     result = run("manage.py", "check", SECRET_KEY="")
     assert result.returncode == 1
-    assert result.stderr == "SECRET_KEY is required: set it in the environment or in .env.\n"
+    assert result.stderr == "Falta SECRET_KEY: defina no ambiente ou no .env.\n"
 
 
 def test_every_setting_that_is_read_is_listed_in_the_example() -> None:
@@ -125,7 +125,7 @@ def test_every_setting_that_is_read_is_listed_in_the_example() -> None:
     ],
 )
 def test_times_that_do_not_fit_together_are_refused(values: dict[str, float]) -> None:
-    with pytest.raises(ImproperlyConfigured, match="must be less than"):
+    with pytest.raises(ImproperlyConfigured, match="deve ser menor que"):
         Timings(**values)
 
 
