@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
+from flowlog import argparse_words
 from flowlog.env import Env
 from flowlog.logs import startup
 
@@ -48,6 +49,7 @@ def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
     startup.record_uncaught()
+    argparse_words.translate()
     try:
         with servers_for(sys.argv[1:]):
             execute_from_command_line(sys.argv)

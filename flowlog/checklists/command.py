@@ -10,17 +10,19 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
+from flowlog.argparse_words import DJANGOS_OPTIONS
 from flowlog.checklists.items import Item, State, as_data, line, passed
 
 
 class ChecklistCommand(BaseCommand):
     """A command whose `items` are its checklist."""
 
+    suppressed_base_arguments = DJANGOS_OPTIONS
     # Its own items say it better, and the commands must work where a check of Django's fails.
     requires_system_checks: Any = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="For scripts.")
+        parser.add_argument("--json", action="store_true", help=_("For scripts."))
 
     def items(self, **options: Any) -> Iterator[Item]:
         """The checklist, item by item."""

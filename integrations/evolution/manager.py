@@ -98,6 +98,12 @@ class EvolutionManager(EvolutionClient):
         path = f"/webhook/set/{path_segment(instance_name)}"
         self._ask("POST", path, {"webhook": wanted}, expected=HTTPStatus.CREATED)
 
+    def webhook_url(self, instance_name: str) -> str:
+        """Where the instance's events are posted to; empty if nowhere."""
+        webhook = self._ask("GET", f"/webhook/find/{path_segment(instance_name)}")
+        url = webhook.get("url")
+        return url if isinstance(url, str) and webhook.get("enabled") else ""
+
     def _ask(
         self, method: str, path: str, payload: dict[str, object] | None = None, *, expected: int = HTTPStatus.OK
     ) -> dict[str, object]:

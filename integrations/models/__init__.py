@@ -3,7 +3,7 @@
 from integrations.carriers.models import CarrierNews
 from integrations.inbound.models import CustomerReply, WebhookEvent
 from integrations.models.attempts import DeliveryAttempt
-from integrations.models.instances import EvolutionInstance
+from integrations.models.instances import EvolutionInstance, check_instance_name
 from integrations.models.log import NotificationLog, earlier_unfinished
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "EvolutionInstance",
     "NotificationLog",
     "WebhookEvent",
+    "check_instance_name",
     "earlier_unfinished",
 ]

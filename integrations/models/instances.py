@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Store
+
+# A part of its webhook's address; and many a shop has an instance already, called as people call things.
+_NAME = re.compile(r"\w([\w .-]*[\w.-])?")
+
+
+def check_instance_name(name: str) -> None:
+    """Raise `ValidationError` unless the gateway and Flowlog can speak of an instance by this name."""
+    if not _NAME.fullmatch(name):
+        raise ValidationError(_("Use only letters, digits, spaces, dots, - and _ in the instance's name."))
 
 
 class EvolutionInstance(models.Model):
@@ -74,3 +86,11 @@ class EvolutionInstance(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Check a new name; one that is kept may stay as it is."""
+        if self.name and not EvolutionInstance.objects.filter(pk=self.pk, name=self.name).exists():
+            try:
+                check_instance_name(self.name)
+            except ValidationError as error:
+                raise ValidationError({"name": error}) from None

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 
 from flowlog.management.commands import evolution
 from integrations import connections
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import delivery, outbox, texts
+from orders.models import Store
 from tests.broker import purge
 from tests.factories import PHONE, make_instance
 from tests.integrations.raw_server import Connection, raw_server
@@ -22,6 +24,7 @@ from tests.processes import worker
 
 pytestmark = pytest.mark.django_db
 
+NO_WEBHOOK = "As confirmações de entrega e as respostas não vão a lugar nenhum. Agora: evolution set-webhook %s"
 NOT_KNOWN = "O Flowlog ainda não conhece nova: cadastre no painel, ou defina EVOLUTION_INSTANCE e rode bootstrap."
 
 
@@ -65,14 +68,39 @@ class TestWithTheSandbox:
         make_instance()
         make_instance(name="zeta", is_default=False)
         assert run("list") == ["flowlog: conectada, …0000", "zeta: não existe no gateway"]
-        assert run("state", "flowlog") == ["flowlog: conectada"]
+        assert run("state", "flowlog") == ["flowlog: conectada", NO_WEBHOOK % "flowlog"]
 
     def test_state_says_that_messages_are_held(self, gateway: SandboxProcess) -> None:
         connections.hold(make_instance().pk, "unauthorized")
         assert run("state", "flowlog") == [
             "flowlog: conectada",
             "As mensagens dela estão paradas: O gateway recusou a chave. Confira EVOLUTION_API_KEY.",
+            NO_WEBHOOK % "flowlog",
         ]
+
+    def test_state_says_where_its_events_go(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        here = "http://testserver/webhooks/evolution/flowlog/"
+        run("set-webhook", "flowlog")
+        assert run("state", "flowlog")[1:] == [f"O gateway avisa {here} do que acontece nela."]
+        gateway.set_webhook("flowlog", here.rstrip("/"))
+        assert run("state", "flowlog")[1:] == [f"O gateway avisa {here.rstrip('/')} do que acontece nela."]
+        gateway.set_webhook("flowlog", "http://127.0.0.1:8000/webhooks/evolution/flowlog/")
+        [line] = run("state", "flowlog")[1:]
+        assert line == (
+            "As confirmações de entrega e as respostas vão para http://127.0.0.1:8000/webhooks/evolution/flowlog/, "
+            "e não para http://testserver. Para recebê-las aqui: evolution set-webhook flowlog"
+        )
+
+    @pytest.mark.parametrize("name", ["nome ruim/../x", "", "..", " loja", "loja ", "loja?", "loja\n"])
+    def test_a_name_that_no_address_can_hold_is_refused_before_the_gateway_is_asked(
+        self, gateway: SandboxProcess, name: str
+    ) -> None:
+        for action in ("create", "connect", "state", "logout", "set-webhook"):
+            with pytest.raises(CommandError) as refused:
+                run(action, name)
+            assert str(refused.value) == "Use só letras, números, espaços, pontos, - e _ no nome da instância."
+        assert run("list") == ["flowlog: conectada, …0000, não cadastrada no Flowlog"]
 
     def test_errors_are_one_sentence(self, gateway: SandboxProcess, settings: Any) -> None:
         with pytest.raises(CommandError, match=r"^O gateway não conhece esta instância\. Veja: evolution list$"):
@@ -97,18 +125,43 @@ class TestWithTheSandbox:
             assert run("state", "nova")[0] == "nova: desconectada"
             lines = run("connect", "nova", "--timeout", "20")
             assert any("Aparelhos conectados" in line for line in lines)
-            assert "nova: conectada." in lines
+            assert lines[-3:] == ["nova: conectada.", NO_WEBHOOK % "nova", NOT_KNOWN]
             said = run("set-webhook", "nova")
             assert said == ["nova: o gateway vai avisar em http://testserver/webhooks/evolution/nova/."]
+            run("logout", "nova")
+            assert run("connect", "nova", "--timeout", "20")[-2:] == ["nova: conectada.", NOT_KNOWN]
             run("logout", "nova")
             with pytest.raises(CommandError, match=r"^A instância não está conectada\.$"):
                 run("logout", "nova")
 
 
+class TestNames:
+    """In the admin's form, which cleans the row, the rule is the command's."""
+
+    @pytest.mark.parametrize("name", ["loja", "Loja São João", "loja.centro-2_b"])
+    def test_a_new_one_as_people_call_things(self, name: str) -> None:
+        EvolutionInstance(name=name, store=Store.get_default()).full_clean()
+
+    def test_a_new_or_changed_one_that_no_address_can_hold(self) -> None:
+        row = make_instance()
+        words = {"name": ["Use só letras, números, espaços, pontos, - e _ no nome da instância."]}
+        for instance in (row, EvolutionInstance(store=row.store, messages_per_minute=0)):
+            instance.name = "nome ruim/../x"
+            with pytest.raises(ValidationError) as refused:
+                instance.full_clean()
+            assert refused.value.message_dict == words
+
+    def test_one_that_was_there_before_the_rule_can_still_be_changed(self) -> None:
+        row = make_instance(name="a/b")
+        row.daily_cap = 7
+        row.full_clean()
+
+
 class TestInstances:
     def test_create(self, canned: Gateway) -> None:
         canned.answers = [("201 Created", {"instance": {"instanceName": "nova"}, "hash": "SECRET-TOKEN"})]
-        assert run("create", "nova") == ["nova: criada. Agora: evolution connect nova", NOT_KNOWN]
+        next_steps = "evolution connect nova, e depois: evolution set-webhook nova"
+        assert run("create", "nova") == [f"nova: criada. Agora: {next_steps}", NOT_KNOWN]
         assert canned.requests == [
             (
                 "POST /instance/create",
@@ -124,14 +177,20 @@ class TestInstances:
         waiting, first = ("200 OK", {"count": 0}), ("200 OK", {"pairingCode": None, "code": "2@abc", "count": 1})
         second = ("200 OK", {"pairingCode": None, "code": "2@def", "count": 2})
         opened = ("200 OK", {"instance": {"instanceName": "nova", "state": "open"}})
-        canned.answers = [waiting, first, first, second, opened]
+        canned.answers = [waiting, first, first, second, opened, ("200 OK", None)]
         lines = run("connect", "nova")
-        assert canned.requests == [("GET /instance/connect/nova", None)] * 5
+        asked = [("GET /instance/connect/nova", None)] * 5
+        assert canned.requests == [*asked, ("GET /webhook/find/nova", None)]
         assert sum("Aparelhos conectados" in line for line in lines) == 2
         assert sum("▄" in line or "█" in line for line in lines) > 20
-        assert lines[-1] == "nova: conectada."
+        assert lines[-2:] == ["nova: conectada.", NO_WEBHOOK % "nova"]
         instance.refresh_from_db()
         assert (instance.held_at, instance.state) == (None, "open")
+
+    @pytest.mark.parametrize("found", [None, {"enabled": False, "url": "http://testserver/x"}, {"enabled": True}])
+    def test_no_webhook_that_works_is_none(self, canned: Gateway, found: object) -> None:
+        canned.answers = [("200 OK", {"instance": {"instanceName": "nova", "state": "open"}}), ("200 OK", found)]
+        assert run("state", "nova") == ["nova: conectada", NO_WEBHOOK % "nova", NOT_KNOWN]
 
     def test_connect_gives_up_in_time(self, canned: Gateway) -> None:
         canned.answers = [("200 OK", {"count": 0})]
@@ -220,8 +279,22 @@ class TestSendTest:
             run("send-test", PHONE, "--timeout", "0")
         assert str(refused.value) == (
             "A mensagem ainda está pendente e segue sozinha: acompanhe em Notification Logs. As mensagens aos clientes "
-            "não estão saindo. O worker que as envia ainda não deu sinal de vida."
+            "não estão saindo. O serviço que envia as mensagens ainda não deu sinal de vida."
         )
+
+    @pytest.mark.django_db(transaction=True)
+    def test_why_it_waits_is_said_once(self, gateway: SandboxProcess, settings: Any) -> None:
+        row = outbox.add_test(make_instance(), PHONE)
+        settings.EVOLUTION_API_KEY = "wrong"
+        delivery.deliver(row.pk)
+        row.refresh_from_db()
+        assert (row.status, row.error_code) == ("pending", "unauthorized")
+        words = evolution._still_waiting(row)
+        assert words.count("O gateway recusou a chave.") == 1
+        assert "WhatsApp flowlog parado. As mensagens dele esperam desde " in words
+        connections.heal(row.instance_id or 0)
+        row.refresh_from_db()
+        assert evolution._still_waiting(row).count("O gateway recusou a chave.") == 1
 
     def test_wrong_ones(self) -> None:
         with pytest.raises(CommandError, match="não é um telefone"):

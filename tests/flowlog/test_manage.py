@@ -83,6 +83,27 @@ def test_what_a_command_logs_is_in_the_file_and_not_between_its_own_words(tmp_pa
     assert line.endswith("] odd")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_command_line_speaks_portuguese(tmp_path: Path) -> None:
+    wrong = manage("notifications", "resend", "abc", logs=tmp_path)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.splitlines() == [
+        "uso: manage.py notifications resend [-h] id",
+        "manage.py notifications resend: erro: argumento id: “abc” não é o número de uma mensagem.",
+    ]
+    assert manage("evolution", "logout", "--help", logs=tmp_path).stdout.splitlines() == [
+        "uso: manage.py evolution logout [-h] instance",
+        "",
+        "Desconecta uma instância do celular.",
+        "",
+        "argumentos:",
+        "  instance    O nome dela no gateway.",
+        "",
+        "opções:",
+        "  -h, --help  mostra esta ajuda e sai",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "is_one"),
     [

@@ -110,6 +110,12 @@ class TestStatus:
         ]
 
 
+@pytest.mark.parametrize("number", ["abc", "-1", "1.5", ""])
+def test_resend_of_what_is_no_number(number: str) -> None:
+    with pytest.raises(CommandError, match=f"“{number}” não é o número de uma mensagem"):
+        run("resend", "--", number)
+
+
 def test_sweep_wakes_what_was_forgotten() -> None:
     purge("whatsapp")
     instance = EvolutionInstance.objects.get(name="gama")

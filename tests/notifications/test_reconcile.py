@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 
 import pytest
@@ -97,8 +98,13 @@ def test_a_gateway_that_keeps_nothing_leaves_it_unclear(gateway: SandboxProcess)
     result = reconcile()
     assert (result.sent, result.waiting, result.unclear) == ([], [], [row.pk])
     assert (state(row), state(told)["status"]) == (before, Status.SENT)
+    out = io.StringIO()
     with pytest.raises(CommandError, match=rf"De 1 mensagens o gateway não soube dizer se foram enviadas: {row.pk}\."):
-        call_command("notifications", "reconcile")
+        call_command("notifications", "reconcile", stdout=out)
+    assert out.getvalue().splitlines() == [
+        "Consultando o gateway sobre 1 mensagem …",
+        "No gateway, portanto já enviadas: 0. Não estão lá, portanto ainda por enviar: 0.",
+    ]
 
 
 def test_a_gateway_that_is_down_leaves_all_unclear(gateway: SandboxProcess) -> None:

@@ -11,20 +11,22 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.utils.translation import gettext as _
 
+from flowlog.argparse_words import DJANGOS_OPTIONS
 from flowlog.migrationcheck.report import Finding, Verdict, commands, findings
 
 SAFE, ADVICE, COULD_NOT_CHECK = 0, 1, 2
 
 
 class Command(BaseCommand):
-    help = (
+    help = _(
         "Say what of the pending migrations was already made by hand, and which lock tables or break the running "
         "version. Changes nothing. Exits with 0 if `migrate` may simply run, 1 with advice, 2 if it could not check."
     )
+    suppressed_base_arguments = DJANGOS_OPTIONS
     requires_system_checks: Any = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="For scripts.")
+        parser.add_argument("--json", action="store_true", help=_("For scripts."))
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:

@@ -13,11 +13,13 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from flowlog.argparse_words import DJANGOS_OPTIONS
 from flowlog.health import troubles
 from integrations.connections import heal
+from integrations.evolution import sentences
 from integrations.evolution.errors import GatewayError
 from integrations.evolution.manager import EvolutionManager, manager
-from integrations.models import EvolutionInstance, NotificationLog
+from integrations.models import EvolutionInstance, NotificationLog, check_instance_name
 from notifications import outbox
 from orders.contacts import mask_phone, normalize_phone
 from orders.models import Store
@@ -26,35 +28,41 @@ State = EvolutionInstance.State
 
 # Seconds between two questions.
 PAIRING_PAUSE, OUTCOME_PAUSE = 2.0, 0.2
-ACTIONS = "list|create|connect|state|logout|set-webhook|send-test"
 
 
 class Command(BaseCommand):
-    help = "Work on the instances of the Evolution API. See each action's --help."
+    help = _("Work on the instances of the Evolution API. See each action's --help.")
+    suppressed_base_arguments = DJANGOS_OPTIONS
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(
             required=True, dest="action", metavar="list|create|connect|state|logout|set-webhook|send-test"
         )
-        actions.add_parser("list", help="The gateway's instances, and which of them Flowlog knows.")
+        actions.add_parser("list", help=_("The gateway's instances, and which of them Flowlog knows."))
         for action, words in (
-            ("create", "Make an instance at the gateway."),
-            ("connect", "Show the QR code that pairs an instance with the shop's phone, and wait until it is read."),
-            ("state", "Whether an instance is connected, and whether its messages are held."),
-            ("logout", "Unpair an instance from its phone."),
-            ("set-webhook", "Have the gateway tell Flowlog what happens at an instance."),
+            ("create", _("Make an instance at the gateway.")),
+            (
+                "connect",
+                _("Show the QR code that pairs an instance with a phone, and wait for it to be read."),
+            ),
+            ("state", _("Whether an instance is connected, whether its messages are held, and where its events go.")),
+            ("logout", _("Unpair an instance from its phone.")),
+            ("set-webhook", _("Have the gateway tell Flowlog what happens at an instance.")),
         ):
-            action_parser = actions.add_parser(action, help=words)
-            action_parser.add_argument("instance")
+            action_parser = actions.add_parser(action, help=words, description=words)
+            action_parser.add_argument("instance", help=_("Its name at the gateway."))
             if action == "connect":
-                action_parser.add_argument("--timeout", type=float, default=180, help="seconds to wait (default: 180)")
-        test = actions.add_parser("send-test", help="Send a test message through the queue, and wait for its outcome.")
-        test.add_argument("number", help="such as (11) 98765-4321 or +5511987654321")
-        test.add_argument("--instance", help="default: the default store's")
-        test.add_argument("--timeout", type=float, default=60, help="seconds to wait (default: 60)")
+                action_parser.add_argument("--timeout", type=float, default=180, help=_seconds(180))
+        words = _("Send a test message through the queue, and wait for its outcome.")
+        test = actions.add_parser("send-test", help=words, description=words)
+        test.add_argument("number", help=_("Such as (11) 98765-4321 or +5511987654321."))
+        test.add_argument("--instance", help=_("The default store's where none is named."))
+        test.add_argument("--timeout", type=float, default=60, help=_seconds(60))
 
     def handle(self, *_args: Any, **options: Any) -> None:
         gateway = manager()
+        if options["action"] not in {"list", "send-test"}:
+            _check_name(options["instance"])
         try:
             match options["action"]:
                 case "list":
@@ -88,7 +96,8 @@ class Command(BaseCommand):
 
     def _create(self, gateway: EvolutionManager, name: str) -> None:
         gateway.create(name)
-        self.stdout.write(_("%(name)s: created. Next: evolution connect %(name)s") % {"name": name})
+        words = _("%(name)s: created. Next: evolution connect %(name)s, and then: evolution set-webhook %(name)s")
+        self.stdout.write(words % {"name": name})
         self._hint_unless_known(name)
 
     def _connect(self, gateway: EvolutionManager, name: str, timeout: float) -> None:
@@ -105,6 +114,8 @@ class Command(BaseCommand):
             EvolutionInstance.objects.filter(pk=instance.pk).update(state=State.OPEN)
             heal(instance.pk)
         self.stdout.write(_("%(name)s: connected.") % {"name": name})
+        if not _leads_here(url := gateway.webhook_url(name), name):
+            self.stdout.write(_webhook_words(url, name))
         self._hint_unless_known(name)
 
     def _show_qr_code(self, code: str) -> None:
@@ -119,6 +130,7 @@ class Command(BaseCommand):
         held = EvolutionInstance.objects.filter(name=name, held_at__isnull=False).first()
         if held:
             self.stdout.write(_("Its messages are held: %(reason)s") % {"reason": held.held_reason})
+        self.stdout.write(_webhook_words(gateway.webhook_url(name), name))
         self._hint_unless_known(name)
 
     def _logout(self, gateway: EvolutionManager, name: str) -> None:
@@ -129,7 +141,7 @@ class Command(BaseCommand):
     def _set_webhook(self, gateway: EvolutionManager, name: str) -> None:
         if not settings.EVOLUTION_WEBHOOK_SECRET:
             raise CommandError(_("Set EVOLUTION_WEBHOOK_SECRET first: a long random text that nobody else knows."))
-        url = f"{settings.SITE_URL}/webhooks/evolution/{quote(name, safe='')}/"
+        url = _webhook_of_this_site(name)
         gateway.set_webhook(name, url, settings.EVOLUTION_WEBHOOK_SECRET)
         self.stdout.write(_("%(name)s: the gateway tells %(url)s.") % {"name": name, "url": url})
 
@@ -172,12 +184,46 @@ def _instance(name: str | None) -> EvolutionInstance:
     return found
 
 
+def _check_name(name: str) -> None:
+    try:
+        check_instance_name(name)
+    except ValidationError as error:
+        raise CommandError(" ".join(error.messages)) from None
+
+
+def _webhook_of_this_site(name: str) -> str:
+    return f"{settings.SITE_URL}/webhooks/evolution/{quote(name, safe='')}/"
+
+
+def _leads_here(url: str, name: str) -> bool:
+    return url.rstrip("/") == _webhook_of_this_site(name).rstrip("/")
+
+
+def _webhook_words(url: str, name: str) -> str:
+    """Where the instance's events go, and what to do if that is not here."""
+    if _leads_here(url, name):
+        return _("The gateway tells %(url)s what happens at it.") % {"url": url}
+    words = {"url": url, "site": settings.SITE_URL, "name": name}
+    if not url:
+        return _("Its receipts and answers go nowhere. Next: evolution set-webhook %(name)s") % words
+    return (
+        _("Its receipts and answers go to %(url)s, not to %(site)s. To have them here: evolution set-webhook %(name)s")
+        % words
+    )
+
+
 def _still_waiting(row: NotificationLog) -> str:
     """Why the message has no outcome yet, as far as can be told."""
-    reasons = [row.error_message] if row.error_message else []
-    reasons += [f"{one.headline}. {one.detail}" for one in troubles.present() if one.name in _concerned(row)]
+    reasons = [f"{one.headline}. {one.detail}" for one in troubles.present() if one.name in _concerned(row)]
+    # A trouble may be what it has met.
+    if row.error_message and not any(sentences.cause(row.error_code) in reason for reason in reasons):
+        reasons.insert(0, row.error_message)
     words = _("The message is still %(status)s; it goes on without you, see Notification Logs.")
     return " ".join([words % {"status": row.get_status_display()}, *reasons])
+
+
+def _seconds(default: int) -> str:
+    return _("How many seconds to wait at most (%(default)s by default).") % {"default": default}
 
 
 def _concerned(row: NotificationLog) -> set[str]:
@@ -190,7 +236,7 @@ def _state_words(state: str) -> str:
 
 def _sentence(error: GatewayError) -> str:
     """What went wrong at the gateway, and what to do."""
-    sentences = {
+    words = {
         "unauthorized": _("The gateway refused the key. Check EVOLUTION_API_KEY."),
         "forbidden": _("The gateway forbids this. Check EVOLUTION_API_KEY."),
         "instance_not_found": _("The gateway does not know this instance. See: evolution list"),
@@ -202,4 +248,4 @@ def _sentence(error: GatewayError) -> str:
         "read_timeout": _("The gateway did not answer in time."),
         "connection_reset": _("The gateway broke the connection off."),
     }
-    return sentences.get(error.code) or _("The gateway answered in an unexpected way: %(error)s") % {"error": error}
+    return words.get(error.code) or _("The gateway answered in an unexpected way: %(error)s") % {"error": error}

@@ -20,20 +20,23 @@ from orders.contacts import normalize_phone
 
 
 class Command(ChecklistCommand):
-    help = "Check the log, the workers, the site, and that a test order's message is sent. Exits with 1 if one fails."
+    help = _(
+        "Check the log, the workers, the site, and that a test order's message is sent. Exits with 1 if one fails."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         where = parser.add_mutually_exclusive_group()
-        where.add_argument("--number", default="", help="Who gets the test message, such as +5511987654321.")
-        where.add_argument("--dry", action="store_true", help="Send nothing.")
-        parser.add_argument("--timeout", type=_seconds, default=60, help="Seconds to wait for each (default: 60).")
+        where.add_argument("--number", default="", help=_("Who gets the test message, such as +5511987654321."))
+        where.add_argument("--dry", action="store_true", help=_("Send nothing."))
+        words = _("How many seconds to wait at most (%(default)s by default).") % {"default": 60}
+        parser.add_argument("--timeout", type=_seconds, default=60, help=words)
         parser.add_argument(
             "--queues",
             type=_queues,
-            help="Which queues this machine serves, comma-separated, if others serve the rest (default: all).",
+            help=_("Which queues this machine serves, comma-separated, if others serve the rest (default: all)."),
         )
-        parser.add_argument("--since", type=_moment, help="When the restart began, as 2026-11-24T08:00:00-03:00.")
+        parser.add_argument("--since", type=_moment, help=_("When the restart began, as 2026-11-24T08:00:00-03:00."))
 
     def items(self, **options: Any) -> Iterator[Item]:
         """The checklist, item by item."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from flowlog.checklists import predeploy
 from flowlog.checklists.command import ChecklistCommand
 from flowlog.checklists.items import Item
 
 
 class Command(ChecklistCommand):
-    help = "Check database, broker, gateway, settings, packages, migrations, disk and clock. Exits with 1 if one fails."
+    help = _(
+        "Check database, broker, gateway, settings, packages, migrations, disk and clock. Exits with 1 if one fails."
+    )
 
     def items(self, **_options: Any) -> Iterator[Item]:
         """The checklist, item by item."""

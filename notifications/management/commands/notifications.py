@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
+from flowlog.argparse_words import DJANGOS_OPTIONS
 from flowlog.health import overview
 from integrations import retention
 from integrations.connections import heal
@@ -28,26 +30,30 @@ _PURGED = {
 
 
 class Command(BaseCommand):
-    help = "Work on the messages to customers. See each action's --help."
+    help = _("Work on the messages to customers. See each action's --help.")
+    suppressed_base_arguments = DJANGOS_OPTIONS
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(
             required=True, dest="action", metavar="status|sweep|resend|release|purge|reconcile"
         )
-        status = actions.add_parser("status", help="What waits, since when, and whether workers and instances live.")
-        status.add_argument("--json", action="store_true", help="For scripts.")
-        actions.add_parser("sweep", help="Wake what was left behind, as the worker does every few seconds.")
-        resend = actions.add_parser("resend", help="Send a message again, as a new one.")
-        resend.add_argument("id", type=int, help="The message's number under Notification Logs.")
-        release = actions.add_parser("release", help="End the hold of instances, so that their messages go again.")
-        release.add_argument("instances", nargs="*", metavar="INSTANCE", help="Names; without any, all that are held.")
 
-        purge = actions.add_parser(
-            "purge", help="Erase what is older than the RETENTION_… settings say, as each night."
-        )
-        purge.add_argument("--dry-run", action="store_true", help="Only count it.")
-        actions.add_parser(
-            "reconcile", help="After a backup was restored: find what was already sent, so that it is not sent again."
+        def add(action: str, words: str) -> CommandParser:
+            return actions.add_parser(action, help=words, description=words)
+
+        status = add("status", _("What waits, since when, and whether workers and instances live."))
+        status.add_argument("--json", action="store_true", help=_("For scripts."))
+        add("sweep", _("Wake what was left behind, as the worker does every few seconds."))
+        resend = add("resend", _("Send a message again, as a new one."))
+        resend.add_argument("id", type=_number, help=_("The message's number under Notification Logs."))
+        release = add("release", _("End the hold of instances, so that their messages go again."))
+        words = _("Names; without any, all that are held.")
+        release.add_argument("instances", nargs="*", metavar="INSTANCE", help=words)
+        purge = add("purge", _("Erase what is older than the RETENTION_… settings say, as each night."))
+        purge.add_argument("--dry-run", action="store_true", help=_("Only count it."))
+        add(
+            "reconcile",
+            _("After a backup was restored: find what was already sent, so that it is not sent again."),
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -118,6 +124,12 @@ class Command(BaseCommand):
             self.stdout.write(f"{_PURGED[name]}: {words}")
 
     def _reconcile(self) -> None:
+        number = NotificationLog.objects.filter(status__in=NotificationLog.UNFINISHED).count()
+        words = ngettext(
+            "Asking the gateway for %(number)d message …", "Asking the gateway for %(number)d messages …", number
+        )
+        self.stdout.write(words % {"number": number})
+        self.stdout.flush()
         result = reconcile()
         self.stdout.write(
             _("At the gateway, so already sent: %(sent)d. Not there, so still to be sent: %(waiting)d.")
@@ -132,3 +144,9 @@ class Command(BaseCommand):
                 )
                 % {"number": len(result.unclear), "ids": ", ".join(map(str, result.unclear))}
             )
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(_("“%(text)s” is no message's number.") % {"text": text})
+    return int(text)
