@@ -220,7 +220,7 @@ class TestSendTest:
             run("send-test", PHONE, "--timeout", "0")
         assert str(refused.value) == (
             "A mensagem ainda está pendente e segue sozinha: acompanhe em Notification Logs. As mensagens aos clientes "
-            "não estão saindo. O worker que as envia ainda não deu sinal de vida."
+            "não estão saindo. O serviço que envia as mensagens ainda não deu sinal de vida."
         )
 
     def test_wrong_ones(self) -> None:
