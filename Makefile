@@ -41,6 +41,7 @@ installation-test: $(INSTALLED) ## Install and deploy on a bare Debian of its ow
 
 browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium)
 	@$(PY) -m pytest tests/browser $(ARGS)
+	@echo "How each page looks: var/screenshots"
 
 messages: export DEBUG = true
 messages: $(INSTALLED) ## Collect the texts to translate (needs gettext)

@@ -48,8 +48,8 @@ class TaskResultAdmin(ReadOnlyAdmin):
     sortable_by = ()
 
     @label_column({"SUCCESS": "success", "FAILURE": "danger", "RETRY": "warning"}, description=_("status"))
-    def status_label(self, task: TaskResult) -> str:
-        return str(task.status)
+    def status_label(self, task: TaskResult) -> tuple[str, str]:
+        return task.status, task.status
 
     @admin.display(description=_("created"))
     def created(self, task: TaskResult) -> str:
@@ -61,6 +61,6 @@ class TaskResultAdmin(ReadOnlyAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:  # noqa: ARG002
         return (
-            "task_id", "task_name", "status", "worker", "date_created", "date_started", "date_done", "task_args",
+            "task_id", "task_name", "status_label", "worker", "date_created", "date_started", "date_done", "task_args",
             "task_kwargs", "result", "traceback",
         )  # fmt: skip

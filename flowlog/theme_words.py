@@ -18,7 +18,7 @@ THEME = (
     _("Toggle filter"), _("Create new record"), _("Command tool shortcuts"), _("Navigate"), _("Open selection"),
     _("Open selection in new tab"), _("General"), _("Light"), _("Dark"), _("System"), _("Return to site"),
     _("%(full_result_count)s total"), _("Toggle password visibility"), _("Date"), _("Add row"),
-    _("Forgotten your password or username?"),
+    _("Forgotten your password or username?"), _("Add another %(verbose_name)s"), _("Save and add another"),
     _("After you've created a user, you’ll be able to edit more user options."),
     _(
         "Deleting the %(object_name)s '%(escaped_object)s' would result in deleting related objects, "

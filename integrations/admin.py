@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -22,7 +22,7 @@ from unfold.paginator import InfinitePaginator
 import integrations.carriers.admin
 import integrations.evolution.admin
 import integrations.inbound.admin  # noqa: F401 - Django looks for admin pages here
-from integrations import timeline
+from integrations import snapshots, timeline
 from integrations.evolution.sentences import sentence
 from integrations.kinds import kind_words, kinds
 from integrations.models import DeliveryAttempt, NotificationLog, earlier_unfinished
@@ -32,7 +32,6 @@ from orders.admin.base import (
     TabularInline,
     Words,
     label_column,
-    label_html,
     moment,
     name_of,
     searched_digits,
@@ -86,9 +85,6 @@ class AttemptInline(TabularInline):
         )
 
 
-_BY_STAFF = (("resend_link", "requested_by"),)
-
-
 @admin.register(NotificationLog)
 class NotificationLogAdmin(ReadOnlyAdmin):
     """Cheap with a million rows: nothing is counted, every column comes from the row itself."""
@@ -96,7 +92,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     inlines = (AttemptInline,)
     list_display = (
         "status_label", "receipt_label", "event_words", "order_link", "problem", "customer_name", "phone", "created",
-        "sent", "attempts",
+        "sent",
     )  # fmt: skip
     list_display_links = ("status_label", "event_words")
     list_filter = (
@@ -116,32 +112,22 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     search_help_text = _("Order code, customer or phone")
     fieldsets = (
         (None, {"fields": (
-            "bubble", ("status_shown", "receipt_label"), "problem", "event_words", "order_link", "customer_name",
-            "phone",
+            "bubble", "status_label", "receipt_label", "problem", "event_words", "order_link", "customer_name", "phone",
         )}),
-        (
-            _("Delivery"),
-            {
-                "fields": (
-                    ("created", "sent"), ("delivered", "read"), ("next_try", "attempts"),
-                    ("instance", "provider_message_id"),
-                )
-            },
-        ),
+        (_("Sending"), {"fields": (
+            "created", "sent", "delivered", "read", "next_try", "attempts", "instance", "provider_message_id",
+        )}),
+        (_("By the staff"), {"fields": ("resend_link", "requested_by")}),
         (_("Snapshot of the order"), {"classes": ("collapse",), "fields": ("snapshot_written",)}),
     )  # fmt: skip
     readonly_fields = (
-        "bubble", "status_shown", "receipt_label", "problem", "event_words", "order_link", "customer_name", "phone",
+        "bubble", "status_label", "receipt_label", "problem", "event_words", "order_link", "customer_name", "phone",
         "created", "sent", "delivered", "read", "next_try", "resend_link", "snapshot_written",
     )  # fmt: skip
 
     @label_column(STATUS_COLOURS, description=_("status"))
     def status_label(self, row: NotificationLog) -> tuple[str, str]:
         return row.status, row.get_status_display()
-
-    @admin.display(description=_("status"))
-    def status_shown(self, row: NotificationLog) -> SafeString:
-        return label_html(STATUS_COLOURS[row.status], row.get_status_display())
 
     @admin.display(description=_("receipt"))
     def receipt_label(self, row: NotificationLog) -> SafeString | str:
@@ -220,16 +206,20 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("snapshot"))
     def snapshot_written(self, row: NotificationLog) -> SafeString:
-        text = json.dumps(row.snapshot, ensure_ascii=False, indent=2)
-        return format_html('<pre class="flowlog-code">{}</pre>', text)
+        return render_to_string("admin/integrations/snapshot.html", {"lines": snapshots.lines(row.snapshot)})
 
     def get_fieldsets(self, request: HttpRequest, obj: NotificationLog | None = None) -> Any:
-        """Without what has nothing to say about this message."""
-        (title, first), *others = super().get_fieldsets(request, obj)
-        fields = [name for name in first["fields"] if name != "problem" or obj is None or self.problem(obj)]
-        if obj and obj.resend_of_id:
-            others.insert(1, (_("By the staff"), {"fields": _BY_STAFF}))
-        return [(title, {"fields": fields}), *others]
+        """What there is to tell of this message."""
+        told = [
+            (title, {**options, "fields": [name for name in options["fields"] if self._knows(obj, name)]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+        return [(title, options) for title, options in told if options["fields"]]
+
+    def _knows(self, row: NotificationLog | None, name: Any) -> bool:
+        if row is None:
+            return True
+        return (getattr(self, name)(row) if hasattr(self, name) else getattr(row, name)) not in ("", None)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
         rows: QuerySet[NotificationLog] = super().get_queryset(request)

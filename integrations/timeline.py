@@ -52,13 +52,13 @@ def register() -> None:
     columns.register_column(columns.Column("whatsapp", "WhatsApp", _may_see, latest_messages))
 
 
-def receipt_html(row: NotificationLog) -> SafeString | str:
+def receipt_html(row: NotificationLog) -> SafeString:
     """What became of a message after it was sent, and since when; empty while nobody knows."""
     if not row.receipt:
-        return ""
+        return SafeString()
+    label = label_html(RECEIPT_COLOURS[row.receipt], row.get_receipt_display())
     since = moment(row.read_at or row.delivered_at)
-    words = row.get_receipt_display()
-    return label_html(RECEIPT_COLOURS[row.receipt], f"{words} · {since}" if since else words)
+    return format_html('{} <span class="flowlog-quiet flowlog-unbroken">{}</span>', label, since) if since else label
 
 
 def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:

@@ -29,8 +29,8 @@ class EvolutionInstanceAdmin(ModelAdmin):
     list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
     list_select_related = ("store",)
     search_fields = ("name",)
-    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_shown", "hold_shown")
-    readonly_fields = ("state_shown", "hold_shown")
+    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_label", "hold_shown")
+    readonly_fields = ("state_label", "hold_shown")
 
     def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
         """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
@@ -38,10 +38,6 @@ class EvolutionInstanceAdmin(ModelAdmin):
 
     @admin.display(description=_("connection"), ordering="state")
     def state_label(self, instance: EvolutionInstance) -> SafeString:
-        return state_html(instance)
-
-    @admin.display(description=_("connection"))
-    def state_shown(self, instance: EvolutionInstance) -> SafeString:
         return state_html(instance)
 
     @admin.display(description=_("messages"))

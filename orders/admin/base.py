@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -17,7 +18,6 @@ from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
-from unfold.decorators import display
 
 from orders.transitions import TRANSITIONS
 
@@ -71,12 +71,21 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
 
-def label_column[F: Callable[..., Any]](
-    colours: Mapping[Any, str], *, description: Words, ordering: str | None = None
-) -> Callable[[F], F]:
-    """A list column shown as a coloured label; the method returns the value and its words."""
-    decorator: Callable[[F], F] = display(label=colours, description=description, ordering=ordering)
-    return decorator
+def label_column(
+    colours: Mapping[str, str], *, description: Words, ordering: str | None = None
+) -> Callable[[Callable[[Any, Any], tuple[str, Words]]], Callable[[Any, Any], SafeString]]:
+    """A list column or a page's field shown as a coloured label; the method returns the value and its words."""
+
+    def decorate(method: Callable[[Any, Any], tuple[str, Words]]) -> Callable[[Any, Any], SafeString]:
+        @admin.display(description=description, ordering=ordering)  # type: ignore[arg-type]
+        @wraps(method)
+        def label(model_admin: Any, row: Any) -> SafeString:
+            value, words = method(model_admin, row)
+            return label_html(colours.get(value, ""), words)
+
+        return label
+
+    return decorate
 
 
 def label_html(colour: str, words: Words) -> SafeString:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.browser.screen import DESK, Opener, photograph_on_each
 from tests.integrations.sandbox import SandboxProcess, sandbox
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 MOBILE = "5511987654321"
-
-pytestmark = pytest.mark.skipif(not (Path(CHROMIUM).exists() or "CI" in os.environ), reason="no Chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +29,16 @@ def process() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no script"])
-def page(request: pytest.FixtureRequest, browser: Browser, process: SandboxProcess) -> Iterator[Page]:
-    """A browser with and without scripts. The test fails on anything that the page's policy or its script refuses."""
-    context = browser.new_context(java_script_enabled=request.param, base_url=process.base_url)
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    yield page
-    context.close()
-    assert errors == []
+def page(request: pytest.FixtureRequest, opened: Opener, process: SandboxProcess) -> Iterator[Page]:
+    """A window with and without scripts."""
+    with opened(DESK, java_script_enabled=request.param, base_url=process.base_url) as page:
+        yield page
 
 
 def test_answering(page: Page, process: SandboxProcess) -> None:
     page.goto(f"/phone/{MOBILE}")
+    photograph_on_each(page, "celular")
+    expect(page.locator(".bubble").first).to_contain_text("Seu pedido saiu para entrega")
     before = page.locator(".bubble.own").count()
     page.get_by_label("Mensagem", exact=True).fill("Obrigada!")
     page.get_by_role("button", name="Enviar").click()
@@ -74,11 +58,13 @@ def test_answering(page: Page, process: SandboxProcess) -> None:
 
 def test_pairing(page: Page, process: SandboxProcess) -> None:
     page.goto("/phone/instances")
+    photograph_on_each(page, "conexoes", "conectada")
     page.get_by_role("button", name="Encerrar a sessão no celular").click()
     expect(page.get_by_text("não pareada")).to_be_visible()
     page.get_by_role("button", name="Mostrar o QR code").click()
     picture = page.get_by_alt_text("QR code para parear")
     expect(picture).to_be_visible()
+    photograph_on_each(page, "conexoes-qr-code", "conectando")
     page.get_by_role("button", name="Ler o código").click()
     expect(page.get_by_text("conectada", exact=True)).to_be_visible()
     assert process.options()["instances"] == {"loja": "open"}

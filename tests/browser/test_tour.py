@@ -1,66 +1,31 @@
-"""A walk through the admin with a real browser, on a desk's and a phone's width.
-
-Needs Chromium (`CHROMIUM`, by default /usr/bin/chromium); skipped on a developer's machine without it, never in CI.
-"""
+"""A walk through the admin with a real browser, on a desk's and a phone's width."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from integrations.models import NotificationLog
 from orders.models import Order
+from tests.browser.screen import PHONE, Opener, expect_no_sideways_scrolling, photograph
 from tests.factories import make_order
 from tests.staff import make_staff
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-pytestmark = [
-    pytest.mark.skipif(not (Path(CHROMIUM).exists() or "CI" in os.environ), reason="no Chromium"),
-    pytest.mark.django_db(transaction=True),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Playwright's loop runs in this thread, where Django would refuse to use the database.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
-@pytest.fixture(params=[DESK, PHONE], ids=["desk", "phone"])
-def page(request: pytest.FixtureRequest, browser: Browser, live_server: Any) -> Iterator[Page]:
-    """Ana's browser, logged in. The test fails on any error of a page's scripts."""
+def test_logging_in(opened: Opener, live_server: Any) -> None:
     make_staff(password="segredo")
-    context = browser.new_context(
-        viewport=request.param, locale="pt-BR", timezone_id="America/Sao_Paulo", base_url=live_server.url
-    )
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto("/admin/")
-    page.fill("[name=username]", "ana")
-    page.fill("[name=password]", "segredo")
-    page.get_by_role("button", name="Acessar").click()
-    expect(page.get_by_text("pedidos hoje")).to_be_visible()
-    yield page
-    context.close()
-    assert errors == []
-
-
-def expect_no_sideways_scrolling(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    with opened(PHONE, base_url=live_server.url) as page:
+        page.goto("/admin/")
+        photograph(page, "login")
+        page.fill("[name=username]", "ana")
+        page.fill("[name=password]", "segredo")
+        page.get_by_role("button", name="Acessar").click()
+        expect(page.get_by_text("pedidos hoje")).to_be_visible()
 
 
 def test_an_order_from_the_form_to_the_customer(page: Page) -> None:
@@ -118,28 +83,3 @@ def test_many_orders_at_once(page: Page) -> None:
     expect(page.get_by_text("Confirmar: 60 pedidos alterados.")).to_be_visible()
     expect(page.locator(".flowlog-refusals li")).to_have_count(1)
     assert Order.objects.filter(status="confirmed").count() == 61
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 390, 1280])
-def test_the_customers_page_is_one_request_that_fits_the_screen(
-    browser: Browser, live_server: Any, width: int, scheme: Any
-) -> None:
-    order = make_order(until="ready_for_pickup", items=[{"description": "x" * 200, "unit_price": "99999.90"}])
-    context = browser.new_context(
-        viewport={"width": width, "height": 800}, color_scheme=scheme, base_url=live_server.url
-    )
-    page = context.new_page()
-    requests, complaints = [], []
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.goto(f"/rastreio/{order.tracking_token}/")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Seu pedido está pronto para retirada")
-    expect(page.get_by_text(order.pickup_code, exact=True)).to_be_visible()
-    expect(page.locator("[aria-current=step]")).to_contain_text("Pronto para retirada")
-    # The policy lets the page's own style in: without it the list would have its numbers.
-    expect(page.locator("ol.way")).to_have_css("list-style-type", "none")
-    expect_no_sideways_scrolling(page)
-    assert len([address for address in requests if not address.startswith("data:")]) == 1
-    assert complaints == []
-    context.close()

@@ -107,7 +107,8 @@ class TestList:
 
     def test_shows_the_receipt_and_since_when(self, client: Client) -> None:
         make_log(status="sent", sent_at=timezone.now(), receipt="delivery_ack", delivered_at="2026-11-23T21:30:00Z")
-        assert "entregue · 23/11/2026 18:30" in unescape(client.get(LIST).content.decode())
+        cell = client.get(LIST).content.decode().partition("field-receipt_label")[2].partition("</td>")[0]
+        assert re.sub(r"<[^>]*>", "", cell.partition(">")[2]).split() == ["entregue", "23/11/2026", "18:30"]
 
     def test_filters_the_confirmations_of_an_opt_out(self, client: Client) -> None:
         make_log()
@@ -164,9 +165,9 @@ class TestPage:
         row = make_log()
         assert row.instance_id
         hold(row.instance_id, "unauthorized")
-        assert "A instância está parada: O gateway recusou a chave. Confira EVOLUTION_API_KEY." in page(client, row)
+        assert "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY." in page(client, row)
         assert (
-            "A instância está parada: O gateway recusou a chave. Confira EVOLUTION_API_KEY."
+            "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY."
             in client.get(LIST).content.decode()
         )
         NotificationLog.objects.update(status="failed", error_code="x", error_message="Sem WhatsApp.")
@@ -212,10 +213,32 @@ class TestPage:
             assert "não entregue" in body
             assert "O WhatsApp aceitou a mensagem, mas depois não a entregou." in body
 
-    def test_shows_the_snapshot(self, client: Client) -> None:
+    def test_shows_the_snapshot_in_words(self, client: Client) -> None:
         row = make_log()
-        assert "O pedido na hora do aviso" in page(client, row)
-        assert f"&quot;code&quot;: &quot;{row.snapshot_order_code}&quot;" in page(client, row)
+        body = page(client, row)
+        for label, value in (
+            ("Código", row.snapshot_order_code),
+            ("Situação", "pendente"),
+            ("Forma de entrega", "Motoboy"),
+            ("Item", "2× Camiseta azul, R$\xa059,90"),
+            ("Total", "R$\xa0119,80"),
+            ("Telefone (WhatsApp)", "(11) 98765-4321"),
+        ):
+            assert f"<dt>{label}</dt><dd>{value}</dd>" in body
+        assert "delivery_method" not in body
+
+    def test_shows_what_an_older_snapshot_has(self, client: Client) -> None:
+        row = make_log(snapshot={"order": {"code": "ABC234", "status": "gone", "items": [{"description": "Caneca"}]}})
+        body = page(client, row)
+        assert "<dt>Situação</dt><dd>gone</dd>" in body
+        assert "<dt>Total</dt>" not in body
+
+    def test_tells_only_what_there_is_to_tell(self, client: Client) -> None:
+        body = page(client, make_log())
+        for words in ("Criação", "Tentativas", "Destinatário"):
+            assert words in body
+        for words in ("Recibo", "O que aconteceu", "Lida", "Pela equipe", "Identificador da mensagem no gateway"):
+            assert words not in body
 
     def test_copes_with_a_row_that_knows_nothing(self, client: Client) -> None:
         row = make_log(order=None, order_event=None, instance=None, recipient="", snapshot={}, event="alarm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from typing import Any
 
@@ -71,6 +72,12 @@ def test_shows_the_payload_as_text_and_offers_no_change(client: Client) -> None:
     assert b'name="_save"' not in response.content
     assert client.post(f"{LIST}{webhook.pk}/delete/", {"post": "yes"}).status_code == 403
     assert WebhookEvent.objects.count() == 1
+
+
+def test_its_page_says_what_was_made_of_it(client: Client) -> None:
+    webhook = make_webhook(processed_at=timezone.now())
+    field = client.get(f"{LIST}{webhook.pk}/change/").content.decode().partition("Resultado")[2]
+    assert re.sub(r"<[^>]*>", " ", field).split()[0] == "tratado"
 
 
 def test_no_group_of_the_staff_may_read_them() -> None:
