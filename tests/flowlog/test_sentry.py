@@ -164,4 +164,4 @@ def test_a_wrong_dsn_refuses_to_start_without_repeating_it(dsn: str, tmp_path: A
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.strip() == "SENTRY_DSN must be an address that starts with https://."
+    assert done.stderr.strip() == "SENTRY_DSN deve ser um endereço que começa com https://."
