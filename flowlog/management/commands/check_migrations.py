@@ -48,9 +48,8 @@ class Command(BaseCommand):
         for each in found:
             self._tell_one(each)
         if typed := commands(found):
-            self.stdout.write("\n" + _("Run, in this order (after the SQL above, if any):"))
-            for command in typed:
-                self.stdout.write(f"  {command}")
+            self.stdout.write("\n" + _("Run, in this order:"))
+            self.stdout.write("\n".join(typed))
 
     def _tell_one(self, each: Finding) -> None:
         mark = "⚠" if each.needs_advice else "✔"
@@ -59,11 +58,11 @@ class Command(BaseCommand):
             for part in each.parts:
                 self.stdout.write(f"    {_part_words(part.done, part.begun)}: {part.name}")
         if each.verdict is Verdict.COMPLETE:
-            self.stdout.write("    " + _("Complete it with this SQL (`manage.py dbshell`), and then fake it:"))
-            for statement in each.sql:
-                self.stdout.write(f"      {statement}")
+            self.stdout.write("    " + _("Complete it with SQL, and then fake it, as below."))
         if each.runs_code and each.verdict is Verdict.APPLY:
             self.stdout.write("    " + _("It also runs code or SQL of its own, which cannot be checked."))
+        for problem in each.problems:
+            self.stdout.write("    ⚠ " + _("could not be compared with the database: %(reason)s") % {"reason": problem})
         for words in (*each.breaks, *each.locks):
             self.stdout.write(f"    ⚠ {words}")
 
@@ -76,8 +75,8 @@ def _words(verdict: Verdict) -> str:
             "only a part of it was made by hand, or otherwise than it should be. Faking it now would be wrong."
         ),
         Verdict.UNDO: _(
-            "something of it was made by hand, and it also runs code, which faking would skip. Remove what was made by "
-            "hand (save its content first), and let migrate apply it."
+            "something of it was made by hand, and it also does what neither SQL nor faking could. Remove what was "
+            "made by hand (save its content first), and let migrate apply it."
         ),
     }[verdict]
 
