@@ -1,4 +1,4 @@
-"""`manage.py check_migrations`: what pending migrations would meet, before anything is migrated."""
+"""`manage.py check_migrations`: what pending migrations would meet, before anything is migrated or rolled back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.argparse_words import DJANGOS_OPTIONS
 from flowlog.migrationcheck.report import Finding, Verdict, commands, findings
+from flowlog.migrationcheck.rollback import UnknownRevisionError, unknown_to
 
 SAFE, ADVICE, COULD_NOT_CHECK = 0, 1, 2
 
@@ -27,20 +28,51 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help=_("For scripts."))
+        parser.add_argument(
+            "--against", metavar="REVISION",
+            help=_("Say which applied migrations this older revision does not know, and what of them it would miss."),
+        )  # fmt: skip
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            found = findings()
-        except DatabaseError as error:
+            advice = self._against(options["against"]) if options["against"] else self._pending(as_json=options["json"])
+        except (DatabaseError, UnknownRevisionError) as error:
             reason = str(error).strip().partition("\n")[0]
-            self.stderr.write(_("The database could not be looked at: %(reason)s") % {"reason": reason})
+            if isinstance(error, UnknownRevisionError):
+                self.stderr.write(_("There is no such revision here: %(reason)s") % {"reason": reason})
+            else:
+                self.stderr.write(_("The database could not be looked at: %(reason)s") % {"reason": reason})
             sys.exit(COULD_NOT_CHECK)
-        if options["json"]:
+        if advice:
+            sys.exit(ADVICE)
+
+    def _pending(self, *, as_json: bool) -> bool:
+        """Whether somebody should read what it said."""
+        found = findings()
+        if as_json:
             self.stdout.write(json.dumps(_as_data(found), ensure_ascii=False, indent=2))
         else:
             self._tell(found)
-        if any(each.needs_advice for each in found):
-            sys.exit(ADVICE)
+        return any(each.needs_advice for each in found)
+
+    def _against(self, revision: str) -> bool:
+        """Whether the revision would miss something."""
+        unknown = unknown_to(revision)
+        if not unknown:
+            self.stdout.write(_("✔ The database has no migration that this revision does not know."))
+            return False
+        names = ", ".join(f"{each.app}.{each.name}" for each in unknown)
+        self.stdout.write(
+            _("The database has migrations that this revision does not know: %(names)s. The schema stays as it is.")
+            % {"names": names}
+        )
+        for each in unknown:
+            for words in each.breaks:
+                self.stdout.write(f"{_('ATTENTION')}: {each.app}.{each.name} {words}.")
+        breaking = any(each.breaks for each in unknown)
+        if breaking:
+            self.stdout.write(_("If this revision fails on it, mend the new code instead of going back."))
+        return breaking
 
     def _tell(self, found: list[Finding]) -> None:
         if not found:
