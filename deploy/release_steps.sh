@@ -85,14 +85,14 @@ PY
 # O que o banco tem que a revisão $1 não conhece, e o que disso lhe faria falta. Só avisa: nunca segura um rollback.
 warn_about_schema() {
     local revision=$1 said="" line status=0 newer=()
-    said=$(as_app timeout 60 "$PYTHON" manage.py check_migrations --against "$revision" 2>/dev/null) || status=$?
+    said=$(timeout 60 "$PYTHON" manage.py check_migrations --against "$revision" 2>/dev/null) || status=$?
     if [ "$status" -le 1 ] && [ -n "$said" ]; then
         while IFS= read -r line; do log "$line"; done <<<"$said"
         return 0
     fi
     # O código que está aqui não roda, ou o banco não responde: resta o que o repositório sabe.
     mapfile -t newer < <(
-        as_app git log --branches HEAD "${NEWEST:-HEAD}" --not "$revision" \
+        git log --branches HEAD "${NEWEST:-HEAD}" --not "$revision" \
             --diff-filter=A --name-only --format= -- '*/migrations/0*.py' | sort -u
     )
     [ ${#newer[@]} = 0 ] || log "ATENÇÃO: não foi possível conferir o banco. Se alguma destas migrations, que a revisão $(short "$revision") não conhece, já foi aplicada, ela pode falhar: ${newer[*]}"

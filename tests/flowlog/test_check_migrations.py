@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,6 +23,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from flowlog.migrationcheck.report import Verdict, findings
 from tests.factories import make_instance, make_order
 from tests.flowlog.schema import schema, sql
+from tests.processes import environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,9 +72,9 @@ def follow_the_advice() -> None:
     _code, text = check("--json")
     for command in json.loads(text)["commands"]:
         if command.startswith("python manage.py dbshell"):
-            first, *statements, last = command.splitlines()
-            assert (first, last) == ("python manage.py dbshell -- -v ON_ERROR_STOP=1 <<'SQL'", "SQL")
-            sql(*statements)
+            env = environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+            done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, "")
         else:
             assert command.startswith("python manage.py migrate")
             call_command(*shlex.split(command)[2:], verbosity=0)
