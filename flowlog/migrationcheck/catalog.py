@@ -1,13 +1,12 @@
-"""What PostgreSQL really has, by its own catalogue."""
+"""What PostgreSQL really has, by its own catalogue and in its own words."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
-from django.db.models import NOT_PROVIDED, AutoField
 
 # A table above either is big: a lock on it is felt.
 BIG_ROWS, BIG_BYTES = 100_000, 100 << 20
@@ -15,97 +14,114 @@ BIG_ROWS, BIG_BYTES = 100_000, 100 << 20
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's type as PostgreSQL spells it, whether it takes NULL, and whether it has a default."""
+    """A column. `default` is an expression, empty if there is none; `identity` says how it numbers rows, if it does."""
 
     type: str
     null: bool
-    default: bool
+    default: str
+    identity: str
+    generated: bool
 
-    @classmethod
-    def of(cls, field: Any) -> Column:
-        """The column that a migration makes for this field."""
-        numbered = isinstance(field, AutoField)
-        return cls(_spelt(field.db_type(connection) or ""), field.null, numbered or has_default(field))
-
-
-def has_default(field: Any) -> bool:
-    """Whether the database itself fills the column in."""
-    return field.db_default is not NOT_PROVIDED
-
-
-def _spelt(type_: str) -> str:
-    """A type as PostgreSQL itself spells it."""
-    type_ = re.sub(r",\s+", ",", type_.lower())
-    return re.sub(r"^varchar\b", "character varying", type_)
-
-
-def has_table(table: str) -> bool:
-    """Whether there is a table of this name."""
-    return bool(_one("SELECT 1 FROM pg_class WHERE oid = to_regclass(%s)", [_quoted(table)]))
-
-
-def column(table: str, name: str) -> Column | None:
-    """The column as it is; None if there is none."""
-    row = _one(
-        "SELECT format_type(atttypid, atttypmod), NOT attnotnull, atthasdef OR attidentity <> '' FROM pg_attribute"
-        " WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped",
-        [_quoted(table), name],
-    )
-    return Column(*row) if row else None
-
-
-def has_index_or_constraint(name: str) -> bool:
-    """Whether an index or a constraint of this name exists; an index that could not be built does not count."""
-    return bool(
-        _one(
-            "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid"
-            " UNION SELECT 1 FROM pg_constraint WHERE conname = %s AND connamespace = current_schema()::regnamespace",
-            [_quoted(name), name],
-        )
-    )
+    @property
+    def must_be_given(self) -> bool:
+        """Whether no row can be inserted by somebody who does not know the column."""
+        return not (self.null or self.default or self.identity or self.generated)
 
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An index or a constraint: its columns, and whether it is unique, partial, a check."""
+    """A constraint or an index, as PostgreSQL would make it again, without its name."""
 
-    columns: tuple[str | None, ...]
+    kind: str
+    """As in pg_constraint: p, u, f, c or x; i for an index that stands behind no constraint."""
+    columns: tuple[str, ...]
     unique: bool
-    partial: bool
-    check: bool
+    definition: str = field(compare=False)
+    essence: str
+
+    @property
+    def partial(self) -> bool:
+        return " WHERE " in self.definition
 
 
-def index_or_constraint(table: str, name: str) -> Object | None:
-    """The table's index or constraint as it is; None if there is none, or one that could not be built."""
-    if not has_index_or_constraint(name):
-        return None
-    with connection.cursor() as cursor:
-        found = connection.introspection.get_constraints(cursor, table).get(name)
-    if found is None:
-        return None
-    partial = _one("SELECT indpred IS NOT NULL FROM pg_index WHERE indexrelid = to_regclass(%s)", [_quoted(name)])
-    return Object(
-        tuple(found["columns"] or ()), bool(found["unique"]), bool(partial and partial[0]), bool(found["check"])
-    )
+@dataclass(slots=True)
+class Table:
+    """A table's columns, constraints and indexes by their names."""
+
+    columns: dict[str, Column] = field(default_factory=dict)
+    objects: dict[str, Object] = field(default_factory=dict)
+
+
+type Schema = dict[str, Table]
+
+_TABLES = """SELECT oid, relname FROM pg_class WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)
+    AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"""
+
+_COLUMNS = """SELECT relname, attname,
+        format_type(atttypid, atttypmod) || CASE WHEN attcollation = typcollation THEN '' ELSE ' COLLATE '
+            || (SELECT quote_ident(collname) FROM pg_collation WHERE oid = attcollation) END,
+        NOT attnotnull, coalesce(pg_get_expr(adbin, adrelid), ''), attidentity, attgenerated <> ''
+    FROM tables JOIN pg_attribute ON attrelid = tables.oid AND attnum > 0 AND NOT attisdropped
+        JOIN pg_type ON pg_type.oid = atttypid
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    ORDER BY relname, attnum"""
+
+_CONSTRAINTS = """SELECT relname, conname, contype,
+        array(SELECT attname FROM unnest(conkey) WITH ORDINALITY AS key (num, place)
+            JOIN pg_attribute ON attrelid = conrelid AND attnum = num ORDER BY place),
+        contype IN ('p', 'u'), pg_get_constraintdef(pg_constraint.oid, true)
+    FROM tables JOIN pg_constraint ON conrelid = tables.oid WHERE contype IN ('p', 'u', 'f', 'c', 'x')"""
+
+# An index that could not be built is another one than it should be.
+_INDEXES = """SELECT relname, name, 'i',
+        array(SELECT coalesce(attname, '') FROM unnest(indkey) WITH ORDINALITY AS key (num, place)
+            LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = num ORDER BY place),
+        indisunique, replace(pg_get_indexdef(indexrelid, 0, true), ' INDEX ' || quote_ident(name) || ' ', ' INDEX ')
+            || CASE WHEN indisvalid THEN '' ELSE ' -- INVALID' END
+    FROM tables JOIN pg_index ON indrelid = tables.oid
+        JOIN (SELECT oid AS index_oid, relname AS name FROM pg_class) named ON index_oid = indexrelid
+    WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))"""
+
+
+def schema() -> Schema:
+    """All tables on the search path."""
+    found: Schema = {name: Table() for _oid, name in _all(_TABLES)}
+    for table, name, *column in _all(f"WITH tables AS ({_TABLES}) {_COLUMNS}"):
+        found[table].columns[name] = Column(*column)
+    for query in (_CONSTRAINTS, _INDEXES):
+        for table, name, kind, columns, unique, definition in _all(f"WITH tables AS ({_TABLES}) {query}"):
+            found[table].objects[name] = Object(kind, tuple(columns), unique, definition, essence(definition))
+    return found
+
+
+def essence(expression: str) -> str:
+    """The expression without casts from text to text, which PostgreSQL writes otherwise after each dump."""
+    return re.sub(r"::(text|character varying)(\[\])?", "", expression)
+
+
+def has_null(table: str, column: str | None = None) -> bool:
+    """Whether a row has no value in the column; without one: whether there is a row."""
+    where = f" WHERE {quoted(column)} IS NULL" if column else ""
+    return bool(_all(f"SELECT EXISTS (SELECT FROM {quoted(table)}{where})")[0][0])  # noqa: S608
 
 
 def rows(table: str) -> int:
     """About how many rows the table has, as the server's statistics say."""
-    row = _one("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", [_quoted(table)])
-    return max(int(row[0]), 0) if row else 0
+    found = _all("SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)", quoted(table))
+    return max(int(found[0][0]), 0) if found else 0
 
 
 def is_big(table: str) -> bool:
     """Whether locking or rewriting the table would be felt."""
-    size = _one("SELECT pg_total_relation_size(to_regclass(%s))", [_quoted(table)])
-    return rows(table) > BIG_ROWS or bool(size and (size[0] or 0) > BIG_BYTES)
+    [(size,)] = _all("SELECT pg_total_relation_size(to_regclass(%s))", quoted(table))
+    return rows(table) > BIG_ROWS or (size or 0) > BIG_BYTES
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return connection.ops.quote_name(name)
 
 
-def _one(sql: str, parameters: list[str]) -> Any:
+def _all(sql: str, *parameters: str) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchone()
+        cursor.execute(sql, parameters or None)
+        return list(cursor.fetchall())

@@ -1,136 +1,151 @@
-"""What an operation would do to a system at work: lock or rewrite a big table, or break the version that still runs."""
+"""What an operation would break in the version that still runs, or after a roll-back."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import connection
-from django.db.migrations import operations as ops
-from django.db.models import NOT_PROVIDED, GeneratedField, UniqueConstraint
+from django.db import migrations as ops
+from django.db.models import NOT_PROVIDED, BaseConstraint, CheckConstraint, GeneratedField, Q, UniqueConstraint
 from django.utils.translation import gettext as _
 
-from flowlog.migrationcheck import catalog
-from flowlog.migrationcheck.parts import Step
+from flowlog.migrationcheck.steps import Step
 
-# Functions whose value differs from row to row: as a default they make PostgreSQL rewrite the table.
-_VOLATILE = ("random", "gen_random_uuid", "uuid", "clock_timestamp", "nextval")
+_INTEGERS = ("smallint", "integer", "bigint")
 
 
 def breaks(step: Step) -> Iterator[str]:
-    """What the version before would meet in vain, as long as it runs, and again after a roll-back.
-
-    Of a model that the migration itself makes it knows nothing.
-    """
+    """What the version that knows `step.known` would meet in vain. Of what it does not know it misses nothing."""
     operation: Any = step.operation
-    model = (
-        getattr(operation, "model_name", None) or getattr(operation, "old_name", None) or getattr(operation, "name", "")
-    )
-    if (step.app, str(model).lower()) in step.start.models:
-        yield from _breaks(step, operation)
+    model = step.known.models.get((step.app, step.model_name))
+    if model is None:
+        return
+    if isinstance(operation, ops.RemoveField | ops.AlterField | ops.RenameField):
+        name = operation.old_name if isinstance(operation, ops.RenameField) else operation.name
+        if name not in model.fields:
+            return
+    if name := _removed(operation):
+        yield _("removes %(name)s, which code without it still reads") % {"name": name}
+    if name := _renamed(step, operation):
+        yield _("renames %(name)s, which code without it still reads") % {"name": name}
+    yield from _demands(step, operation)
 
 
-def _breaks(step: Step, operation: Any) -> Iterator[str]:
+def _removed(operation: Any) -> str:
+    if isinstance(operation, ops.RemoveField):
+        return f"{operation.model_name}.{operation.name}"
+    return str(operation.name) if isinstance(operation, ops.DeleteModel) else ""
+
+
+def _renamed(step: Step, operation: Any) -> str:
     match operation:
-        case ops.RemoveField():
-            yield _("removes %(name)s, which the running version still reads") % {
-                "name": f"{operation.model_name}.{operation.name}"
-            }
-        case ops.DeleteModel():
-            yield _("removes %(name)s, which the running version still reads") % {"name": operation.name}
         case ops.RenameField():
-            yield _("renames %(name)s, which the running version still reads") % {
-                "name": f"{operation.model_name}.{operation.old_name}"
-            }
+            old = step.model(operation.model_name, old=True)._meta.get_field(operation.old_name)
+            new = step.model(operation.model_name)._meta.get_field(operation.new_name)
+            renamed = old.many_to_many or old.column != new.column
+            return f"{operation.model_name}.{operation.old_name}" if renamed else ""
         case ops.RenameModel():
-            yield _("renames %(name)s, which the running version still reads") % {"name": operation.old_name}
+            return str(operation.old_name)
         case ops.AlterModelTable():
-            yield _("renames %(name)s, which the running version still reads") % {"name": operation.name}
-        case ops.AddField():
-            field = step.model(operation.model_name)._meta.get_field(operation.name)
-            if _must_be_given(field):
-                yield _("adds %(name)s without a default of the database: the running version cannot insert rows") % {
-                    "name": f"{operation.model_name}.{operation.name}"
-                }
-        case ops.AlterField():
-            old = step.model(operation.model_name, old=True)._meta.get_field(operation.name)
-            new = step.model(operation.model_name)._meta.get_field(operation.name)
-            if getattr(old, "null", False) and not new.null and new.db_default is NOT_PROVIDED:
-                yield _("forbids NULL in %(name)s, which the running version may still write") % {
-                    "name": f"{operation.model_name}.{operation.name}"
-                }
-
-
-def _must_be_given(field: Any) -> bool:
-    if field.many_to_many or isinstance(field, GeneratedField):
-        return False
-    return not (field.null or field.primary_key or field.db_default is not NOT_PROVIDED)
-
-
-def locks(step: Step) -> Iterator[str]:
-    """Which big tables would be locked for long, and why."""
-    operation: Any = step.operation
-    model_name = getattr(operation, "model_name", None)
-    if model_name is None:
-        return
-    table = step.model(model_name, old=True)._meta.db_table
-    if not catalog.is_big(table):
-        return
-    if why := _why_it_locks(step):
-        words = _("locks %(table)s (about %(rows)d rows): %(why)s")
-        yield words % {"table": table, "rows": catalog.rows(table), "why": why}
-
-
-def _why_it_locks(step: Step) -> str:
-    operation: Any = step.operation
-    match operation:
-        case AddIndexConcurrently():
-            return ""
-        case ops.AddIndex():
-            return _("an index that is not built CONCURRENTLY")
-        case ops.AddConstraint():
-            unique = isinstance(operation.constraint, UniqueConstraint)
-            return _("a unique constraint builds its index") if unique else _("a constraint checks every row")
-        case ops.AddField():
-            return _why_a_new_field_locks(step.model(operation.model_name)._meta.get_field(operation.name))
-        case ops.AlterField():
-            old = step.model(operation.model_name, old=True)._meta.get_field(operation.name)
-            new = step.model(operation.model_name)._meta.get_field(operation.name)
-            return _why_a_change_locks(old, new)
+            old, new = step.model(operation.name, old=True)._meta.db_table, step.model(operation.name)._meta.db_table
+            return str(operation.name) if old != new else ""
         case _:
             return ""
 
 
-def _why_a_new_field_locks(field: Any) -> str:
-    if isinstance(field, GeneratedField):
-        return _("a generated column rewrites the table")
-    if field.db_default is not NOT_PROVIDED and _is_volatile(field.db_default):
-        return _("a default that differs from row to row rewrites the table")
-    if field.unique or field.db_index or field.remote_field:
-        return _("its index or foreign key is built at once")
-    return ""
+def _demands(step: Step, operation: Any) -> Iterator[str]:
+    """What is asked of each row from now on."""
+    unique = _("makes %(name)s unique, which rows of code without it may violate")
+    match operation:
+        case ops.AddField():
+            yield from _new_field(step.model(operation.model_name)._meta.get_field(operation.name), operation)
+        case ops.AlterField():
+            name = f"{operation.model_name}.{operation.name}"
+            yield from (words % {"name": name} for words in _changed_field(*step.fields()))
+        case ops.AddConstraint() if not _holds_by_itself(step, operation.constraint):
+            words = _("adds the constraint %(name)s, which rows of code without it may violate")
+            yield words % {"name": operation.constraint.name}
+        case ops.AlterUniqueTogether():
+            for fields in sorted(new_together(step)):
+                yield unique % {"name": f"{operation.name} ({', '.join(fields)})"}
 
 
-def _is_volatile(default: Any) -> bool:
-    text = str(default).lower()
-    return any(name in text for name in _VOLATILE)
+def _holds_by_itself(step: Step, constraint: BaseConstraint) -> bool:
+    """Whether rows of code without it fulfil it, since they have in the new fields what all rows got there."""
+    known = step.known.models[step.app, step.model_name].fields
+    match constraint:
+        case CheckConstraint(condition=Q() as condition):
+            return not condition.referenced_base_fields & known.keys()
+        case UniqueConstraint():
+            new = [step.model(step.model_name)._meta.get_field(name) for name in constraint.fields if name not in known]
+            return any(field.null and field.db_default is NOT_PROVIDED for field in new) and (
+                constraint.nulls_distinct is not False
+            )
+        case _:
+            return False
 
 
-def _why_a_change_locks(old: Any, new: Any) -> str:
-    was, becomes = catalog.Column.of(old), catalog.Column.of(new)
-    if was.type != becomes.type and not _only_widens(old, new):
-        return _("a change of type rewrites the table")
-    if was.null and not becomes.null:
-        return _("NOT NULL checks every row")
-    return ""
+def new_together(step: Step) -> set[tuple[str, ...]]:
+    """Which fields an AlterUniqueTogether makes unique."""
+    was, becomes = (set(step.model(step.model_name, old=old)._meta.unique_together) for old in (True, False))
+    return becomes - was
 
 
-def _only_widens(old: Any, new: Any) -> bool:
+def _new_field(field: Any, operation: Any) -> Iterator[str]:
+    if field.many_to_many or isinstance(field, GeneratedField):
+        return
+    name = {"name": f"{operation.model_name}.{operation.name}"}
+    has_default = field.db_default is not NOT_PROVIDED
+    if not (field.null or field.primary_key or has_default):
+        yield _("adds %(name)s without a default of the database: code without it cannot insert rows") % name
+    elif field.unique and has_default and not is_volatile(field.db_default):
+        yield _("makes %(name)s unique, which rows of code without it may violate") % name
+
+
+def _changed_field(old: Any, new: Any) -> Iterator[str]:
+    """In words that lack the field's name."""
+    if old.many_to_many or new.many_to_many:
+        return
+    if old.column != new.column:
+        yield _("renames %(name)s, which code without it still reads")
+    if not only_widens(old, new):
+        yield _("changes the type of %(name)s, which code without it still reads and writes")
+    if old.null and not new.null:
+        yield _("forbids NULL in %(name)s, which code without it may still write")
+    if not new.null and old.db_default is not NOT_PROVIDED and new.db_default is NOT_PROVIDED:
+        yield _("takes the database's default of %(name)s away: code without it cannot insert rows")
+    if new.unique and not old.unique:
+        yield _("makes %(name)s unique, which rows of code without it may violate")
+    if _refers_to(new) not in {"", _refers_to(old)}:
+        yield _("gives %(name)s another foreign key, which rows of code without it may violate")
+
+
+def _refers_to(field: Any) -> str:
+    return str(field.remote_field.model._meta.label) if field.remote_field and field.db_constraint else ""
+
+
+def only_widens(old: Any, new: Any) -> bool:
+    """Whether all that fits the old field fits the new one: the same type, a longer varchar, a bigger integer."""
+    was, becomes = (str(field.db_type(connection)) for field in (old, new))
+    if was == becomes:
+        return True
+    if was in _INTEGERS and becomes in _INTEGERS:
+        return _INTEGERS.index(was) <= _INTEGERS.index(becomes)
+    return widens_text(old, new)
+
+
+def widens_text(old: Any, new: Any) -> bool:
     """Whether PostgreSQL changes the type without touching the rows: a longer varchar, or text instead of it."""
-    was, becomes = (field.db_type(connection) or "" for field in (old, new))
-    if not was.startswith("varchar"):
+    was, becomes = (str(field.db_type(connection)) for field in (old, new))
+    if not was.startswith("varchar") or not becomes.startswith(("varchar", "text")):
         return False
-    return becomes == "text" or bool(
-        becomes.startswith("varchar") and (new.max_length is None or new.max_length >= (old.max_length or 0))
-    )
+    (had, has) = (re.search(r"\((\d+)\)", each) for each in (was, becomes))
+    return has is None or (had is not None and int(has[1]) >= int(had[1]))
+
+
+def is_volatile(default: Any) -> bool:
+    """Whether a default's value differs from row to row."""
+    text = str(default).lower()
+    return any(name in text for name in ("random", "uuid", "clock_timestamp", "nextval"))

@@ -1,258 +1,262 @@
-"""The parts that a migration makes or removes, each compared with what the database has already."""
+"""The parts that an operation makes or removes, each compared with what the database has already."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import connection
-from django.db.migrations import operations as ops
-from django.db.migrations.operations.base import Operation
-from django.db.migrations.state import ProjectState
-from django.db.models import CheckConstraint, Index, UniqueConstraint
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations
 from django.utils.translation import gettext as _
 
-from flowlog.migrationcheck import catalog
+from flowlog.migrationcheck import catalog, mends
+from flowlog.migrationcheck.catalog import Object, Schema, Table
+from flowlog.migrationcheck.rehearsal import Change
+
+_RENAMES = (migrations.RenameModel, migrations.RenameField, migrations.RenameIndex, migrations.AlterModelTable)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One table, column, index or constraint. `make` is the SQL that brings it to what the migration wants.
 
-    `done` says that it is as the migration will leave it; `begun` that somebody has made it, but otherwise. `removed`
-    names what it takes away, if it does.
+    `done` says that it is as the migration will leave it; `begun` that somebody has made it, but otherwise;
+    `in_the_way` that no SQL mends that: a person must look at it.
     """
 
+    table: str
     name: str
     done: bool
     begun: str = ""
     make: tuple[str, ...] = ()
-    removed: str = ""
+    in_the_way: bool = False
+    removes: str = ""
+    """The name of what it takes away, if it does."""
+
+    @property
+    def about(self) -> str:
+        return self.removes or self.name
+
+    @property
+    def untouched(self) -> bool:
+        return not (self.done or self.begun)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One operation of a migration, with the models before the migration, before the operation, and after it."""
+class World:
+    """What the database has, what the pending migrations together make, and what earlier ones still have to."""
 
-    app: str
-    operation: Operation
-    start: ProjectState
-    before: ProjectState
-    after: ProjectState
+    real: Schema
+    planned: Sequence[Schema]
+    to_come: set[str]
 
-    def sql(self) -> tuple[str, ...]:
-        """What the operation would execute."""
-        with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-            self.operation.database_forwards(self.app, editor, self.before, self.after)
-        return tuple(editor.collected_sql)
-
-    def model(self, name: str, *, old: bool = False) -> Any:
-        """The model of that name after the operation, or before it."""
-        return (self.before if old else self.after).apps.get_model(self.app, name)
+    def plans(self, table: str, thing: str | Object) -> bool:
+        """Whether a pending migration makes the column of that name, or the index or constraint, of the table."""
+        tables = [schema[table] for schema in self.planned if table in schema]
+        if isinstance(thing, str):
+            return any(thing in each.columns for each in tables)
+        return any(thing in each.objects.values() for each in tables)
 
 
-def unseen(operation: Operation) -> bool:
-    """Whether the operation's doing cannot be seen in the catalogue: it runs code or SQL of its own."""
-    return isinstance(operation, ops.RunPython | ops.RunSQL)
-
-
-def parts(step: Step, to_come: set[str]) -> list[Part]:
+def parts(change: Change, world: World) -> list[Part]:
     """What the operation changes in the database; nothing for one that only changes Django's view.
 
-    `to_come` are the names that earlier pending operations will make, so that their absence means nothing; those that
-    this one makes are added.
+    What it changes in something that an earlier one has yet to make is as if nobody had touched it.
     """
-    operation: Any = step.operation
-    for kind, look in _LOOKS.items():
-        if isinstance(operation, kind):
-            found = list(look(step))
-            to_come.update(part.name for part in found if not part.done)
-            return [part for part in found if not (part.removed and part.removed in to_come)]
-    return []
+    look = _renamed if isinstance(change.step.operation, _RENAMES) else _changed
+    found = [_yet_to_come(part, world) for part in look(change, world)]
+    world.to_come.update(part.about for part in found if not part.done)
+    if found and all(part.untouched for part in found):
+        # Then the operation does it best itself.
+        found = [replace(part, make=() if number else change.sql) for number, part in enumerate(found)]
+    return found
 
 
-def _created_model(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    yield from _table(step, step.model(operation.name))
+def _yet_to_come(part: Part, world: World) -> Part:
+    if not {part.about, _table_name(part.table)} & world.to_come:
+        return part
+    return replace(part, done=False, begun="", in_the_way=False)
 
 
-def _deleted_model(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    name = _table_name(step.model(operation.name, old=True)._meta.db_table)
-    gone = not catalog.has_table(step.model(operation.name, old=True)._meta.db_table)
-    yield _removal(step, name, gone=gone)
+def _changed(change: Change, world: World) -> Iterator[Part]:
+    for name, after in change.after.items():
+        before = change.before.get(name)
+        real = world.real.get(name)
+        if before is None and real is None:
+            yield Part(name, _table_name(name), done=False, make=mends.create_table(name, after))
+        elif before is None and real is not None:
+            yield Part(name, _table_name(name), done=True)
+            yield from _within(change, name, Table(), world)
+            yield from _in_excess(name, real, real.columns.keys() - after.columns.keys(), world)
+            yield from _refusing(name, after, real, {"", *real.columns}, world)
+        elif before is not None and before != after:
+            yield from _within(change, name, before, world)
+            if real is not None:
+                yield from _refusing(name, after, real, after.columns.keys() - before.columns.keys(), world)
+    for name in change.before.keys() - change.after.keys():
+        yield _removal(name, _table_name(name), mends.drop_table(name), gone=name not in world.real)
 
 
-def _removed_object(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    if catalog.has_table(step.model(operation.model_name, old=True)._meta.db_table):
-        gone = not catalog.has_index_or_constraint(operation.name)
-        yield _removal(step, _object_name(operation.name), gone=gone)
+def _within(change: Change, name: str, before: Table, world: World) -> Iterator[Part]:
+    """What becomes of the table's columns, then of its constraints and indexes."""
+    after, real = change.after[name], world.real.get(name, Table())
+    gone_with_columns = before.columns.keys() - after.columns.keys()
+    for column in sorted(gone_with_columns):
+        gone = column not in real.columns
+        yield _removal(name, _column_name(name, column), mends.drop_column(name, column), gone=gone)
+    for column, wanted in after.columns.items():
+        if before.columns.get(column) != wanted:
+            yield _column(change, name, column, real)
+    named = _named(change)
+    for title, thing in before.objects.items():
+        if after.objects.get(title) != thing and not gone_with_columns & set(thing.columns):
+            there = _counterpart(title, thing, real, named=title in named)
+            if title not in after.objects:
+                drop = mends.drop_object(name, there or title, thing)
+                yield _removal(name, _object_name(name, title, thing, named), drop, gone=there is None)
+    for title, thing in sorted(after.objects.items(), key=lambda item: "puxcif".index(item[1].kind)):
+        if before.objects.get(title) != thing:
+            yield _object(change, name, title, real, named)
 
 
-def _removal(step: Step, name: str, *, gone: bool) -> Part:
-    return Part(_("removal of %(name)s") % {"name": name}, gone, make=() if gone else step.sql(), removed=name)
+def _removal(table: str, name: str, drop: tuple[str, ...], *, gone: bool) -> Part:
+    return Part(table, _("removal of %(name)s") % {"name": name}, gone, make=() if gone else drop, removes=name)
 
 
-def _table(step: Step, model: Any) -> Iterator[Part]:
-    meta = model._meta
-    if meta.proxy or not meta.managed:
-        return
-    name = _table_name(meta.db_table)
-    if not catalog.has_table(meta.db_table):
-        yield Part(name, done=False, make=step.sql())
-        return
-    yield Part(name, done=True)
-    for field in meta.local_concrete_fields:
-        yield _column(meta.db_table, field, _sql_of("add_field", model, field))
-    for made in meta.local_many_to_many:
-        yield from _table(step, made.remote_field.through)
-    for index in meta.indexes:
-        yield _object(model, index, _sql_of("add_index", model, index))
-    for constraint in meta.constraints:
-        yield _object(model, constraint, _sql_of("add_constraint", model, constraint))
-
-
-def _added_field(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    model = step.model(operation.model_name)
-    field = model._meta.get_field(operation.name)
-    if field.many_to_many:
-        yield from _table(step, field.remote_field.through)
-    elif field.column:
-        yield _column(model._meta.db_table, field, step.sql())
-
-
-def _altered_field(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    old_model, model = step.model(operation.model_name, old=True), step.model(operation.model_name)
-    old, new = old_model._meta.get_field(operation.name), model._meta.get_field(operation.name)
-    if new.many_to_many or catalog.Column.of(old) == catalog.Column.of(new):
-        return
-    name = _column_name(model._meta.db_table, new.column)
-    yield Part(name, catalog.column(model._meta.db_table, new.column) == catalog.Column.of(new), make=step.sql())
-
-
-def _removed_field(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    model = step.model(operation.model_name, old=True)
-    field = model._meta.get_field(operation.name)
-    if not field.many_to_many and catalog.has_table(model._meta.db_table):
-        gone = catalog.column(model._meta.db_table, field.column) is None
-        yield _removal(step, _column_name(model._meta.db_table, field.column), gone=gone)
-
-
-def _renamed_field(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    model = step.model(operation.model_name)
-    table = model._meta.db_table
-    old = step.model(operation.model_name, old=True)._meta.get_field(operation.old_name)
-    new = model._meta.get_field(operation.new_name)
-    if old.column != new.column:
-        done = catalog.column(table, new.column) is not None and catalog.column(table, old.column) is None
-        yield Part(_column_name(table, new.column), done, make=step.sql())
-
-
-def _column(table: str, field: Any, make: tuple[str, ...]) -> Part:
-    name, wanted = _column_name(table, field.column), catalog.Column.of(field)
-    found = catalog.column(table, field.column)
+def _column(change: Change, table: str, column: str, real: Table) -> Part:
+    name = _column_name(table, column)
+    wanted, old = change.after[table].columns[column], change.before.get(table, Table()).columns.get(column)
+    found = real.columns.get(column)
+    default = mends.one_time_default(change.step, table, column) if wanted.must_be_given else ""
     if found is None:
-        return Part(name, done=False, make=make)
-    differs, mend = _differences(table, field, found, wanted)
-    return Part(name, not differs, begun="; ".join(differs), make=tuple(mend))
-
-
-def _differences(table: str, field: Any, found: catalog.Column, wanted: catalog.Column) -> tuple[list[str], list[str]]:
-    """In what the column is not as it should be, and the SQL that mends it. A default too many does no harm."""
-    quote = connection.ops.quote_name
-    name = quote(field.column)
-    alter = f"ALTER TABLE {quote(table)} ALTER COLUMN {name}"
-    differs, mend = [], []
-    if found.type != wanted.type:
-        differs.append(_("type %(found)s instead of %(wanted)s") % {"found": found.type, "wanted": wanted.type})
-        mend.append(f"{alter} TYPE {wanted.type} USING {name}::{wanted.type};")
-    if found.null and not wanted.null:
-        differs.append(_("takes NULL"))
-        mend.append(f"{alter} SET NOT NULL;")
-    if wanted.null and not found.null:
-        differs.append(_("does not take NULL"))
-        mend.append(f"{alter} DROP NOT NULL;")
-    if wanted.default and not found.default:
-        differs.append(_("has no default"))
-        mend.append(f"{alter} {_default_sql(field)};")
-    return differs, mend
-
-
-def _default_sql(field: Any) -> str:
-    if not catalog.has_default(field):
-        return "ADD GENERATED BY DEFAULT AS IDENTITY"
-    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        sql, parameters = editor.db_default_sql(field)
-        return f"SET DEFAULT {sql % tuple(map(editor.quote_value, parameters))}"
-
-
-def _added_object(step: Step) -> Iterator[Part]:
-    operation: Any = step.operation
-    thing = operation.index if isinstance(operation, ops.AddIndex) else operation.constraint
-    yield _object(step.model(operation.model_name), thing, step.sql())
-
-
-def _object(model: Any, thing: Any, make: tuple[str, ...]) -> Part:
-    name = _object_name(thing.name)
-    found = catalog.index_or_constraint(model._meta.db_table, thing.name)
-    if found is None:
-        return Part(name, done=False, make=make)
-    differs = list(_object_differences(model, thing, found))
+        return Part(table, name, done=False, make=mends.add_column(table, column, wanted, default))
+    differs = mends.differences(wanted, found, old)
     if not differs:
-        return Part(name, done=True)
-    drop = _sql_of("remove_index" if isinstance(thing, Index) else "remove_constraint", model, thing)
-    return Part(name, done=False, begun="; ".join(differs), make=(*drop, *make))
+        return Part(table, name, done=True)
+    make = mends.mend_column(table, column, wanted, found, default)
+    if old is not None and not mends.differences(old, found, wanted):
+        return Part(table, name, done=False, make=make)
+    begun = "; ".join(differs)
+    if found.null and not wanted.null and not (wanted.default or default) and catalog.has_null(table, column):
+        begun += "; " + _("has rows without a value, which somebody must fill in first")
+    return Part(table, name, done=False, begun=begun, make=make, in_the_way=found.generated != wanted.generated)
 
 
-def _object_differences(model: Any, thing: Any, found: catalog.Object) -> Iterator[str]:
-    """In what an index or constraint of this name is another one. Expressions cannot be compared."""
-    if isinstance(thing, CheckConstraint):
-        if not found.check:
-            yield _("checks nothing")
-        return
-    columns = tuple(model._meta.get_field(field.removeprefix("-")).column for field in thing.fields)
-    if columns and found.columns != columns:
-        there, wanted = ", ".join(map(str, found.columns)), ", ".join(columns)
-        yield _("is of %(found)s instead of %(wanted)s") % {"found": there, "wanted": wanted}
-    if found.unique != isinstance(thing, UniqueConstraint):
-        yield _("is unique") if found.unique else _("is not unique")
-    if found.partial != (thing.condition is not None):
-        yield _("has a condition") if found.partial else _("has no condition")
+def _object(change: Change, table: str, title: str, real: Table, named: set[str]) -> Part:
+    wanted = change.after[table].objects[title]
+    old = change.before.get(table, Table()).objects.get(title)
+    name = _object_name(table, title, wanted, named)
+    concurrently = isinstance(change.step.operation, AddIndexConcurrently)
+    make = mends.add_object(table, title, wanted, concurrently=concurrently)
+    there = _counterpart(title, wanted, real, named=title in named) or _rival(title, wanted, real)
+    if there is None:
+        return Part(table, name, done=False, make=make)
+    found = real.objects[there]
+    if found == wanted:
+        return Part(table, name, done=True)
+    make = (*mends.drop_object(table, there, found), *make)
+    if found == old:
+        return Part(table, name, done=False, make=make)
+    words = {"found": found.definition, "wanted": wanted.definition}
+    return Part(table, name, done=False, begun=_("it is %(found)s instead of %(wanted)s") % words, make=make)
+
+
+def _counterpart(title: str, thing: Object, real: Table, *, named: bool) -> str | None:
+    """The name under which the table has it. Django finds by its name only what the models name."""
+    if named or real.objects.get(title) == thing:
+        return title if title in real.objects else None
+    return next((name for name, found in real.objects.items() if found == thing), None)
+
+
+def _rival(title: str, wanted: Object, real: Table) -> str | None:
+    """What stands where it should: something of that name, another primary key, another foreign key of the column."""
+    for name, found in real.objects.items():
+        same_columns = wanted.kind == "f" and found.columns == wanted.columns
+        if name == title or (found.kind == wanted.kind and (wanted.kind == "p" or same_columns)):
+            return name
+    return None
+
+
+def _in_excess(table: str, real: Table, columns: Set[str], world: World) -> Iterator[Part]:
+    """Columns that nobody planned, without which no row can be inserted."""
+    for column in sorted(columns):
+        if real.columns[column].must_be_given and not world.plans(table, column):
+            yield Part(
+                table, _column_name(table, column), done=False, make=(mends.drop_not_null(table, column),),
+                begun=_("is not of the migration, and no row can be inserted without it"),
+            )  # fmt: skip
+
+
+def _refusing(table: str, wanted: Table, real: Table, columns: Set[str], world: World) -> Iterator[Part]:
+    """What nobody planned on these columns, and what may refuse rows that Flowlog writes."""
+    compared = {_rival(title, thing, real) for title, thing in wanted.objects.items()}
+    for title, thing in sorted(real.objects.items()):
+        planned = title in compared or thing in wanted.objects.values() or world.plans(table, thing)
+        if not planned and columns & set(thing.columns) and _refuses(thing, wanted):
+            yield Part(
+                table, _object_name(table, title, thing, {title}), done=False,
+                make=mends.drop_object(table, title, thing),
+                begun=_("is not of the migration, and may refuse rows: %(what)s") % {"what": thing.definition},
+            )  # fmt: skip
+
+
+def _refuses(thing: Object, wanted: Table) -> bool:
+    """Whether it may refuse a row; not one that says no more than something wanted does."""
+    if thing.unique:
+        stricter = [set(each.columns) for each in wanted.objects.values() if each.unique and not each.partial]
+        return not any("" not in columns and columns <= set(thing.columns) for columns in stricter)
+    return thing.kind != "i"
+
+
+def _renamed(change: Change, world: World) -> Iterator[Part]:
+    """By the names that the operation takes away and gives; both there means that somebody made the new one by hand."""
+    for table, old, new, has_old, has_new in _pairs(change, world.real):
+        done = has_new and not has_old
+        begun = _("exists beside %(name)s, which is to get its name") % {"name": old} if has_new and has_old else ""
+        yield Part(table, new, done, begun, () if done else change.sql, in_the_way=bool(begun))
+
+
+def _pairs(change: Change, real: Schema) -> Iterator[tuple[str, str, str, bool, bool]]:
+    for was, is_ in _moved(change.before, change.after):
+        yield is_, _table_name(was), _table_name(is_), was in real, is_ in real
+    for name in sorted(change.before.keys() & change.after.keys()):
+        before, after, there = change.before[name], change.after[name], real.get(name, Table())
+        for was, is_ in _moved(before.columns, after.columns):
+            columns = there.columns
+            yield name, _column_name(name, was), _column_name(name, is_), was in columns, is_ in columns
+        if isinstance(change.step.operation, migrations.RenameIndex):
+            for was, is_ in _moved(before.objects, after.objects):
+                objects = there.objects
+                yield name, was, _index_name(is_), was in objects, is_ in objects
+
+
+def _moved(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    gone = [name for name in before if name not in after]
+    return zip(gone, [name for name in after if name not in before], strict=False)
+
+
+def _named(change: Change) -> set[str]:
+    """The names that the models give, before or after."""
+    states = (change.step.before, change.step.after)
+    options = [model.options for state in states for model in state.models.values()]
+    return {thing.name for each in options for kind in ("indexes", "constraints") for thing in each.get(kind, ())}
 
 
 def _table_name(table: str) -> str:
     return _("table %(name)s") % {"name": table}
 
 
-def _object_name(name: str) -> str:
+def _index_name(name: str) -> str:
     return _("index or constraint %(name)s") % {"name": name}
+
+
+def _object_name(table: str, title: str, thing: Object, named: set[str]) -> str:
+    if title in named:
+        return _index_name(title)
+    what = f"INDEX {thing.definition.partition(' USING ')[2]}" if thing.kind == "i" else thing.definition
+    return _("%(what)s of table %(table)s") % {"what": what, "table": table}
 
 
 def _column_name(table: str, column: str) -> str:
     return _("column %(table)s.%(column)s") % {"table": table, "column": column}
-
-
-def _sql_of(method: str, model: Any, thing: Any) -> tuple[str, ...]:
-    with connection.schema_editor(collect_sql=True, atomic=False) as editor:
-        getattr(editor, method)(model, thing)
-    return tuple(editor.collected_sql)
-
-
-_LOOKS: dict[type[Operation], Callable[[Step], Iterator[Part]]] = {
-    ops.CreateModel: _created_model,
-    ops.DeleteModel: _deleted_model,
-    ops.AddField: _added_field,
-    ops.AlterField: _altered_field,
-    ops.RemoveField: _removed_field,
-    ops.RenameField: _renamed_field,
-    ops.AddIndex: _added_object,
-    ops.AddConstraint: _added_object,
-    ops.RemoveIndex: _removed_object,
-    ops.RemoveConstraint: _removed_object,
-}

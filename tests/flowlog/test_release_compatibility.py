@@ -1,7 +1,7 @@
 """The code of the release before runs on the schema of this one: what a roll-back of the code leads to.
 
-Which release that is, `git` says: the newest tag before this commit or, as long as there is none, the last commit
-before the newest migration.
+Which release that is, `git` says: the newest tag with fewer migrations or, as long as there is none, the last commit
+before the newest migration. A release on the same schema would prove nothing.
 """
 
 from __future__ import annotations
@@ -55,28 +55,54 @@ print("order", client.get(order.get_admin_url()).status_code)
 """
 
 
-def git(*arguments: str) -> bytes:
-    command = ["git", "-c", f"safe.directory={BASE_DIR}", *arguments]
-    return subprocess.run(command, cwd=BASE_DIR, capture_output=True, check=True).stdout
+def git(*arguments: str, root: Path = BASE_DIR) -> bytes:
+    command = ["git", "-c", f"safe.directory={root}", *arguments]
+    return subprocess.run(command, cwd=root, capture_output=True, check=True).stdout
 
 
-def former_release() -> str:
-    """The commit of the release before. Needs the history, not just the newest commit."""
-    tags = git("tag", "--merged", "HEAD", "--sort=-creatordate").decode().split()
-    head = git("rev-parse", "HEAD").decode().strip()
-    for tag in tags:
-        if (commit := git("rev-parse", f"{tag}^{{commit}}").decode().strip()) != head:
-            return commit
-    newest = git("log", "-1", "--diff-filter=A", "--format=%H", "--", "*/migrations/0*.py").decode().strip()
-    return git("rev-parse", f"{newest}^").decode().strip()
+def former_release(root: Path) -> str:
+    """The commit of the newest release on an older schema. Needs the history, not just the newest commit."""
+    ours = migrations(root)
+    for tag in git("tag", "--merged", "HEAD", "--sort=-creatordate", root=root).decode().split():
+        listed = git("ls-tree", "-r", "--name-only", tag, root=root).decode().split("\n")
+        if {name for name in listed if Path(name).full_match("*/migrations/0*.py")} < ours:
+            return git("rev-parse", f"{tag}^{{commit}}", root=root).decode().strip()
+    added = ("log", "-1", "--diff-filter=A", "--format=%H", "--", "*/migrations/0*.py")
+    newest = git(*added, root=root).decode().strip()
+    return git("rev-parse", f"{newest}^", root=root).decode().strip()
+
+
+def test_the_release_before_is_the_newest_one_on_an_older_schema(tmp_path: Path) -> None:
+    git("init", "--quiet", "--initial-branch=main", root=tmp_path)
+    who = ("-c", "user.name=Flowlog", "-c", "user.email=flowlog@example.com", "-c", "commit.gpgsign=false")
+    commits: list[str] = []
+
+    def commit(migration: str = "", tag: str = "") -> None:
+        if migration:
+            (tmp_path / "orders" / "migrations").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "orders" / "migrations" / migration).touch()
+        git("add", "--all", root=tmp_path)
+        git(*who, "commit", "--quiet", "--allow-empty", "--message", "some", root=tmp_path)
+        commits.append(git("rev-parse", "HEAD", root=tmp_path).decode().strip())
+        if tag:
+            git("tag", tag, root=tmp_path)
+
+    commit()
+    commit("0001_initial.py", tag="v1")
+    assert former_release(tmp_path) == commits[0]
+    commit("0002_more.py", tag="v2")
+    assert former_release(tmp_path) == commits[1]
+    commit(tag="v3")
+    commit()
+    assert former_release(tmp_path) == commits[1]
 
 
 def test_the_code_of_the_release_before_runs_on_this_schema(tmp_path: Path) -> None:
-    commit = former_release()
+    commit = former_release(BASE_DIR)
     with tarfile.open(fileobj=BytesIO(git("archive", commit))) as archive:
         archive.extractall(tmp_path, filter="data")
     ours, theirs = migrations(BASE_DIR), migrations(tmp_path)
-    assert theirs < ours, f"{commit} has no fewer migrations than this code, so that nothing would be tried"
+    assert theirs < ours
     env = environment(SITE_URL="http://testserver", LOG_DIR=str(tmp_path / "logs"))
     env["PYTHONPATH"] = str(tmp_path)
     done = subprocess.run(

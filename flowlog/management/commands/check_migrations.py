@@ -1,4 +1,4 @@
-"""`manage.py check_migrations`: what pending migrations would meet, before anything is migrated."""
+"""`manage.py check_migrations`: what pending migrations would meet, before anything is migrated or rolled back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.argparse_words import DJANGOS_OPTIONS
 from flowlog.migrationcheck.report import Finding, Verdict, commands, findings
+from flowlog.migrationcheck.rollback import UnknownRevisionError, unknown_to
 
 SAFE, ADVICE, COULD_NOT_CHECK = 0, 1, 2
 
@@ -27,20 +28,51 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help=_("For scripts."))
+        parser.add_argument(
+            "--against", metavar="REVISION",
+            help=_("Say which applied migrations this older revision does not know, and what of them it would miss."),
+        )  # fmt: skip
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            found = findings()
-        except DatabaseError as error:
+            advice = self._against(options["against"]) if options["against"] else self._pending(as_json=options["json"])
+        except (DatabaseError, UnknownRevisionError) as error:
             reason = str(error).strip().partition("\n")[0]
-            self.stderr.write(_("The database could not be looked at: %(reason)s") % {"reason": reason})
+            if isinstance(error, UnknownRevisionError):
+                self.stderr.write(_("There is no such revision here: %(reason)s") % {"reason": reason})
+            else:
+                self.stderr.write(_("The database could not be looked at: %(reason)s") % {"reason": reason})
             sys.exit(COULD_NOT_CHECK)
-        if options["json"]:
+        if advice:
+            sys.exit(ADVICE)
+
+    def _pending(self, *, as_json: bool) -> bool:
+        """Whether somebody should read what it said."""
+        found = findings()
+        if as_json:
             self.stdout.write(json.dumps(_as_data(found), ensure_ascii=False, indent=2))
         else:
             self._tell(found)
-        if any(each.needs_advice for each in found):
-            sys.exit(ADVICE)
+        return any(each.needs_advice for each in found)
+
+    def _against(self, revision: str) -> bool:
+        """Whether the revision would miss something."""
+        unknown = unknown_to(revision)
+        if not unknown:
+            self.stdout.write(_("✔ The database has no migration that this revision does not know."))
+            return False
+        names = ", ".join(f"{each.app}.{each.name}" for each in unknown)
+        self.stdout.write(
+            _("The database has migrations that this revision does not know: %(names)s. The schema stays as it is.")
+            % {"names": names}
+        )
+        for each in unknown:
+            for words in each.breaks:
+                self.stdout.write(f"{_('ATTENTION')}: {each.app}.{each.name} {words}.")
+        breaking = any(each.breaks for each in unknown)
+        if breaking:
+            self.stdout.write(_("If this revision fails on it, mend the new code instead of going back."))
+        return breaking
 
     def _tell(self, found: list[Finding]) -> None:
         if not found:
@@ -48,9 +80,8 @@ class Command(BaseCommand):
         for each in found:
             self._tell_one(each)
         if typed := commands(found):
-            self.stdout.write("\n" + _("Run, in this order (after the SQL above, if any):"))
-            for command in typed:
-                self.stdout.write(f"  {command}")
+            self.stdout.write("\n" + _("Run, in this order:"))
+            self.stdout.write("\n".join(typed))
 
     def _tell_one(self, each: Finding) -> None:
         mark = "⚠" if each.needs_advice else "✔"
@@ -59,11 +90,11 @@ class Command(BaseCommand):
             for part in each.parts:
                 self.stdout.write(f"    {_part_words(part.done, part.begun)}: {part.name}")
         if each.verdict is Verdict.COMPLETE:
-            self.stdout.write("    " + _("Complete it with this SQL (`manage.py dbshell`), and then fake it:"))
-            for statement in each.sql:
-                self.stdout.write(f"      {statement}")
+            self.stdout.write("    " + _("Complete it with SQL, and then fake it, as below."))
         if each.runs_code and each.verdict is Verdict.APPLY:
             self.stdout.write("    " + _("It also runs code or SQL of its own, which cannot be checked."))
+        for problem in each.problems:
+            self.stdout.write("    ⚠ " + _("could not be compared with the database: %(reason)s") % {"reason": problem})
         for words in (*each.breaks, *each.locks):
             self.stdout.write(f"    ⚠ {words}")
 
@@ -76,8 +107,8 @@ def _words(verdict: Verdict) -> str:
             "only a part of it was made by hand, or otherwise than it should be. Faking it now would be wrong."
         ),
         Verdict.UNDO: _(
-            "something of it was made by hand, and it also runs code, which faking would skip. Remove what was made by "
-            "hand (save its content first), and let migrate apply it."
+            "something of it was made by hand, and it also does what neither SQL nor faking could. Remove what was "
+            "made by hand (save its content first), and let migrate apply it."
         ),
     }[verdict]
 
