@@ -396,6 +396,7 @@ def test_deploy_refuses(server: Server, spoil: str, mend: str, words: str) -> No
 
 def test_rollback_goes_to_a_tag_and_back(server: Server, operator: Operator) -> None:
     newest = revision(server)
+    assert operator.run("python manage.py check_migrations --against v1.4.0").startswith("✔")
     done = operator.run("sudo /opt/flowlog/deploy/rollback.sh v1.4.0")
     assert "PRONTO" in done
     tagged = server.run("git -C /root/flowlog ls-remote origin refs/tags/v1.4.0").split()[0]
