@@ -13,9 +13,9 @@ run: $(INSTALLED) .env ## Run the whole system, until Ctrl-C (PORT=8000)
 demo: $(INSTALLED) .env ## Take two demo orders through their life over the real system, and show what was sent
 	@$(PY) manage.py dev --demo $(if $(PORT),--port $(PORT))
 
-# A file's tests stay together: they share what their fixtures start.
+# A file's tests stay together: they share what their fixtures start. In the order of their names the slow ones come first.
 test: $(INSTALLED) ## Run all tests, on all cores (ARGS="-k something", ARGS="tests/orders -n 0")
-	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: export DEBUG = true
 lint: $(INSTALLED) ## Check style, types, import directions, scripts and missing migrations

@@ -44,7 +44,7 @@ class Server:
         self.root = self.releases.folder
         (self.root / ".venv").symlink_to(sys.prefix)
         self.first = self.last = self.git("rev-parse", "HEAD")
-        self._newest = "0005_tracking_code_index"
+        self._newest = max(path.stem for path in (self.root / "orders" / "migrations").glob("0*.py"))
 
     def git(self, *arguments: str) -> str:
         return subprocess.run(
@@ -76,25 +76,25 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     yield Server(tmp_path)
     recorder = MigrationRecorder(connection)
-    recorder.migration_qs.filter(app="orders", name__gt="0006").delete()
+    recorder.migration_qs.filter(app="orders", name__gte="0900").delete()
 
 
 def test_where_nothing_was_applied_there_is_nothing_to_miss(server: Server) -> None:
     """A deploy that failed before it migrated."""
-    server.release("0006_b", REMOVES, applied=False)
+    server.release("0901_b", REMOVES, applied=False)
     assert server.said(server.first) == "✔ O banco não tem nenhuma migration que esta revisão não conheça.\n"
 
 
 def test_what_only_adds_is_mentioned_and_what_takes_away_is_warned_about(server: Server) -> None:
-    middle = server.release("0006_b", ADDS)
-    assert server.said(server.first) == NOT_KNOWN.format("orders.0006_b")
-    server.release("0007_c", REMOVES)
-    newer = NOT_KNOWN.format("orders.0006_b, orders.0007_c")
-    assert server.said(server.first) == newer + MISSED.format("0007_c", REMOVED) + MEND
-    assert server.said(middle) == NOT_KNOWN.format("orders.0007_c") + MISSED.format("0007_c", REMOVED) + MEND
+    middle = server.release("0901_b", ADDS)
+    assert server.said(server.first) == NOT_KNOWN.format("orders.0901_b")
+    server.release("0902_c", REMOVES)
+    newer = NOT_KNOWN.format("orders.0901_b, orders.0902_c")
+    assert server.said(server.first) == newer + MISSED.format("0902_c", REMOVED) + MEND
+    assert server.said(middle) == NOT_KNOWN.format("orders.0902_c") + MISSED.format("0902_c", REMOVED) + MEND
     # From C to B and then to A: the code that is here does not know C's migration either.
     server.git("checkout", "--quiet", "--detach", middle)
-    assert server.said(server.first) == newer + MISSED.format("0007_c", REMOVED) + MEND
+    assert server.said(server.first) == newer + MISSED.format("0902_c", REMOVED) + MEND
 
 
 @pytest.mark.parametrize(
@@ -112,22 +112,22 @@ def test_what_only_adds_is_mentioned_and_what_takes_away_is_warned_about(server:
     ],
 )
 def test_what_the_older_code_cannot_live_with(server: Server, operation: str, words: str) -> None:
-    server.release("0006_b", operation)
-    assert server.said(server.first) == NOT_KNOWN.format("orders.0006_b") + MISSED.format("0006_b", words) + MEND
+    server.release("0901_b", operation)
+    assert server.said(server.first) == NOT_KNOWN.format("orders.0901_b") + MISSED.format("0901_b", words) + MEND
 
 
 def test_what_the_repository_does_not_have(server: Server) -> None:
-    MigrationRecorder(connection).record_applied("orders", "0006_from_elsewhere")
-    why = "não pode ser avaliada: o repositório não a tem (orders/migrations/0006_from_elsewhere.py)"
-    newer = NOT_KNOWN.format("orders.0006_from_elsewhere")
-    assert server.said(server.first) == newer + MISSED.format("0006_from_elsewhere", why) + MEND
+    MigrationRecorder(connection).record_applied("orders", "0900_from_elsewhere")
+    why = "não pode ser avaliada: o repositório não a tem (orders/migrations/0900_from_elsewhere.py)"
+    newer = NOT_KNOWN.format("orders.0900_from_elsewhere")
+    assert server.said(server.first) == newer + MISSED.format("0900_from_elsewhere", why) + MEND
 
 
 @pytest.mark.parametrize("broken", ["code", "database", "older code"])
 def test_where_nobody_can_look_the_repository_is_asked(server: Server, broken: str) -> None:
-    middle = server.release("0006_b", ADDS)
-    server.release("0007_c", REMOVES)
-    files = "orders/migrations/0006_b.py orders/migrations/0007_c.py"
+    middle = server.release("0901_b", ADDS)
+    server.release("0902_c", REMOVES)
+    files = "orders/migrations/0901_b.py orders/migrations/0902_c.py"
     env = {}
     if broken == "code":
         (server.root / "orders" / "models.py").write_text("import nowhere\n")

@@ -109,12 +109,20 @@ def test_by_the_clock_it_is_within_two_intervals_that_a_silence_is_told_of(phase
     assert heartbeats.pulses()["whatsapp"].silent
 
 
+def wait_until_ready(prober: Client) -> None:
+    try:
+        wait_until(lambda: prober.get("/readyz").status_code == 200, "a system that is ready")
+    except AssertionError as error:
+        error.add_note(prober.get("/readyz").content.decode())
+        raise
+
+
 def test_a_stopped_whatsapp_worker_is_noticed_everywhere_until_it_is_back(system: System, mail: MailServer) -> None:
     whatsapp = system.worker("whatsapp")
     system.worker("default")
     system.beat()
     staff, stranger, prober = client_of(make_staff()), client_of(make_staff("bia", group="")), Client()
-    wait_until(lambda: prober.get("/readyz").status_code == 200, "a system that is ready")
+    wait_until_ready(prober)
     assert BANNER not in staff.get("/admin/").content.decode()
 
     whatsapp.kill()
@@ -135,7 +143,7 @@ def test_a_stopped_whatsapp_worker_is_noticed_everywhere_until_it_is_back(system
     assert "http://testserver/admin/integrations/notificationlog/" in said.get_content()
 
     system.worker("whatsapp")
-    wait_until(lambda: prober.get("/readyz").status_code == 200, "a system that is ready again")
+    wait_until_ready(prober)
     wait_until(lambda: not Alarm.objects.exists() and len(mail.mails) == 2, "the second mail")
     assert mail.subjects[1] == "Flowlog: As mensagens aos clientes voltaram a sair"
     assert BANNER not in staff.get("/admin/").content.decode()
