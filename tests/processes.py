@@ -131,12 +131,12 @@ def beat(schedule: Path, **env: str) -> AbstractContextManager[Process]:
 
 @contextmanager
 def web_server(application: str = "flowlog.wsgi", **env: str) -> Iterator[str]:
-    """gunicorn, once it answers; gives its address."""
+    """gunicorn with two workers, or as many as WEB_CONCURRENCY says, once it answers; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    options = [f"--bind=127.0.0.1:{port}", "--workers=2", "--threads=4", "--log-level=warning"]
+    options = [f"--bind=127.0.0.1:{port}", "--threads=4", "--log-level=warning"]
     command = [sys.executable, "-m", "gunicorn", application, *options]
-    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment(**env))
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment(**{"WEB_CONCURRENCY": "2"} | env))
     try:
         wait_until(lambda: _answers(port), "the web server")
         yield f"http://127.0.0.1:{port}"
