@@ -241,7 +241,7 @@ def test_the_first_steps_end_with_a_message_that_goes_out(server: Server, operat
     assert "Superuser created successfully." in created
     operator.run("cd /opt/flowlog")
     assert "loja" in operator.run(f"{as_flowlog} evolution list")
-    assert operator.run(f"{as_flowlog} evolution connect loja") == "loja: conectada.\n"
+    assert operator.run(f"{as_flowlog} evolution connect loja").startswith("loja: conectada.\n")
     assert f"https://{DOMAIN}/webhooks/evolution/loja/" in operator.run(f"{as_flowlog} evolution set-webhook loja")
     for command in (f"{as_flowlog} predeploy", "python manage.py predeploy"):
         assert "✘" not in operator.run(command)
@@ -434,7 +434,7 @@ def test_a_backup_is_made_checked_and_restored(server: Server, operator: Operato
     assert statuses(server) == before
     operator.run("sudo -u flowlog .venv/bin/python manage.py migrate")
     said = operator.run("sudo -u flowlog .venv/bin/python manage.py notifications reconcile")
-    assert said == "No gateway, portanto já enviadas: 2. Não estão lá, portanto ainda por enviar: 0.\n"
+    assert said.splitlines()[-1] == "No gateway, portanto já enviadas: 2. Não estão lá, portanto ainda por enviar: 0."
     operator.run("sudo systemctl start flowlog.target")
     assert active(server) == ALL_ACTIVE
     assert statuses(server) == {"sent": before["sent"] + 2}
@@ -452,7 +452,7 @@ def test_logs_are_rotated_and_go_on(server: Server) -> None:
 def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator: Operator) -> None:
     assert "loja: conectada" in operator.run("python manage.py notifications status")
     assert operator.run("python manage.py evolution state loja").startswith("loja: conectada")
-    assert operator.run("python manage.py evolution connect loja") == "loja: conectada.\n"
+    assert operator.run("python manage.py evolution connect loja").startswith("loja: conectada.\n")
     assert f"https://{DOMAIN}/webhooks" in operator.run("python manage.py evolution set-webhook loja")
     assert "loja" in operator.run("python manage.py notifications release loja")
     assert " (0)" in operator.run(
