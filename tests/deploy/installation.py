@@ -455,15 +455,12 @@ def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator:
     assert operator.run("python manage.py evolution connect loja").startswith("loja: conectada.\n")
     assert f"https://{DOMAIN}/webhooks" in operator.run("python manage.py evolution set-webhook loja")
     assert "loja" in operator.run("python manage.py notifications release loja")
-    assert " (0)" in operator.run(
-        "python manage.py dbshell", feed="SELECT 'outcome (' || count(*) || ')' FROM nowhere;"
-    )
     for units in ("flowlog-worker-whatsapp", "flowlog-web flowlog-web.socket"):
         assert "active (running)" in operator.run(f"sudo systemctl status {units}")
     assert "flowlog-backup.service" in server.try_(operator.line("systemctl status flowlog-backup")).stdout
-    assert "gunicorn" in operator.run("sudo journalctl -u flowlog-web")
-    assert "whatsapp@loja ready" in operator.run("sudo journalctl -u flowlog-worker-whatsapp -n 50")
-    assert len(operator.run("tail logs/django.log").splitlines()) == 10
+    assert "gunicorn[" in operator.run("sudo journalctl -u flowlog-web")
+    assert "celery[" in operator.run("sudo journalctl -u flowlog-worker-whatsapp -n 50")
+    assert "INFO" in operator.run("tail logs/django.log")
     assert operator.run("sudo du -xh --max-depth=2 / | sort -h | tail").splitlines()[-1].endswith("\t/")
     for command in ("python manage.py notifications purge --dry-run", "python manage.py notifications purge"):
         assert "0" in operator.run(command)
