@@ -460,7 +460,7 @@ def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator:
     assert "flowlog-backup.service" in server.try_(operator.line("systemctl status flowlog-backup")).stdout
     assert "gunicorn[" in operator.run("sudo journalctl -u flowlog-web")
     assert "celery[" in operator.run("sudo journalctl -u flowlog-worker-whatsapp -n 50")
-    assert "INFO" in operator.run("tail logs/django.log")
+    assert operator.run("tail logs/django.log") != ""
     assert operator.run("sudo du -xh --max-depth=2 / | sort -h | tail").splitlines()[-1].endswith("\t/")
     for command in ("python manage.py notifications purge --dry-run", "python manage.py notifications purge"):
         assert "0" in operator.run(command)
