@@ -64,6 +64,19 @@ def log_no_longer_about_the_task(task_id: str, **_kwargs: Any) -> None:
         stack.close()
 
 
+@task_postrun.connect
+def give_connections_back(**_kwargs: Any) -> None:
+    """What a task leaves in use goes back to the pool, which checks it before the next one gets it.
+
+    So PostgreSQL's sessions last as long as the process. By itself Celery 5.7 closes the pool of a prefork child around
+    every task, CONN_MAX_AGE or not, so that each one opens sessions anew; `CELERY_DB_REUSE_MAX` keeps it from that.
+    """
+    from django.db import connections  # noqa: PLC0415 - the settings import this package
+
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+
+
 @inspect_command(name="revision")
 def answer_revision(_state: Any) -> dict[str, str]:
     """The revision of the code that this worker runs, for whoever asks all workers over the broker."""

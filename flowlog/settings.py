@@ -273,6 +273,8 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 1000
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
 CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# Else Celery ends the pool of connections before and after each task: see `flowlog.celery.give_connections_back`.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_TASK_SOFT_TIME_LIMIT = NOTIFICATIONS.soft_time_limit
 CELERY_TASK_TIME_LIMIT = NOTIFICATIONS.hard_time_limit
 CELERY_TASK_ANNOTATIONS = {

@@ -17,10 +17,12 @@ from django.conf import settings
 from django.db import connection
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from flowlog.celery import app
 from flowlog.database import pool_options
 from flowlog.dev.postgres import Postgres
+from notifications.tasks import look_up
 from tests.embedded import RUN_HOME
-from tests.processes import environment, web_server
+from tests.processes import environment, wait_until, web_server, worker
 
 SIZE = 4
 
@@ -57,6 +59,39 @@ def test_one_dead_connection_throws_all_idle_ones_away() -> None:
     # The first was found dead; nobody had to try the others.
     assert pool.get_stats()["connections_lost"] == lost + 1
     connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tasks_share_the_sessions_of_their_process() -> None:
+    """Celery 5.7.0's Django fix-up (`celery/fixups/django.py`) closes a prefork child's pool around every task."""
+
+    def asked(query: str) -> Any:
+        other.execute("SELECT pg_stat_clear_snapshot()")
+        return other.execute(query).fetchone()[0]  # type: ignore[index]
+
+    def all_done() -> bool:
+        with app.connection_for_read() as broker:
+            redis: Any = broker.default_channel.client  # type: ignore[attr-defined]
+            return not redis.llen("whatsapp") + redis.hlen("unacked")
+
+    begun = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()"
+    all_ended = (
+        "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND backend_type = 'client backend')"
+    )
+    opened = []
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+        for number in (1, 20):
+            before = asked(begun)
+            with worker("whatsapp", REDIS_URL=settings.REDIS_URL):
+                for _ in range(number):
+                    look_up.delay(0)
+                wait_until(all_done, "the tasks")
+            connection.close()
+            connection.close_pool()  # type: ignore[attr-defined]
+            wait_until(lambda: asked(all_ended), "the end of all sessions, which are counted then")
+            opened.append(asked(begun) - before)
+    assert opened[1] == opened[0]
 
 
 def test_without_a_database_the_web_gives_up_soon_and_goes_on_to_say_that_it_lives(tmp_path: Path) -> None:
