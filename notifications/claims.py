@@ -115,7 +115,7 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
         if not taken:
             return None
         own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
-        row = own.select_related("instance", "order__customer", "order__store").get()
+        row = policy.with_consent(own).select_related("instance", "order__customer", "order__store").get()
         try:
             refusal = policy.refusal(row)
             if not refusal:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from integrations.models import NotificationLog
+from orders import consent
 from orders.contacts import normalize_phone
 
 
+def with_consent(rows: QuerySet[NotificationLog]) -> QuerySet[NotificationLog]:
+    """The rows with whether their customer, under any form of the number, wants no messages."""
+    return rows.annotate(customer_refuses=consent.refused("order__customer"))
+
+
 def refusal(notification: NotificationLog) -> str:
-    """The code of why this message must not be sent, or nothing. Needs the order's customer and store.
+    """The code of why this message must not be sent, or nothing. Needs the order's store, and a row of `with_consent`.
 
     A message without an order answers the customer, so it goes to one who has just opted out too.
     """
@@ -26,7 +33,7 @@ def _unwanted(notification: NotificationLog) -> str:
     """Why the store or the customer does not want it."""
     order = notification.order
     assert order is not None  # noqa: S101 - asked for by the caller
-    if order.customer.opted_out_at:
+    if notification.customer_refuses:  # type: ignore[attr-defined]
         return "opted_out"
     if not order.store.tells_customers:
         return "store_is_silent"

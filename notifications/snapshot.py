@@ -36,7 +36,7 @@ def _build(change: StatusChange) -> Snapshot:
         "occurred_at": change.event.created_at.isoformat(),
         "reason": change.data.get("reason", ""),
         "order": _order(order),
-        "customer": _customer(order.customer),
+        "customer": {**_customer(order.customer), "name": order.addressee},
         "store": _store(order.store),
     }
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from orders.accounts import account_key
 from orders.models import ConsentChange, Customer
 
 _NEVER = Q(pk__in=())
@@ -39,6 +40,25 @@ def opt_in(
     return _record(customers, later & Q(opted_out=True), opted_out=False, how=how, at=at, written_at=written_at)
 
 
+def refused(customer: str) -> Exists:
+    """Whether the customer that a query names so, or another of the same store and WhatsApp account, wants no messages.
+
+    A store has two of an account only from before accounts were known, or by a release that did not know them.
+    """
+    same_account = Q(store=OuterRef(f"{customer}__store"), account=OuterRef(f"{customer}__account")) & ~Q(account="")
+    unwilling = Customer.objects.filter(opted_out_at__isnull=False)
+    return Exists(unwilling.filter(Q(pk=OuterRef(customer)) | same_account))
+
+
+def _one_account(customers: Iterable[Customer]) -> Q:
+    """They and every other customer of the same store and WhatsApp account: it is one person who says so."""
+    chosen = _NEVER
+    for customer in customers:
+        same = Q(store=customer.store_id, account=account_key(customer.phone)) if customer.phone else _NEVER
+        chosen |= Q(pk=customer.pk) | same
+    return chosen
+
+
 @transaction.atomic
 def _record(
     customers: Iterable[Customer],
@@ -50,7 +70,7 @@ def _record(
     written_at: datetime | None,
 ) -> list[Customer]:
     """Record it of those who have not said the contrary `since`; returns those for whom it is a change."""
-    chosen = Customer.objects.filter(pk__in=[customer.pk for customer in customers])
+    chosen = Customer.objects.filter(_one_account(customers))
     locked = list(chosen.select_related("store").select_for_update(of=("self",)).order_by("pk"))
     # Asked only now that they are locked: somebody else may just have recorded something.
     overtaken = set(ConsentChange.objects.filter(since, customer__in=locked).values_list("customer", flat=True))

@@ -19,6 +19,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
+from orders import customers
 from orders.contacts import format_phone, normalize_cpf, normalize_phone
 from orders.models import Customer, Order, OrderItem, Store
 from orders.statuses import TRACKED_METHODS, DeliveryStatus, OrderStatus
@@ -126,6 +127,18 @@ class CustomerForm(ConstrainedForm):
             not self.is_bound or self.add_initial_prefix("opted_out") in self.data
         )
 
+    def clean(self) -> None:
+        super().clean()
+        store = self.instance.store if self.instance.pk else self.cleaned_data.get("store")
+        phone = self.cleaned_data.get("phone")
+        if not store or not phone or "phone" not in self.changed_data:
+            return
+        customers.lock_account(store, phone)
+        other = customers.holder(store, phone)
+        if other and other.pk != self.instance.pk and other.phone != phone:
+            words = _("This number is the WhatsApp account of %(customer)s, who is a customer of this store already.")
+            self.add_error("phone", ValidationError(words, params={"customer": other}))
+
 
 class OrderForm(ConstrainedForm):
     """Editing an order: never its statuses, and its delivery method only before it has left."""
@@ -135,7 +148,8 @@ class OrderForm(ConstrainedForm):
     class Meta:
         model = Order
         fields = (
-            "delivery_method", "delivery_address", "tracking_code", "tracking_url", "pickup_deadline", "notes",
+            "delivery_method", "delivery_address", "tracking_code", "tracking_url", "pickup_deadline", "ordered_as",
+            "notes",
         )  # fmt: skip
         widgets = _NOTES
 

@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from orders import codes
+from orders.accounts import account_key_in_sql
 from orders.contacts import format_phone, validate_cpf, validate_phone
 from orders.statuses import (
     CORREIOS_METHODS,
@@ -109,11 +110,21 @@ class Store(models.Model):
 
 
 class Customer(models.Model):
-    """A person who buys at a store. The phone may be missing; then nothing can be sent."""
+    """A person who buys at a store. The phone may be missing; then nothing can be sent.
+
+    `account` is the phone's `orders.accounts.account_key`, kept by PostgreSQL, whoever writes the row. A store has one
+    customer for an account, or two from before accounts were known: then the refusal of one counts for both.
+    """
 
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="customers")
     name = models.CharField(_("name"), max_length=120)
     phone = models.CharField(_("phone (WhatsApp)"), max_length=16, blank=True, validators=[validate_phone])
+    account = models.GeneratedField(
+        expression=account_key_in_sql("phone"),
+        output_field=models.CharField(max_length=16, blank=True),
+        db_persist=True,
+        editable=False,
+    )
     cpf = models.CharField(_("CPF"), max_length=11, blank=True, validators=[validate_cpf])
     opted_out_at = models.DateTimeField(_("opted out of WhatsApp at"), null=True, blank=True)
     opted_out_how = models.CharField(_("how they opted out"), max_length=200, blank=True)
@@ -123,6 +134,7 @@ class Customer(models.Model):
         verbose_name = _("customer")
         verbose_name_plural = _("customers")
         ordering = ("name", "pk")
+        indexes = (models.Index(fields=["store", "account"], name="customer_by_account"),)
         constraints = (
             models.UniqueConstraint(
                 fields=["store", "phone"],
@@ -142,11 +154,6 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} · {format_phone(self.phone)}" if self.phone else self.name
-
-    @property
-    def first_name(self) -> str:
-        """What a message calls the customer."""
-        return self.name.split()[0] if self.name.split() else ""
 
 
 class ConsentChange(models.Model):
@@ -181,6 +188,13 @@ class Order(models.Model):
     code = models.CharField(_("code"), max_length=12, unique=True, default=codes.order_code, editable=False)
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="orders")
     customer = models.ForeignKey(Customer, models.PROTECT, verbose_name=_("customer"), related_name="orders")
+    ordered_as = models.CharField(
+        _("in the name of"),
+        max_length=120,
+        blank=True,
+        db_default="",
+        help_text=_("Who the messages of this order greet, if it is not the customer whose phone it is."),
+    )
     status = models.CharField(
         _("status"), max_length=20, choices=OrderStatus, default=OrderStatus.PENDING, editable=False
     )
@@ -259,6 +273,11 @@ class Order(models.Model):
 
     def __str__(self) -> str:
         return self.code
+
+    @property
+    def addressee(self) -> str:
+        """The name of whoever the order's messages greet."""
+        return self.ordered_as or self.customer.name
 
     @property
     def tracking_link(self) -> str:

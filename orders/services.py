@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from orders import codes
+from orders import codes, customers
 from orders.contacts import is_storable, normalize_cpf, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.signals import StatusChange, order_status_changed
@@ -74,7 +74,10 @@ def create_order(
     actor: Actor = None,
     notify: bool = True,
 ) -> Order:
-    """Create an order for the store's customer with this phone, who is made or brought up to date.
+    """Create an order for the store's customer whose WhatsApp account this phone is, who is made if there is none.
+
+    A customer is not renamed by an order in another name: that stands on the order (`ordered_as`), whose messages greet
+    it, and a CPF that came with it in the order's notes.
 
     `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str). Raises
     `ValidationError` for anything that cannot be; then nothing is stored.
@@ -83,12 +86,14 @@ def create_order(
     if not all(is_storable(text) for text in [*typed, *(str(values.get("description", "")) for values in items)]):
         raise ValidationError(_("The text has characters that cannot be stored."))
     customer = _find_or_make_customer(store, customer_name, customer_phone, customer_cpf)
+    name = " ".join(customer_name.split())
     order = Order(
         store=store,
         customer=customer,
+        ordered_as="" if customer.name == name else name,
         delivery_method=delivery_method,
         delivery_address=delivery_address.strip(),
-        notes=notes.strip(),
+        notes="\n".join(filter(None, (notes.strip(), _cpf_of_another(customer, customer_cpf)))),
     )
     return add_order(order, [_item(values) for values in items], actor=actor, notify=notify)
 
@@ -268,15 +273,36 @@ def _record(
 
 
 def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Customer:
-    """The store's customer with this phone, name and CPF brought up to date. Raises `ValidationError`."""
+    """The store's customer with this phone's account, who is made if there is none. Raises `ValidationError`.
+
+    A customer keeps the name that the store knows, unless this one is only another spelling of it; and takes over a CPF
+    with a name.
+    """
     name = " ".join(name.split())
     phone = normalize_phone(phone) if phone.strip() else ""
     values = {"name": name, **({"cpf": normalize_cpf(cpf)} if cpf.strip() else {})}
     Customer(phone=phone, **values).clean_fields(exclude=["store"])
     if not phone:
         return Customer.objects.create(store=store, **values)
-    customer, _created = Customer.objects.update_or_create(store=store, phone=phone, defaults=values)
-    return customer
+    known = customers.holder(store, phone)
+    if known is None:
+        customers.lock_account(store, phone)
+        known = customers.holder(store, phone)
+    if known is None:
+        return Customer.objects.create(store=store, phone=phone, **values)
+    if customers.same_name(known.name, name):
+        changed = [field for field, value in values.items() if getattr(known, field) != value]
+        for field in changed:
+            setattr(known, field, values[field])
+        if changed:
+            known.save(update_fields=changed)
+    return known
+
+
+def _cpf_of_another(customer: Customer, cpf: str) -> str:
+    """The line for the notes with a CPF that did not become the customer's, since the order is in another name."""
+    typed = normalize_cpf(cpf) if cpf.strip() else ""
+    return _("CPF given with this order: %(cpf)s") % {"cpf": typed} if typed and typed != customer.cpf else ""
 
 
 def _item(values: dict[str, Any]) -> OrderItem:

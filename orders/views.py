@@ -110,6 +110,7 @@ def _order_context(order: Order) -> dict[str, Any]:
         "payment": _payment_words(order),
         "total": money(order.total),
         "phone": format_phone(order.store.phone),
+        "first_name": next(iter(order.addressee.split()), ""),
         "whatsapp": _whatsapp_link(order),
     }
 

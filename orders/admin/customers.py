@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -33,6 +33,20 @@ _sections: list[Section] = []
 def register_section(section: Section) -> None:
     """Let an app above add to the customer's page."""
     _sections.append(section)
+
+
+def _others_of_account(customer: Customer) -> SafeString | str:
+    """That the store has the person a second time, under the other form of the number. One query."""
+    others = Customer.objects.filter(store=customer.store_id, account=customer.account).exclude(pk=customer.pk)
+    if not customer.phone or not others:
+        return ""
+    links = format_html_join(
+        ", ",
+        '<a class="text-link" href="{}">{}</a>',
+        [(reverse("admin:orders_customer_change", args=[other.pk]), str(other)) for other in others],
+    )
+    words = gettext("The store has this WhatsApp account twice. If one of the two wants no messages, neither gets any.")
+    return format_html('<p class="flowlog-quiet">{} {}</p>', words, links)
 
 
 @admin.register(Store)
@@ -104,7 +118,7 @@ class CustomerAdmin(ModelAdmin):
             context["consent_changes"] = [
                 (each, moment(each.when)) for each in obj.consent_changes.all()[:SHOWN_CONSENT_CHANGES]
             ]
-            context["sections"] = [section(request, obj) for section in _sections]
+            context["sections"] = [_others_of_account(obj), *(section(request, obj) for section in _sections)]
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Customer | None = None) -> Any:

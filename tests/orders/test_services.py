@@ -79,12 +79,13 @@ class TestCreateOrder:
         monkeypatch.setattr(Order._meta.get_field("code"), "_get_default", lambda: used)
         assert create().code == "ABCDEF"
 
-    def test_the_same_phone_is_the_same_customer_brought_up_to_date(self) -> None:
+    def test_the_same_phone_is_the_same_customer(self) -> None:
         first = create(customer_cpf="39053344705")
         second = create(customer_name="João S. Souza", customer_phone="+5511987654321")
         assert first.customer_id == second.customer_id
         customer = Customer.objects.get()
-        assert (customer.name, customer.cpf) == ("João S. Souza", "39053344705")
+        assert (customer.name, customer.cpf) == ("João Souza", "39053344705")
+        assert second.ordered_as == "João S. Souza"
 
     def test_a_customer_without_phone_is_a_new_one_each_time(self) -> None:
         assert create(customer_phone="").customer_id != create(customer_phone=" ").customer_id
