@@ -25,6 +25,8 @@ def gateway(running_sandbox: SandboxProcess, settings: Any) -> Iterator[SandboxP
     settings.EVOLUTION_API_KEY = running_sandbox.api_key
     healthy = running_sandbox.options()
     yield running_sandbox
+    # Without a licence it would take nothing else.
+    running_sandbox.options(licensed=True)
     running_sandbox.set_webhook("flowlog", "")
     healthy.pop("instances")
     running_sandbox.options(**healthy, disconnected={"flowlog": False})

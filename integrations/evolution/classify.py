@@ -1,8 +1,11 @@
 """From the gateway's answer to a send to what it means.
 
-The rules match the body's text rather than the status code: the gateway gives one outage two codes,
-its builds differ in the code for the same text, and a 400 can mean "sent". A text that is not known
-here is never taken as "not sent".
+The rules match the body rather than the status code: the gateway gives one outage two codes, its builds
+differ in the code for the same text, and a 400 can mean "sent". What is not known here is never taken as
+"not sent".
+
+A body has one of two forms, which tell when the error came. A **list** holds errors that the send itself
+caught, before the relay or after it. A **text** alone was caught by nothing of the send: it came before.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from integrations.evolution.errors import Outcome
+from integrations.evolution import meta
+from integrations.evolution.errors import Outcome, Refused
 
 _ID_LENGTH = 100
 
@@ -27,48 +31,42 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The message was not accepted, or nobody knows; `outcome` says which."""
-
-    outcome: Outcome
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Rule:
-    """A known error text of the gateway, whichever of the error codes it comes under."""
+    """A known error text of the gateway, whichever of the error codes it comes under.
+
+    `before_the_send`: it proves nothing but in the form in which the send cannot have begun.
+    """
 
     pattern: re.Pattern[str]
     refused: Refused
+    before_the_send: bool = False
 
 
-def _rule(pattern: str, outcome: Outcome, code: str) -> _Rule:
-    return _Rule(re.compile(pattern, re.DOTALL), Refused(outcome, code))
+def _rule(pattern: str, outcome: Outcome, code: str, *, before_the_send: bool = False) -> _Rule:
+    return _Rule(re.compile(pattern, re.DOTALL), Refused(outcome, code), before_the_send)
 
 
-_UNDEFINED = r"(TypeError: )?Cannot read properties of undefined \(reading '{}'\)"
+_UNDEFINED = r"(TypeError: )?Cannot read properties of (undefined|null) \(reading '({})'\)"
+# The database failed after the relay, or before it. Which query is named says nothing: in the minified release it is
+# the first one on the line.
+_NOT_STORED = re.compile(r"PrismaClient\w*Error:.*", re.DOTALL)
+_NOT_ASKED = r"Invalid `.*"
 _RULES = (
     _rule(r"(Error: )?Connection Closed", Outcome.INSTANCE_DOWN, "connection_closed"),
     _rule(_UNDEFINED.format("id"), Outcome.INSTANCE_DOWN, "never_paired"),
-    _rule(_UNDEFINED.format("onWhatsApp"), Outcome.INSTANCE_DOWN, "never_connected"),
+    # What is missing is the connection itself, without which nothing leaves.
+    _rule(
+        _UNDEFINED.format("onWhatsApp|sendMessage|presenceSubscribe|relayMessage"),
+        Outcome.INSTANCE_DOWN,
+        "never_connected",
+    ),
     # The query whether the number is on WhatsApp found no answer; it comes before the send.
-    _rule(_UNDEFINED.format("find"), Outcome.RETRYABLE, "number_query_timeout"),
-    _rule(r".*contact\.findMany\(\).*Can't reach database.*", Outcome.RETRYABLE, "gateway_database_down"),
-    _rule(r"Text is required|Owned media.*|For base64.*", Outcome.PERMANENT, "bad_request"),
-    _rule(r"(Error: )?Failed to fetch stream.*|TypeError: fetch failed", Outcome.RETRYABLE, "media_unreachable"),
+    _rule(_UNDEFINED.format("find"), Outcome.RETRYABLE, "number_query_timeout", before_the_send=True),
+    _rule(_NOT_ASKED, Outcome.RETRYABLE, "gateway_database_down", before_the_send=True),
+    _rule(r"Text is required", Outcome.PERMANENT, "bad_request"),
     _rule(r"(Error: )?Timed Out", Outcome.UNKNOWN, "whatsapp_timeout"),
     _rule(_UNDEFINED.format("message"), Outcome.UNKNOWN, "meta_unreachable"),
 )
-# Codes of Meta's own API, which WHATSAPP-BUSINESS instances pass on under a 201.
-_META = {
-    190: Refused(Outcome.INSTANCE_DOWN, "meta_auth"),
-    4: Refused(Outcome.RETRYABLE, "meta_rate_limit"),
-    80007: Refused(Outcome.RETRYABLE, "meta_rate_limit"),
-    130429: Refused(Outcome.RETRYABLE, "meta_rate_limit"),
-    131056: Refused(Outcome.RETRYABLE, "meta_rate_limit"),
-    131030: Refused(Outcome.PERMANENT, "meta_recipient_not_allowed"),
-    131026: Refused(Outcome.PERMANENT, "meta_undeliverable"),
-}
 UNEXPECTED = Refused(Outcome.UNKNOWN, "unexpected_answer")
 # Where the status says it all, because the gateway or a proxy before it answers with any body.
 _BY_STATUS: dict[int, Refused] = {
@@ -85,7 +83,7 @@ _BY_STATUS: dict[int, Refused] = {
 def classify(http_status: int, body: str) -> Accepted | Refused:
     """What the gateway's answer to a send means. Pure; never raises, whatever the body.
 
-    `Accepted` only for a 201 with `key.id`, and for the error that names `message.create()`: storing
+    `Accepted` only for a 201 with `key.id`, and for an error of the database that the send itself met: storing
     the message follows the relay, so it has left. Anything not known is `Outcome.UNKNOWN`.
     """
     data = parse_object(body)
@@ -95,7 +93,9 @@ def classify(http_status: int, body: str) -> Accepted | Refused:
         case HTTPStatus.NOT_FOUND:
             return _not_found(data)
         case HTTPStatus.BAD_REQUEST | HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _failed(data)
+            return _failed(data, http_status)
+        case HTTPStatus.SERVICE_UNAVAILABLE if data.get("code") == "LICENSE_REQUIRED":
+            return Refused(Outcome.INSTANCE_DOWN, "license_required")
         case _:
             return _BY_STATUS.get(http_status, UNEXPECTED)
 
@@ -118,9 +118,8 @@ def _created(data: dict[str, object]) -> Accepted | Refused:
     key = data.get("key")
     if isinstance(key, dict) and (message_id := printable(key.get("id"))):
         return Accepted(message_id, printable(key.get("remoteJid")))
-    if key is None and ("code" in data or "type" in data):
-        return _META.get(_integer(data.get("code")), Refused(Outcome.UNKNOWN, "meta_error"))
-    return UNEXPECTED
+    refused = meta.refusal(data) if key is None else None
+    return refused or UNEXPECTED
 
 
 def _not_found(data: dict[str, object]) -> Refused:
@@ -134,19 +133,20 @@ def _not_found(data: dict[str, object]) -> Refused:
     return UNEXPECTED
 
 
-def _failed(data: dict[str, object]) -> Accepted | Refused:
+def _failed(data: dict[str, object], http_status: int) -> Accepted | Refused:
     message = _message(data)
-    texts = list(_texts(message))
-    if any("message.create()" in text and "prisma" in text.lower() for text in texts):
-        return Accepted("", "")
     items = message if isinstance(message, list) else []
+    texts = list(_texts(message))
+    if items and any(_NOT_STORED.fullmatch(text) for text in texts):
+        return Accepted("", "")
     if any(isinstance(item, dict) and item.get("exists") is False for item in items):
         return Refused(Outcome.PERMANENT, "not_on_whatsapp")
     if any(isinstance(item, list) and item and all(isinstance(text, str) for text in item) for item in items):
         return Refused(Outcome.PERMANENT, "bad_request")
+    sure_before = not items and http_status == HTTPStatus.INTERNAL_SERVER_ERROR
     for text in texts:
         for rule in _RULES:
-            if rule.pattern.fullmatch(text):
+            if rule.pattern.fullmatch(text) and (sure_before or not rule.before_the_send):
                 return rule.refused
     return Refused(Outcome.UNKNOWN, "gateway_error" if data else "unexpected_answer")
 
@@ -161,10 +161,3 @@ def _texts(message: object) -> Iterator[str]:
     for item in message if isinstance(message, list) else [message]:
         if isinstance(item, str):
             yield item.strip()
-
-
-def _integer(value: object) -> int:
-    """Meta's code as a number, or 0: it comes as a number, and from some builds as digits."""
-    if isinstance(value, int):
-        return int(value)
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else 0

@@ -19,8 +19,8 @@ from django.conf import settings
 from urllib3.exceptions import HTTPError
 
 from flowlog.health import heartbeats
-from integrations.evolution.classify import UNEXPECTED, Accepted, Refused, classify, parse_object
-from integrations.evolution.errors import GatewayError, Outcome
+from integrations.evolution.classify import UNEXPECTED, Accepted, classify, parse_object
+from integrations.evolution.errors import GatewayError, Outcome, Refused
 from integrations.evolution.jids import addresses
 from integrations.evolution.messages import FoundMessage, Page, key_of, own_message, parse_page
 from integrations.evolution.transport import Clock, GatewaySession, transport_failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -16,6 +17,14 @@ class Outcome(StrEnum):
     """Not sent for certain, and no other message of this instance would be: hold the instance."""
     UNKNOWN = "unknown"
     """May have been sent: look it up before sending again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The message was not accepted, or nobody knows; `outcome` says which."""
+
+    outcome: Outcome
+    code: str
 
 
 class GatewayError(Exception):

@@ -9,9 +9,9 @@ from http import HTTPStatus
 
 from django.conf import settings
 
-from integrations.evolution.classify import Refused, parse_object
+from integrations.evolution.classify import parse_object
 from integrations.evolution.client import EvolutionClient, path_segment
-from integrations.evolution.errors import GatewayError, Outcome
+from integrations.evolution.errors import GatewayError, Outcome, Refused
 
 WEBHOOK_EVENTS = (
     "SEND_MESSAGE",
@@ -60,6 +60,18 @@ class EvolutionManager(EvolutionClient):
         if not isinstance(listed, list):
             raise self._unreadable(answer)
         return sorted((_remote(item) for item in listed if isinstance(item, dict)), key=lambda each: each.name)
+
+    def is_hidden(self, instance_name: str) -> bool:
+        """Whether the gateway has this instance, which `instances` left out: the key is another instance's token."""
+        try:
+            self.connection_state(instance_name)
+        except GatewayError as error:
+            if error.code == "unauthorized":
+                return True
+            if error.code != "instance_not_found":
+                raise
+        # What this key can see is listed; a moment after it was deleted an instance still has a state.
+        return False
 
     def create(self, instance_name: str) -> None:
         """Make an instance that is still to be paired."""

@@ -13,6 +13,12 @@ MESSAGE = {
     "bad_request": _("The gateway refused the message as malformed. Check the customer's number."),
     "meta_recipient_not_allowed": _("Meta does not allow messages to this number."),
     "meta_undeliverable": _("Meta cannot deliver to this number. Check it with the customer."),
+    "meta_outside_24_hours": _(
+        "The customer has not written to the shop in the last 24 hours, and then Meta takes approved templates only. "
+        "Tell the customer in another way."
+    ),
+    "meta_withheld": _("Meta withholds this message from the customer. Tell the customer in another way."),
+    "meta_bad_request": _("Meta refused the message as malformed. Check the customer's number."),
     # After it was accepted
     "not_delivered": _(
         "WhatsApp took the message, then did not deliver it. Tell the customer in another way; if it happens often, "
@@ -27,12 +33,21 @@ MESSAGE = {
 INSTANCE = {
     "connection_closed": _("The shop's phone is disconnected from WhatsApp. Reconnect it."),
     "never_paired": _("The instance was never paired. Read its QR code with the shop's phone."),
-    "never_connected": _("The instance has not connected yet. Read its QR code with the shop's phone."),
+    "never_connected": _(
+        "The instance has not connected since the gateway started. Reconnect it; if a QR code appears, read it with "
+        "the shop's phone."
+    ),
     "unauthorized": _("The gateway refused the key. Check EVOLUTION_API_KEY."),
     "forbidden": _("The gateway forbids this. Check EVOLUTION_API_KEY."),
     "instance_not_found": _("The gateway does not know this instance. Check its name."),
     "route_not_found": _("There is no Evolution API at this address. Check EVOLUTION_API_URL."),
+    "license_required": _(
+        "The gateway's licence is not activated, so it does nothing. Activate it on the gateway's page /manager."
+    ),
     "meta_auth": _("Meta refused the instance's token. Renew it in the gateway."),
+    "meta_permission": _("Meta does not allow the instance's token to send. Give it the permission at Meta."),
+    "meta_blocked": _("Meta has blocked the shop's account. See why in WhatsApp Manager at Meta."),
+    "meta_payment": _("Meta waits for a payment. Check the payment method in WhatsApp Manager at Meta."),
 }
 """Nothing of the instance can be sent until somebody acts."""
 
@@ -40,8 +55,9 @@ PASSING = {
     "gateway_unreachable": _("The gateway does not answer. Check that it is running."),
     "gateway_database_down": _("The gateway's database is down."),
     "number_query_timeout": _("WhatsApp did not answer in time."),
-    "media_unreachable": _("The gateway could not fetch the attachment."),
     "meta_rate_limit": _("Meta asks for a pause."),
+    "meta_unavailable": _("Meta cannot send at the moment."),
+    "meta_error": _("Meta refused the message for a reason that Flowlog does not know."),
 }
 """The message was not sent, and is tried again by itself."""
 

@@ -22,8 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
-from integrations.evolution.classify import Refused
-from integrations.evolution.errors import Outcome
+from integrations.evolution.errors import Outcome, Refused
 
 IDLE_LIMIT = 4.0
 """Seconds after which an idle connection is not used again; the gateway closes it at five."""

@@ -135,6 +135,12 @@ class SandboxProcess:
         """Let WhatsApp say what became of a message: any status of the gateway's, such as ERROR."""
         self._post("/sandbox/receipt", {"key_id": key_id, "status": status})
 
+    def token(self, instance: str) -> str:
+        """The instance's own key."""
+        query = {"instanceName": instance}
+        answer = self._session.get(f"{self.base_url}/instance/fetchInstances", params=query, timeout=_TIMEOUT)
+        return str(answer.json()[0]["token"])
+
     def pair(self, instance: str) -> None:
         """Scan the QR code of an instance that is connecting."""
         self._post("/sandbox/pair", {"instance": instance})

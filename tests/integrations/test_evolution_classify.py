@@ -13,14 +13,31 @@ from integrations.evolution.classify import Accepted, Refused, classify
 from integrations.evolution.errors import Outcome
 
 PERMANENT, RETRYABLE, INSTANCE_DOWN, UNKNOWN = Outcome
-PRISMA_CREATE = (
-    "PrismaClientKnownRequestError: \nInvalid `this.prismaRepository.message.create()` invocation in\n"
-    "/evolution/dist/main.js:231\n\nCan't reach database server at `postgres:5432`"
+# Without a minified release the right query is named; with one, the first on its line, whichever it was.
+QUERIES = ("message.create()", "contact.findMany()", "isOnWhatsapp.findMany()", "instance.findUnique()")
+LAYOUT = (
+    "\nInvalid `this.prismaRepository.{}` invocation in\n/evolution/dist/main.js:198:5427\n\n"
+    "  195 `){{}}\n→ 198 await this.prismaRepository.{}\n{}"
 )
-PRISMA_FIND = (
-    "\nInvalid `this.prismaRepository.contact.findMany()` invocation in\n/evolution/dist/main.js:198\n\n"
-    "Can't reach database server at `127.0.0.1:5432`\n\nPlease make sure your database server is running."
-)
+OUT_OF_REACH = "Can't reach database server at `postgres:5432`\n\nPlease make sure your database server is running."
+DATABASE_ERRORS = {
+    "out of reach": ("PrismaClientKnownRequestError", OUT_OF_REACH),
+    "never reached": ("PrismaClientInitializationError", OUT_OF_REACH),
+    "no connection free": ("PrismaClientKnownRequestError", "Timed out fetching a new connection from the pool."),
+    "disk full": ("PrismaClientUnknownRequestError", "Error occurred during query execution: No space left on device"),
+    "engine gone": ("PrismaClientRustPanicError", "PANIC: timer has gone away"),
+}
+
+
+def before_the_send(query: str, reason: str = OUT_OF_REACH) -> str:
+    return LAYOUT.format(query, query, reason)
+
+
+def after_the_relay(query: str, name: str = "PrismaClientKnownRequestError", reason: str = OUT_OF_REACH) -> str:
+    return f"{name}: {before_the_send(query, reason)}"
+
+
+PRISMA_CREATE, PRISMA_FIND = after_the_relay("contact.findMany()"), before_the_send("message.create()")
 SENT = {
     "key": {"remoteJid": "5511987654321@s.whatsapp.net", "fromMe": True, "id": "3EB0067BA1CCEACB85451F"},
     "pushName": "Você",
@@ -59,15 +76,59 @@ def test_a_201_of_the_evolution_channel_is_accepted() -> None:
     assert classify(201, json.dumps(SENT_EVOLUTION)) == expected
 
 
-@pytest.mark.parametrize("status", [400, 500])
-def test_a_message_that_left_but_was_not_stored_is_accepted_without_an_id(status: int) -> None:
-    assert classify(*error(status, [PRISMA_CREATE])) == Accepted("", "")
+class TestTheGatewaysDatabaseFails:
+    @pytest.mark.parametrize(("name", "reason"), DATABASE_ERRORS.values(), ids=DATABASE_ERRORS)
+    @pytest.mark.parametrize("query", QUERIES)
+    def test_after_the_relay_it_is_sent_whatever_query_is_named(self, query: str, name: str, reason: str) -> None:
+        assert classify(*error(400, [after_the_relay(query, name, reason)])) == Accepted("", "")
+
+    def test_older_builds_say_so_under_500(self) -> None:
+        assert classify(*error(500, [PRISMA_CREATE])) == Accepted("", "")
+
+    @pytest.mark.parametrize(("_name", "reason"), DATABASE_ERRORS.values(), ids=DATABASE_ERRORS)
+    @pytest.mark.parametrize("query", QUERIES)
+    def test_before_the_send_it_is_not_sent_whatever_query_is_named(self, query: str, _name: str, reason: str) -> None:
+        expected = Refused(RETRYABLE, "gateway_database_down")
+        assert classify(*error(500, before_the_send(query, reason))) == expected
+
+    @pytest.mark.parametrize("query", QUERIES)
+    def test_in_any_other_form_nobody_knows(self, query: str) -> None:
+        in_between = [
+            error(400, [before_the_send(query)]), error(500, [before_the_send(query)]),
+            error(400, before_the_send(query)), error(400, after_the_relay(query)), error(500, after_the_relay(query)),
+            error(400, [f"Error: {before_the_send(query)}"]), error(500, f"{query} failed: {OUT_OF_REACH}"),
+        ]  # fmt: skip
+        assert {classify(*each) for each in in_between} == {Refused(UNKNOWN, "gateway_error")}
+
+
+# What proves that nothing was sent where the send cannot have begun, and nothing where it may be over.
+BEFORE = {"number_query_timeout": "find", "gateway_database_down": None}
+
+
+@pytest.mark.parametrize(("code", "name"), BEFORE.items())
+def test_what_is_retryable_is_so_in_the_form_of_before_the_send_alone(code: str, name: str | None) -> None:
+    text = undefined(name) if name else PRISMA_FIND
+    assert classify(*error(500, text)) == Refused(RETRYABLE, code)
+    for after in (error(400, ["TypeError: " + text]), error(400, [text]), error(500, [text]), error(400, text)):
+        assert classify(*after) == Refused(UNKNOWN, "gateway_error")
+
+
+@pytest.mark.parametrize("missing", ["undefined", "null"])
+@pytest.mark.parametrize("name", ["sendMessage", "presenceSubscribe", "relayMessage", "onWhatsApp"])
+def test_without_a_connection_nothing_left(name: str, missing: str) -> None:
+    text = f"Cannot read properties of {missing} (reading '{name}')"
+    for each in (error(400, ["TypeError: " + text]), error(500, text)):
+        assert classify(*each) == Refused(INSTANCE_DOWN, "never_connected")
 
 
 NOT_EXISTING = [{"jid": "5511900000000@s.whatsapp.net", "exists": False, "number": "5511900000000"}]
 NOT_EXISTING_NAMED = [{**NOT_EXISTING[0], "name": "Cliente", "lid": "987654321098765@lid"}]
 INSTANCE_MISSING = 'The "nao-existe" instance does not exist'
-FETCH_STREAM = "Error: Failed to fetch stream from https://shop.example/boleto.pdf"
+LICENSE = {
+    "error": "service not activated",
+    "code": "LICENSE_REQUIRED",
+    "register_url": "https://license.example/register?token=abc",
+}
 
 ROWS = {
     # 400, the request
@@ -78,8 +139,6 @@ ROWS = {
         "bad_request",
     ),
     "blank text": (*error(400, ["Text is required"]), PERMANENT, "bad_request"),
-    "owned media": (*error(400, ["Owned media must be a url or base64"]), PERMANENT, "bad_request"),
-    "base64 file": (*error(400, ["For base64 the file name must be informed."]), PERMANENT, "bad_request"),
     "no WhatsApp": (*error(400, NOT_EXISTING), PERMANENT, "not_on_whatsapp"),
     "no WhatsApp, named": (*error(400, NOT_EXISTING_NAMED), PERMANENT, "not_on_whatsapp"),
     # The connection to WhatsApp: both shapes, under both codes
@@ -92,11 +151,11 @@ ROWS = {
     # Before the send
     "number query": (*error(500, undefined("find")), RETRYABLE, "number_query_timeout"),
     "database": (*error(500, PRISMA_FIND), RETRYABLE, "gateway_database_down"),
-    "media address": (*error(500, [FETCH_STREAM]), RETRYABLE, "media_unreachable"),
-    "media fetch": (*error(500, ["TypeError: fetch failed"]), RETRYABLE, "media_unreachable"),
     # Nobody knows
     "timed out": (*error(500, "Timed Out"), UNKNOWN, "whatsapp_timeout"),
     "timed out 400": (*error(400, ["Error: Timed Out"]), UNKNOWN, "whatsapp_timeout"),
+    # It may be the gateway telling a third party of what it has just sent.
+    "a fetch": (*error(400, ["TypeError: fetch failed"]), UNKNOWN, "gateway_error"),
     "Meta away": (*error(400, ["TypeError: " + undefined("message")]), UNKNOWN, "meta_unreachable"),
     "another error": (*error(400, ["Error: something in the relay"]), UNKNOWN, "gateway_error"),
     "another 500": (*error(500, "Internal Server Error"), UNKNOWN, "gateway_error"),
@@ -106,12 +165,15 @@ ROWS = {
     "500 not JSON": (500, "<h1>Internal Server Error</h1>", UNKNOWN, "unexpected_answer"),
     "502": (502, "<html><h1>502 Bad Gateway</h1></html>", UNKNOWN, "bad_gateway"),
     "503": (503, "", UNKNOWN, "bad_gateway"),
+    "503 with another code": (503, '{"code": "OVERLOADED"}', UNKNOWN, "bad_gateway"),
+    "503 with the code in a list": (503, '[{"code": "LICENSE_REQUIRED"}]', UNKNOWN, "bad_gateway"),
     "504": (504, "upstream timed out", UNKNOWN, "bad_gateway"),
     "200 with a key": (200, json.dumps(SENT), UNKNOWN, "unexpected_answer"),
     "302": (302, "", UNKNOWN, "unexpected_answer"),
     "413": (413, "", UNKNOWN, "unexpected_answer"),
     "429": (429, "{}", UNKNOWN, "unexpected_answer"),
     # Credentials and configuration
+    "no licence": (503, json.dumps(LICENSE), INSTANCE_DOWN, "license_required"),
     "401": (*error(401, "Unauthorized", "Unauthorized"), INSTANCE_DOWN, "unauthorized"),
     "401 of a proxy": (401, "<h1>401 Authorization Required</h1>", INSTANCE_DOWN, "unauthorized"),
     "403": (*error(403, "Forbidden", "Forbidden"), INSTANCE_DOWN, "forbidden"),
@@ -119,16 +181,10 @@ ROWS = {
     "404 route": (*error(404, ["Cannot POST /message/sendFoo/evo1"]), INSTANCE_DOWN, "route_not_found"),
     "404 otherwise": (404, "404 page not found", UNKNOWN, "unexpected_answer"),
     # 201 is not enough
-    "Meta 190": (*meta(190), INSTANCE_DOWN, "meta_auth"),
-    "Meta 4": (*meta(4), RETRYABLE, "meta_rate_limit"),
-    "Meta 80007": (*meta(80007), RETRYABLE, "meta_rate_limit"),
-    "Meta 130429": (*meta(130429), RETRYABLE, "meta_rate_limit"),
-    "Meta 131056": (*meta(131056), RETRYABLE, "meta_rate_limit"),
-    "Meta 131030": (*meta(131030), PERMANENT, "meta_recipient_not_allowed"),
-    "Meta 131026": (*meta(131026), PERMANENT, "meta_undeliverable"),
-    "Meta 190 in digits": (*meta("190"), INSTANCE_DOWN, "meta_auth"),
-    "Meta otherwise": (*meta(131000), UNKNOWN, "meta_error"),
-    "Meta without a code": (201, '{"type": "OAuthException"}', UNKNOWN, "meta_error"),
+    "Meta without a code": (201, '{"type": "OAuthException"}', RETRYABLE, "meta_error"),
+    "Meta's code in digits": (*meta("190"), INSTANCE_DOWN, "meta_auth"),
+    "Meta's code is none": (*meta([]), RETRYABLE, "meta_error"),
+    "a code and nothing of Meta's": (201, '{"code": "OK"}', UNKNOWN, "unexpected_answer"),
     "201 without key": (201, "{}", UNKNOWN, "unexpected_answer"),
     "201 without id": (201, '{"key": {"remoteJid": "5511987654321@s.whatsapp.net"}}', UNKNOWN, "unexpected_answer"),
     "201 with an empty id": (201, '{"key": {"id": ""}}', UNKNOWN, "unexpected_answer"),
@@ -144,6 +200,42 @@ ROWS = {
 @pytest.mark.parametrize(("status", "body", "outcome", "code"), ROWS.values(), ids=ROWS.keys())
 def test_an_error_gives_one_outcome_and_code(status: int, body: str, outcome: Outcome, code: str) -> None:
     assert classify(status, body) == Refused(outcome, code)
+
+
+META = {
+    (PERMANENT, "meta_outside_24_hours"): [131047],
+    (PERMANENT, "meta_withheld"): [131049],
+    (PERMANENT, "meta_undeliverable"): [131026],
+    (PERMANENT, "meta_recipient_not_allowed"): [131030],
+    (PERMANENT, "meta_bad_request"): [100, 131051, 132000, 132001, 132012, 132999],
+    (INSTANCE_DOWN, "meta_auth"): [190],
+    (INSTANCE_DOWN, "meta_permission"): [10, 200, 299, 131005],
+    (INSTANCE_DOWN, "meta_blocked"): [368, 131031],
+    (INSTANCE_DOWN, "meta_payment"): [131042],
+    (RETRYABLE, "meta_rate_limit"): [4, 80007, 130429, 131048, 131056, 133016],
+    (RETRYABLE, "meta_unavailable"): [1, 2, 131000, 131016],
+    # Not sent for certain, and a try more costs time alone.
+    (RETRYABLE, "meta_error"): [0, 3, 199, 300, 131999, 133000, 999_999_999],
+}
+
+
+@pytest.mark.parametrize(("expected", "codes"), META.items(), ids=[code for _, code in META])
+def test_a_refusal_of_meta_is_definite(expected: tuple[Outcome, str], codes: list[int]) -> None:
+    assert {classify(*meta(code)) for code in codes} == {Refused(*expected)}
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "meaning"),
+    [
+        (100, RETRYABLE, "meta_unavailable"),
+        (777, RETRYABLE, "meta_unavailable"),
+        (4, RETRYABLE, "meta_rate_limit"),
+        (368, INSTANCE_DOWN, "meta_blocked"),
+    ],
+)
+def test_what_meta_calls_transient_is_tried_again(code: int, outcome: Outcome, meaning: str) -> None:
+    body = {**json.loads(meta(code)[1]), "is_transient": True}
+    assert classify(201, json.dumps(body)) == Refused(outcome, meaning)
 
 
 def test_the_text_that_means_sent_wins_over_a_text_that_means_not_sent() -> None:
@@ -192,5 +284,5 @@ def test_only_proof_is_taken_as_accepted(status: int, body: str) -> None:
         assert data["key"]["id"] == verdict.provider_message_id != ""
     else:
         assert status in {400, 500}
-        assert "message.create()" in body
+        assert "PrismaClient" in body
         assert verdict == Accepted("", "")

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from integrations.evolution import client as client_module
 from integrations.evolution.client import EvolutionClient
 from integrations.evolution.errors import GatewayError, Outcome
+from integrations.evolution.manager import EvolutionManager
 from tests.integrations.raw_server import CREATED, Connection, answering, raw_server
 from tests.integrations.sandbox import SandboxProcess
 
@@ -451,7 +453,7 @@ MAGIC = {
     "9012": (INSTANCE_DOWN, "meta_auth", 201, 0),
     "9013": (RETRYABLE, "meta_rate_limit", 201, 0),
     "9014": (PERMANENT, "meta_recipient_not_allowed", 201, 0),
-    "9015": (UNKNOWN, "meta_error", 201, 0),
+    "9015": (RETRYABLE, "meta_unavailable", 201, 0),
     "9016": (RETRYABLE, "number_query_timeout", 500, 0),
     "9017": (INSTANCE_DOWN, "unauthorized", 401, 0),
     "9018": (INSTANCE_DOWN, "instance_not_found", 404, 0),
@@ -459,6 +461,9 @@ MAGIC = {
     "9020": (RETRYABLE, "gateway_database_down", 500, 0),
     "9021": (UNKNOWN, "whatsapp_timeout", 500, 0),
     "9022": (UNKNOWN, "gateway_error", 500, 1),
+    "9025": (INSTANCE_DOWN, "never_connected", 400, 0),
+    "9026": (PERMANENT, "meta_outside_24_hours", 201, 0),
+    "9027": (RETRYABLE, "meta_error", 201, 0),
 }
 
 
@@ -496,6 +501,24 @@ def test_a_message_that_the_gateway_could_not_store_is_sent_without_an_id(gatewa
     receipt = sandbox_client(gateway).send_text("flowlog", "+5511912349011", TEXT)
     assert (receipt.provider_message_id, receipt.remote_jid, receipt.http_status) == ("", "", 400)
     assert gateway.texts("+5511912349011") == [TEXT]
+
+
+def test_a_gateway_without_a_licence_does_nothing(gateway: SandboxProcess) -> None:
+    gateway.options(licensed=False)
+    own = EvolutionManager(gateway.base_url, gateway.api_key, connect_timeout=5, read_timeout=5)
+    now = datetime.now(UTC)
+    calls: list[Callable[[], object]] = [
+        lambda: own.send_text("flowlog", NUMBER, TEXT), lambda: own.connection_state("flowlog"),
+        lambda: own.find_messages("flowlog", NUMBER, since=now, until=now), lambda: own.has_message("flowlog", "3EB0"),
+        own.instances, lambda: own.create("nova"), lambda: own.connect("flowlog"), lambda: own.logout("flowlog"),
+        lambda: own.set_webhook("flowlog", "http://127.0.0.1:9", "x"), lambda: own.webhook_url("flowlog"),
+        lambda: own.is_hidden("flowlog"),
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(GatewayError) as caught:
+            call()
+        assert (caught.value.outcome, caught.value.code) == (INSTANCE_DOWN, "license_required")
+    assert gateway.messages() == []
 
 
 def test_a_number_that_fails_at_first_works_in_the_end(gateway: SandboxProcess) -> None:

@@ -98,7 +98,7 @@ def test_the_root_welcomes_without_a_key(api: Api) -> None:
     assert answer.json() == {
         "status": 200,
         "message": "Welcome to the Evolution API, it is working!",
-        "version": "2.3.6",
+        "version": "2.3.7",
         "clientName": "evolution",
         "manager": "/phone",
         "documentation": "https://doc.evolution-api.com",

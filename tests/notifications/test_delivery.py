@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from flowlog.health import troubles
 from integrations.evolution.client import EvolutionClient
 from integrations.evolution.errors import Outcome
 from integrations.evolution.sandbox.faults import Fault
@@ -81,18 +82,27 @@ def test_a_row_that_is_gone_is_no_error(gateway: SandboxProcess) -> None:
 
 
 def test_relayed_but_not_stored_is_sent_without_an_id_and_never_again(gateway: SandboxProcess) -> None:
+    """The gateway names a query of before the send, as its minified release does."""
     gateway.fault(Fault.NOT_STORED)
     row = pending()
     deliver(row.pk)
     row = fresh(row)
     assert (row.status, row.provider_message_id, row.attempts) == (Status.SENT, "", 1)
+    attempt = row.delivery_attempts.get()
+    assert (attempt.http_status, "contact.findMany()" in attempt.response_body) == (400, True)
+    NotificationLog.objects.update(next_attempt_at=Now())
+    sweep()
     deliver(row.pk)
-    assert len(gateway.messages()) == 1
+    assert gateway.texts(PHONE) == [row.message]
 
 
 @pytest.mark.parametrize(
     ("fault", "code"),
-    [(Fault.NOT_ON_WHATSAPP, "not_on_whatsapp"), (Fault.META_RECIPIENT, "meta_recipient_not_allowed")],
+    [
+        (Fault.NOT_ON_WHATSAPP, "not_on_whatsapp"),
+        (Fault.META_RECIPIENT, "meta_recipient_not_allowed"),
+        (Fault.META_OUTSIDE_24_HOURS, "meta_outside_24_hours"),
+    ],
 )
 def test_permanent_fails_at_once_and_lets_the_next_go(gateway: SandboxProcess, fault: Fault, code: str) -> None:
     gateway.fault(fault)
@@ -108,7 +118,13 @@ def test_permanent_fails_at_once_and_lets_the_next_go(gateway: SandboxProcess, f
 
 
 @pytest.mark.parametrize(
-    ("fault", "code"), [(Fault.META_RATE_LIMIT, "meta_rate_limit"), (Fault.DATABASE_DOWN, "gateway_database_down")]
+    ("fault", "code"),
+    [
+        (Fault.META_RATE_LIMIT, "meta_rate_limit"),
+        (Fault.META_OTHER, "meta_unavailable"),
+        (Fault.META_UNKNOWN, "meta_error"),
+        (Fault.DATABASE_DOWN, "gateway_database_down"),
+    ],
 )
 def test_not_sent_for_certain_is_tried_again_later(gateway: SandboxProcess, fault: Fault, code: str) -> None:
     gateway.fault(fault)
@@ -162,6 +178,7 @@ def test_a_retry_after_the_expiry_is_no_retry(gateway: SandboxProcess) -> None:
         (Fault.CONNECTION_CLOSED_500, "connection_closed"),
         (Fault.NEVER_PAIRED, "never_paired"),
         (Fault.NEVER_CONNECTED, "never_connected"),
+        (Fault.NEVER_CONNECTED_400, "never_connected"),
         (Fault.UNAUTHORIZED, "unauthorized"),
         (Fault.INSTANCE_NOT_FOUND, "instance_not_found"),
         (Fault.META_AUTH, "meta_auth"),
@@ -179,6 +196,23 @@ def test_instance_trouble_spends_no_attempt(gateway: SandboxProcess, fault: Faul
     assert gateway.messages() == []
 
 
+def test_without_a_licence_the_instance_is_held_at_once_and_the_row_says_what_to_do(gateway: SandboxProcess) -> None:
+    gateway.options(licensed=False)
+    row = pending()
+    deliver(row.pk)
+    row, instance = fresh(row), EvolutionInstance.objects.get()
+    assert (row.status, row.attempts, row.error_code) == (Status.PENDING, 0, "license_required")
+    activate = "A licença do gateway não está ativada, e sem ela nada é enviado. Ative-a na página /manager do gateway."
+    assert row.error_message == f"{activate} A mensagem será enviada assim que isso se resolver."
+    assert (instance.held_code, instance.held_reason) == ("license_required", activate)
+    [trouble] = [each for each in troubles.present() if each.name == instance.name]
+    assert activate in trouble.detail
+    gateway.options(licensed=True)
+    EvolutionInstance.objects.update(probe_at=Now())
+    deliver(row.pk)
+    assert (fresh(row).status, gateway.texts(PHONE)) == (Status.SENT, [row.message])
+
+
 @pytest.mark.parametrize(
     ("fault", "code", "arrived"),
     [
@@ -188,7 +222,6 @@ def test_instance_trouble_spends_no_attempt(gateway: SandboxProcess, fault: Faul
         (Fault.SERVER_ERROR_AFTER_SEND, "gateway_error", 1),
         (Fault.BAD_GATEWAY, "bad_gateway", 0),
         (Fault.TIMED_OUT, "whatsapp_timeout", 0),
-        (Fault.META_OTHER, "meta_error", 0),
     ],
 )
 def test_an_unknown_outcome_is_never_sent_again_by_itself(

@@ -215,7 +215,7 @@ class TestProbing:
         assert connections.heal(now().pk)
         assert fresh(row).next_attempt_at == fresh(row).created_at
 
-    @pytest.mark.parametrize("code", ["", "cannot_prepare", "did_not_arrive", "meta_rate_limit", "media_unreachable"])
+    @pytest.mark.parametrize("code", ["", "cannot_prepare", "did_not_arrive", "meta_rate_limit", "meta_unavailable"])
     def test_what_waits_for_its_own_reasons_goes_on_waiting(self, code: str) -> None:
         row = row_of()
         later = timezone.now() + timedelta(hours=4)

@@ -1,6 +1,6 @@
 """A stand-in for the Evolution API, for development, the demo, tests and benchmarks. Never for production.
 
-It answers over HTTP as the real gateway (2.3.6) was seen to answer, and delivers to phones that are pages:
+It answers over HTTP as the real gateway (2.3.7) was seen to answer, and delivers to phones that are pages:
 `/phone` lists them, `/phone/instances` the connections. What the phones do comes back by webhook as from the
 real one: receipts after a moment, replies, and what becomes of the connection. It is started with
 `manage.py evolution_sandbox`, keeps everything in memory and, with `--data`, its messages in a file.
@@ -17,8 +17,10 @@ Faults come on demand. A number whose last four digits are one of these always m
     9008  sends, then resets the connection       9020  500, the gateway's database is down
     9009  resets the connection, sends nothing    9021  500 "Timed Out", sends nothing
     9010  500, sends nothing                      9022  sends, then 500
-    9011  400 message.create(): sent, not stored  9023  sends, then a receipt says ERROR
+    9011  400 of the database: sent, not stored   9023  sends, then a receipt says ERROR
     9012  201 without key: Meta's token expired   9024  sends, and no receipt ever comes
+    9025  never connected, 400                    9026  201 without key: outside 24 hours (131047)
+    9027  201 without key: a code nobody knows
 
 `POST /sandbox/options` sets the rest at run time: latency, error rate, a fault for the next sends, a
 disconnected instance, the pace of receipts, webhooks late, twice or out of order, and more (`control.py`).

@@ -22,14 +22,17 @@ from integrations.evolution.sandbox.sending import send_text
 from integrations.evolution.sandbox.state import INTEGRATIONS, Instance, Sandbox
 from integrations.evolution.sandbox.webhooks import find_webhook, set_webhook
 
-VERSION = "2.3.6"
+# What answers without a licence.
+_FREE = frozenset({"", "health", "manager", "license"})
 
 
 def respond(sandbox: Sandbox, request: Request) -> Answer:
     """The gateway's answer. A route that is missing wins over everything, an unknown instance over a wrong key."""
+    if not sandbox.options.licensed and request.segments[0] not in _FREE:
+        return _not_activated(sandbox)
     match request.method, request.segments:
         case "GET", [""]:
-            return _welcome()
+            return _welcome(sandbox)
         case "POST", ["instance", "create"]:
             return create(sandbox, request)
         case "GET", ["instance", "fetchInstances"]:
@@ -50,13 +53,19 @@ def _for_instance(sandbox: Sandbox, request: Request, name: str) -> Answer:
     return _INSTANCE_ROUTES[request.method, group, action](sandbox, instance, request)
 
 
-def _welcome() -> Answer:
+def _not_activated(sandbox: Sandbox) -> Answer:
+    register_url = f"{sandbox.server_url}/license/register?instance=sandbox"
+    body = {"error": "service not activated", "code": "LICENSE_REQUIRED", "register_url": register_url}
+    return answer(HTTPStatus.SERVICE_UNAVAILABLE, body)
+
+
+def _welcome(sandbox: Sandbox) -> Answer:
     return answer(
         HTTPStatus.OK,
         {
             "status": 200,
             "message": "Welcome to the Evolution API, it is working!",
-            "version": VERSION,
+            "version": sandbox.options.version,
             "clientName": "evolution",
             "manager": "/phone",
             "documentation": "https://doc.evolution-api.com",

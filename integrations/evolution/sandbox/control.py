@@ -2,6 +2,8 @@
 
 `GET /sandbox/options` shows the options and instances, `POST` changes those it names:
 
+    version                    which release is played: "2.3.7" or "2.4.0-rc2"
+    licensed                   whether the gateway is activated; if not, nearly every call gets a 503
     latency_ms, hang_seconds   how long an answer takes; how long a hanging send hangs
     error_rate, error_fault    the share of sends (0 to 1) that meet a fault, and which
     fault, fault_count         a fault for the next sends (one, if no count is given; null ends it)
@@ -44,10 +46,15 @@ from integrations.evolution.sandbox.faults import Fault
 from integrations.evolution.sandbox.http import Answer, Request, answer, failure
 from integrations.evolution.sandbox.jids import create_jid, variants
 from integrations.evolution.sandbox.keys import is_global_key, unauthorized
-from integrations.evolution.sandbox.options import ReplyForm
+from integrations.evolution.sandbox.options import ReplyForm, Version
 from integrations.evolution.sandbox.state import Instance, Sandbox
 
-_ENUMS: dict[str, type[StrEnum]] = {"fault": Fault, "error_fault": Fault, "reply_form": ReplyForm}
+_ENUMS: dict[str, type[StrEnum]] = {
+    "fault": Fault,
+    "error_fault": Fault,
+    "reply_form": ReplyForm,
+    "version": Version,
+}
 _PER_INSTANCE = ("disconnected", "forgetful")
 
 
@@ -150,6 +157,8 @@ _FAULT = f"one of: {', '.join(Fault)}"
 _FAILURES = [status for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST]
 # What each option accepts, and how it is said.
 _OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "version": (lambda value: value in list(Version), f"one of: {', '.join(Version)}"),
+    "licensed": _FLAG,
     "latency_ms": _NUMBER,
     "hang_seconds": _NUMBER,
     "error_rate": (lambda value: _is_number(value, most=1), "a number between 0 and 1"),

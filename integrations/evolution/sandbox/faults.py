@@ -36,6 +36,9 @@ class Fault(StrEnum):
     SERVER_ERROR_AFTER_SEND = "server_error_after_send"
     RECEIPT_ERROR = "receipt_error"
     NO_RECEIPTS = "no_receipts"
+    NEVER_CONNECTED_400 = "never_connected_400"
+    META_OUTSIDE_24_HOURS = "meta_outside_24_hours"
+    META_UNKNOWN = "meta_unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ MAGIC_NUMBERS = (
     MagicNumber("9008", Fault.RESET_AFTER_SEND, "envia e derruba a conexão"),
     MagicNumber("9009", Fault.RESET, "derruba a conexão sem enviar"),
     MagicNumber("9010", Fault.SERVER_ERROR, "erro 500 sem enviar"),
-    MagicNumber("9011", Fault.NOT_STORED, "envia, mas não grava (400 message.create)"),
+    MagicNumber("9011", Fault.NOT_STORED, "envia, mas não grava (400 do banco)"),
     MagicNumber("9012", Fault.META_AUTH, "Meta: token expirado (201, código 190)"),
     MagicNumber("9013", Fault.META_RATE_LIMIT, "Meta: limite de envios (201, código 4)"),
     MagicNumber("9014", Fault.META_RECIPIENT, "Meta: destinatário não permitido (201, 131030)"),
@@ -72,6 +75,9 @@ MAGIC_NUMBERS = (
     MagicNumber("9022", Fault.SERVER_ERROR_AFTER_SEND, "envia e responde 500"),
     MagicNumber("9023", Fault.RECEIPT_ERROR, "aceita, e depois confirma que não entregou (ERROR)"),
     MagicNumber("9024", Fault.NO_RECEIPTS, "envia, e nenhuma confirmação vem"),
+    MagicNumber("9025", Fault.NEVER_CONNECTED_400, "instância nunca conectada (400, lista)"),
+    MagicNumber("9026", Fault.META_OUTSIDE_24_HOURS, "Meta: fora das 24 horas (201, 131047)"),
+    MagicNumber("9027", Fault.META_UNKNOWN, "Meta: um código que ninguém conhece (201, 199999)"),
 )
 BY_ENDING = {number.ending: number.fault for number in MAGIC_NUMBERS}
 
@@ -93,9 +99,13 @@ RESETS = frozenset({Fault.RESET_AFTER_SEND, Fault.RESET})
 
 _BAD = HTTPStatus.BAD_REQUEST
 _ERROR = HTTPStatus.INTERNAL_SERVER_ERROR
+# The release is minified, so that the query named is the first of its line, before the send and after it alike.
 _DATABASE = (
-    "\nInvalid `this.prismaRepository.{}` invocation in\n/evolution/dist/main.js\n\n"
-    "Can't reach database server at `postgres:5432`"
+    "\nInvalid `this.prismaRepository.contact.findMany()` invocation in\n/evolution/dist/main.js:198:5427\n\n"
+    "  195 `),this.logger.log(t)}async fetchContacts(e){let t=e?.where?.id;\n  196 \n  197 \n"
+    "→ 198 return await this.prismaRepository.contact.findMany(\n"
+    "Can't reach database server at `postgres:5432`\n\n"
+    "Please make sure your database server is running at `postgres:5432`."
 )
 _UNDEFINED = "Cannot read properties of undefined (reading '{}')"
 
@@ -110,13 +120,16 @@ _ANSWERS = {
     Fault.CONNECTION_CLOSED_500: failure(_ERROR, "Connection Closed"),
     Fault.NEVER_PAIRED: failure(_BAD, ["TypeError: " + _UNDEFINED.format("id")]),
     Fault.NEVER_CONNECTED: failure(_ERROR, _UNDEFINED.format("onWhatsApp")),
+    Fault.NEVER_CONNECTED_400: failure(_BAD, ["TypeError: " + _UNDEFINED.format("sendMessage")]),
     Fault.HANG: failure(_ERROR, "Timed Out"),
     Fault.SERVER_ERROR: failure(_ERROR, "Internal Server Error"),
-    Fault.NOT_STORED: failure(_BAD, ["PrismaClientKnownRequestError: " + _DATABASE.format("message.create()")]),
+    Fault.NOT_STORED: failure(_BAD, ["PrismaClientKnownRequestError: " + _DATABASE]),
     Fault.META_AUTH: _meta(190, "Error validating access token: Session has expired"),
     Fault.META_RATE_LIMIT: _meta(4, "Application request limit reached"),
     Fault.META_RECIPIENT: _meta(131030, "Recipient phone number not in allowed list"),
     Fault.META_OTHER: _meta(131000, "Something went wrong"),
+    Fault.META_OUTSIDE_24_HOURS: _meta(131047, "Re-engagement message"),
+    Fault.META_UNKNOWN: _meta(199999, "An error that nobody knows"),
     Fault.FAILS_THEN_WORKS: failure(_ERROR, _UNDEFINED.format("find")),
     Fault.UNAUTHORIZED: failure(HTTPStatus.UNAUTHORIZED, "Unauthorized"),
     Fault.BAD_GATEWAY: Answer(
@@ -125,7 +138,7 @@ _ANSWERS = {
         b"\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n",
         "text/html",
     ),
-    Fault.DATABASE_DOWN: failure(_ERROR, _DATABASE.format("contact.findMany()")),
+    Fault.DATABASE_DOWN: failure(_ERROR, _DATABASE),
     Fault.TIMED_OUT: failure(_ERROR, "Timed Out"),
     Fault.SERVER_ERROR_AFTER_SEND: failure(_ERROR, "Internal Server Error"),
 }

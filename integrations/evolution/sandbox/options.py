@@ -16,10 +16,19 @@ class ReplyForm(StrEnum):
     ANONYMOUS = "anonymous"
 
 
+class Version(StrEnum):
+    """The gateway's releases that can be played: the newest, and the candidate for the one after it."""
+
+    RELEASE = "2.3.7"
+    CANDIDATE = "2.4.0-rc2"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the sandbox behaves; `control.py` says what each of them means."""
 
+    version: Version = Version.RELEASE
+    licensed: bool = True
     latency_ms: float = 0
     error_rate: float = 0
     error_fault: Fault = Fault.SERVER_ERROR

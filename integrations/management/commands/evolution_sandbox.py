@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from integrations.evolution.sandbox.connection import connect, disconnect
-from integrations.evolution.sandbox.options import Options
+from integrations.evolution.sandbox.options import Options, Version
 from integrations.evolution.sandbox.pages import Pages
 from integrations.evolution.sandbox.server import SandboxServer
 from integrations.evolution.sandbox.state import Instance, Sandbox
@@ -35,6 +35,7 @@ class Command(BaseCommand):
             metavar="NAME",
             help="a connected instance; repeatable; default: EVOLUTION_INSTANCE",
         )
+        parser.add_argument("--plays", choices=list(Version), default=Version.RELEASE, help="the gateway's release")
         parser.add_argument("--shop", default="", help="the shop's name on the phones; default: the instance's")
         parser.add_argument("--data", type=Path, metavar="FILE", help="keep the messages in this file")
         parser.add_argument("--latency", type=float, default=0, metavar="MS", help="how long each answer takes")
@@ -67,6 +68,7 @@ def _server(options: dict[str, Any]) -> SandboxServer:
     if not 0 <= options["error_rate"] <= 1:
         raise CommandError("--error-rate must be between 0 and 1.")
     behaviour = Options(
+        version=Version(options["plays"]),
         latency_ms=max(options["latency"], 0),
         error_rate=options["error_rate"],
         hang_seconds=max(options["hang"], 0),
