@@ -29,7 +29,9 @@ def credentials() -> Iterator[Item]:
     try:
         manager().instances()
     except GatewayError as error:
-        yield failed("Evolution API", cause(error.code), _("See EVOLUTION_API_URL and EVOLUTION_API_KEY in .env."))
+        activated = error.code != "license_required"
+        todo = _("See EVOLUTION_API_URL and EVOLUTION_API_KEY in .env.") if activated else ""
+        yield failed("Evolution API", cause(error.code), todo)
     else:
         yield ok("Evolution API", _("Answers, and takes our key."))
 
@@ -37,7 +39,8 @@ def credentials() -> Iterator[Item]:
 def instances() -> Iterator[Item]:
     """Each instance of ours is there and connected; nothing where the gateway cannot be asked."""
     with suppress(GatewayError):
-        remote = {each.name: each for each in manager().instances()}
+        gateway = manager()
+        remote = {each.name: each for each in gateway.instances()}
         # The old schema may still be in place: only columns that the release before has too.
         ours = list(EvolutionInstance.objects.only("name", "held_at", "held_reason").order_by("name"))
         if not ours:
@@ -47,15 +50,25 @@ def instances() -> Iterator[Item]:
                 _("Set EVOLUTION_INSTANCE and run `manage.py bootstrap`, or add one in the admin."),
             )
         for instance in ours:
-            yield _instance(instance, remote.get(instance.name))
+            if instance.name not in remote:
+                yield _missing(instance.name, hidden=gateway.is_hidden(instance.name))
+            else:
+                yield _instance(instance, remote[instance.name])
 
 
-def _instance(instance: EvolutionInstance, remote: RemoteInstance | None) -> Item:
+def _missing(name: str, *, hidden: bool) -> Item:
+    item = _("instance %(name)s") % {"name": name}
+    if hidden:
+        return failed(
+            item, _("It cannot be seen with this key."), _("Set EVOLUTION_API_KEY to the gateway's global key.")
+        )
+    todo = _("Run `manage.py evolution create %(name)s`, or mend its name in the admin.")
+    return failed(item, _("The gateway has no such instance."), todo % {"name": name})
+
+
+def _instance(instance: EvolutionInstance, remote: RemoteInstance) -> Item:
     name = _("instance %(name)s") % {"name": instance.name}
     connect = _("Run `manage.py evolution connect %(name)s` and read the QR code with the shop's phone.")
-    if remote is None:
-        todo = _("Run `manage.py evolution create %(name)s`, or mend its name in the admin.")
-        return failed(name, _("The gateway has no such instance."), todo % {"name": instance.name})
     if remote.state != "open":
         return failed(name, _("It is not connected to WhatsApp."), connect % {"name": instance.name})
     if instance.held_at:

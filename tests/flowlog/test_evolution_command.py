@@ -25,6 +25,7 @@ from tests.processes import worker
 pytestmark = pytest.mark.django_db
 
 NO_WEBHOOK = "As confirmações de entrega e as respostas não vão a lugar nenhum. Agora: evolution set-webhook %s"
+NO_LICENCE = "A licença do gateway não está ativada, e sem ela nada é enviado. Ative-a na página /manager do gateway."
 NOT_KNOWN = "O Flowlog ainda não conhece nova: cadastre no painel, ou defina EVOLUTION_INSTANCE e rode bootstrap."
 
 
@@ -69,6 +70,25 @@ class TestWithTheSandbox:
         make_instance(name="zeta", is_default=False)
         assert run("list") == ["flowlog: conectada, …0000", "zeta: não existe no gateway"]
         assert run("state", "flowlog") == ["flowlog: conectada", NO_WEBHOOK % "flowlog"]
+
+    def test_a_key_of_one_instance_cannot_see_another(self, settings: Any) -> None:
+        for name in ("flowlog", "vizinha", "zeta"):
+            make_instance(name=name, is_default=name == "flowlog")
+        with sandbox("flowlog", "vizinha") as own:
+            settings.EVOLUTION_API_URL, settings.EVOLUTION_API_KEY = own.base_url, own.token("flowlog")
+            assert run("list") == [
+                "flowlog: conectada, …0000",
+                "vizinha: não pode ser vista com esta chave",
+                "zeta: não existe no gateway",
+            ]
+
+    def test_without_a_licence_every_action_says_so(self, gateway: SandboxProcess, settings: Any) -> None:
+        settings.EVOLUTION_WEBHOOK_SECRET = "s3cret"
+        gateway.options(licensed=False)
+        for action in (["list"], *([name, "nova"] for name in ("create", "connect", "state", "logout", "set-webhook"))):
+            with pytest.raises(CommandError) as refused:
+                run(*action)
+            assert str(refused.value) == NO_LICENCE
 
     def test_state_says_that_messages_are_held(self, gateway: SandboxProcess) -> None:
         connections.hold(make_instance().pk, "unauthorized")

@@ -27,7 +27,7 @@ from integrations import connections
 from tests.embedded import BASE_DIR, RUN_HOME
 from tests.factories import make_instance
 from tests.flowlog.test_settings import PRODUCTION
-from tests.integrations.sandbox import SandboxProcess
+from tests.integrations.sandbox import SandboxProcess, sandbox
 from tests.processes import environment
 
 pytestmark = pytest.mark.django_db
@@ -241,6 +241,26 @@ class TestGateway:
     def test_an_instance_that_the_gateway_does_not_know_fails(self, gateway: SandboxProcess) -> None:
         make_instance(name="outra-loja")
         assert self.items()[1:] == [("instância outra-loja", State.FAILED, "O gateway não tem essa instância.")]
+
+    def test_an_instance_that_this_key_cannot_see_fails(self, settings: Any) -> None:
+        make_instance(name="vizinha")
+        with sandbox("flowlog", "vizinha") as own:
+            settings.EVOLUTION_API_URL, settings.EVOLUTION_API_KEY = own.base_url, own.token("flowlog")
+            [item] = gateway_checks.instances()
+        assert item == failed(
+            "instância vizinha",
+            "Ela não pode ser vista com esta chave.",
+            "Ponha em EVOLUTION_API_KEY a chave global do gateway.",
+        )
+
+    def test_a_gateway_without_a_licence_fails_and_says_where_to_activate_it(self, gateway: SandboxProcess) -> None:
+        gateway.options(licensed=False)
+        make_instance()
+        activate = (
+            "A licença do gateway não está ativada, e sem ela nada é enviado. Ative-a na página /manager do gateway."
+        )
+        [item] = [*gateway_checks.credentials(), *gateway_checks.instances()]
+        assert item == failed("Evolution API", activate, "")
 
     def test_a_disconnected_instance_fails(self, gateway: SandboxProcess) -> None:
         make_instance()

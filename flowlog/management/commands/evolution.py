@@ -90,7 +90,8 @@ class Command(BaseCommand):
             words.append("" if each.name in known else _("not in Flowlog"))
             self.stdout.write(f"{each.name}: {', '.join(filter(None, words))}")
         for name in sorted(known - {each.name for each in remote}):
-            self.stdout.write(f"{name}: {_('not at the gateway')}")
+            hidden = gateway.is_hidden(name)
+            self.stdout.write(f"{name}: {_('cannot be seen with this key') if hidden else _('not at the gateway')}")
         if not remote and not known:
             self.stdout.write(_("There is no instance."))
 
@@ -248,4 +249,8 @@ def _sentence(error: GatewayError) -> str:
         "read_timeout": _("The gateway did not answer in time."),
         "connection_reset": _("The gateway broke the connection off."),
     }
-    return words.get(error.code) or _("The gateway answered in an unexpected way: %(error)s") % {"error": error}
+    if error.code in words:
+        return words[error.code]
+    if error.code in sentences.INSTANCE | sentences.PASSING:
+        return sentences.cause(error.code)
+    return _("The gateway answered in an unexpected way: %(error)s") % {"error": error}
