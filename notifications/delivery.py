@@ -25,6 +25,7 @@ from integrations.evolution.errors import GatewayError, Outcome
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, lookups, moves, retries, wakeups
 from notifications.claims import Claim
+from notifications.message_ids import own_id
 from orders.contacts import mask_phone
 
 logger = logging.getLogger(__name__)
@@ -197,7 +198,7 @@ def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
     assert row.instance is not None  # noqa: S101 - the claim has its slot
     started = time.monotonic()
     try:
-        receipt = gateway.send_text(row.instance.name, row.recipient, row.message)
+        receipt = gateway.send_text(row.instance.name, row.recipient, row.message, own_id(row))
     except GatewayError as error:
         return Result(
             error.outcome,

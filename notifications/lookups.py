@@ -25,6 +25,7 @@ from integrations.evolution.errors import GatewayError, Outcome
 from integrations.inbound import proofs
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import moves, retries, wakeups
+from notifications.message_ids import own_id
 from orders.models import Store
 
 logger = logging.getLogger(__name__)
@@ -147,6 +148,8 @@ def _known_id(begun: LookUp) -> str:
     sends = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.SEND).exclude(provider_message_id="")
     if known := sends.values_list("provider_message_id", flat=True).first():
         return known
+    if proofs.tell_of(row.instance, own_id(row), since=begun.since):
+        return own_id(row)
     told = proofs.sent_messages(row.instance, row.recipient, row.message, since=begun.since)
     return not_held_by_others(row, [each.provider_message_id for each in told])
 
@@ -155,6 +158,8 @@ def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
     row = begun.notification
     assert row.instance is not None  # noqa: S101 - it was sent through it
     try:
+        if gateway.has_message(row.instance.name, own_id(row)):
+            return Answer(Finding.FOUND, own_id(row))
         found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
         ids = [each.provider_message_id for each in found if each.text == row.message]
         if free := not_held_by_others(row, ids):

@@ -17,6 +17,7 @@ from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError
 from integrations.models import NotificationLog
 from notifications import claims, lookups, moves
+from notifications.message_ids import own_id
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +68,15 @@ def _was_sent(gateway: EvolutionClient, row: NotificationLog) -> bool:
     found = gateway.find_messages(row.instance.name, row.recipient, since=since, until=until)
     at = {each.provider_message_id: each.timestamp for each in found if each.text == row.message}
     message_id = lookups.not_held_by_others(row, list(at))
-    if not message_id:
-        return False
+    if message_id:
+        return _note(row, message_id, datetime.fromtimestamp(at[message_id], UTC))
+    if gateway.has_message(row.instance.name, own_id(row)):
+        return _note(row, own_id(row), row.first_attempt_at or timezone.now())
+    return False
+
+
+def _note(row: NotificationLog, message_id: str, sent_at: datetime) -> bool:
     unchanged = NotificationLog.objects.filter(pk=row.pk, status=row.status, claim_token=row.claim_token)
-    sent_at = datetime.fromtimestamp(at[message_id], UTC)
     with transaction.atomic():
         unchanged.update(message=row.message, recipient=row.recipient)
         return bool(moves.to_sent(unchanged, message_id, sent_at=sent_at))

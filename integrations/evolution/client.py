@@ -88,11 +88,16 @@ class EvolutionClient:
         self._session = GatewaySession(clock)
         self._session.headers.update({"apikey": api_key, "Accept-Encoding": "identity", "User-Agent": "flowlog"})
 
-    def send_text(self, instance_name: str, number: str, text: str) -> SendReceipt:
-        """Send `text` to `number` (E.164) once; raises `GatewayError` unless the gateway accepted it."""
+    def send_text(self, instance_name: str, number: str, text: str, message_id: str = "") -> SendReceipt:
+        """Send `text` to `number` (E.164) once; raises `GatewayError` unless the gateway accepted it.
+
+        From 2.4 on the message has the id that is given; until then the gateway ignores it and makes one.
+        """
         _check_number(number)
         # Looking for a preview of a link makes the gateway wait for a third party's site.
-        payload = {"number": number.removeprefix("+"), "text": text, "linkPreview": False}
+        payload: dict[str, object] = {"number": number.removeprefix("+"), "text": text, "linkPreview": False}
+        if message_id:
+            payload["messageId"] = message_id
         answer = self._call("POST", f"/message/sendText/{path_segment(instance_name)}", payload)
         verdict = classify(answer.status, answer.body)
         if isinstance(verdict, Refused):

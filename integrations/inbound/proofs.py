@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from integrations.evolution import jids
 from integrations.evolution.messages import FoundMessage, mapping, own_message, text_of
-from integrations.inbound.models import SEND_MESSAGE, WebhookEvent
+from integrations.inbound.models import MESSAGES_UPDATE, SEND_MESSAGE, WebhookEvent
 from integrations.inbound.verdicts import Verdicts
 from integrations.models import EvolutionInstance, NotificationLog
 
@@ -25,6 +25,18 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
     unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
     unknown.filter(message__in=texts).update(lookup_at=Now())
     return {}
+
+
+def tell_of(instance: EvolutionInstance, message_id: str, *, since: datetime) -> bool:
+    """Whether the gateway has told of the message of that id since then: that it was sent, or what became of it.
+
+    Only for an id that nobody else can know: then it does not matter under which address.
+    """
+    told = WebhookEvent.objects.filter(instance_name=instance.name, received_at__gte=since)
+    sent = told.filter(event=SEND_MESSAGE, payload__data__key__id=message_id, error="")
+    # Parked until the message is known to be sent.
+    receipts = told.filter(event=MESSAGES_UPDATE, payload__data__keyId=message_id, processed_at__isnull=True)
+    return sent.exists() or receipts.exists()
 
 
 def sent_messages(instance: EvolutionInstance, recipient: str, text: str, *, since: datetime) -> list[FoundMessage]:

@@ -71,6 +71,17 @@ def test_a_text_is_sent_once_with_the_documented_fields_only() -> None:
     assert 0 < receipt.duration < 5
 
 
+def test_the_id_that_a_message_is_to_have_is_said() -> None:
+    requests: list[bytes] = []
+    with raw_server(answering(requests)) as server:
+        receipt = connect(server.url).send_text("loja", NUMBER, TEXT, "3EB00123456789ABCDEF01")
+    body = json.loads(requests[0].partition(b"\r\n\r\n")[2])
+    expected = {"number": "5511987654321", "text": TEXT, "linkPreview": False, "messageId": "3EB00123456789ABCDEF01"}
+    assert body == expected
+    # An older gateway makes one of its own, which is the message's.
+    assert receipt.provider_message_id == "3EB0067BA1CCEACB85451F"
+
+
 @pytest.mark.parametrize(
     "number", ["5511987654321", "+055119876", "+55 11 98765-4321", "", "+551198765432١", "+1234567890123456"]
 )

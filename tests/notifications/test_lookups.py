@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -21,13 +22,14 @@ from integrations.models import DeliveryAttempt, EvolutionInstance, Notification
 from notifications import claims, delivery, lookups, tasks
 from notifications.delivery import Result, deliver
 from notifications.lookups import look_up
+from notifications.message_ids import own_id
 from notifications.sweep import sweep
 from orders.models import Store
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.raw_server import Connection, raw_server
 from tests.integrations.sandbox import SandboxProcess
-from tests.integrations.webhooks import post, receipt, sent_message
+from tests.integrations.webhooks import JID, post, receipt, sent_message
 
 # `look_up` gives its database connection back before it asks: only real transactions will do.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,8 +101,8 @@ def test_each_call_of_a_look_up_is_a_sign_of_life(gateway: SandboxProcess, setti
         settings.EVOLUTION_API_URL = server.url
         tasks.look_up.apply((row.pk,), routing_key="whatsapp")
     assert findings(row) == [("not_found", "")]
-    # Both forms of the number, and the message to compare with.
-    assert heard == [1, 1, 1]
+    # Its own id, both forms of the number, and the message to compare with.
+    assert heard == [1, 1, 1, 1]
 
 
 class TestWhen:
@@ -487,3 +489,87 @@ class TestTold:
         work_off()
         assert (fresh(row).status, fresh(row).receipt) == (Status.SENT, "delivery_ack")
         assert fresh(row).delivered_at
+
+
+class TestItsOwnId:
+    """Where the gateway takes the id that a message is to have, that id is proof by itself."""
+
+    @pytest.fixture(autouse=True)
+    def takes_ids(self, gateway: SandboxProcess) -> None:
+        gateway.options(version="2.4.0-rc2")
+
+    def test_is_of_the_gateways_own_form_the_same_in_each_attempt_and_of_one_row(self, settings: Any) -> None:
+        row, other = row_of(), row_of()
+        assert re.fullmatch("3EB0[0-9A-F]{18}", own_id(row))
+        assert own_id(row) == own_id(fresh(row))
+        # After a backup was restored another message may have the same key.
+        assert len({own_id(row), own_id(other), own_id(restored_with_the_key_of(row))}) == 3
+        known = own_id(row)
+        settings.SECRET_KEY = "another installation's"
+        assert own_id(row) != known
+
+    def test_is_the_messages_and_a_repeat_is_the_same_message(self, gateway: SandboxProcess) -> None:
+        Store.objects.update(on_unknown_outcome=Store.OnUnknownOutcome.RESEND)
+        gateway.options(keep_messages=False)
+        row = unknown(gateway, Fault.RESET_AFTER_SEND)
+        age(row, 120)
+        look_up(row.pk)
+        assert fresh(row).status == Status.PENDING
+        NotificationLog.objects.update(next_attempt_at=Now())
+        deliver(row.pk)
+        assert (fresh(row).status, fresh(row).attempts, fresh(row).provider_message_id) == ("sent", 2, own_id(row))
+        assert [each["key_id"] for each in gateway.messages()] == [own_id(row)]
+
+    def test_is_found_whatever_the_address_and_the_words(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET)
+        client().send_text("flowlog", "+5511900000000", "Em outras palavras", own_id(row))
+        look_up(row.pk)
+        assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, own_id(row))
+        assert findings(row) == [(Finding.FOUND, "")]
+
+    def test_of_another_row_proves_nothing(self, gateway: SandboxProcess) -> None:
+        row, other = unknown(gateway, Fault.RESET), row_of()
+        client().send_text("flowlog", "+5511900000000", "Em outras palavras", own_id(other))
+        assert post(receipt(own_id(other), "DELIVERY_ACK")) == 200
+        look_up(row.pk)
+        assert (fresh(row).status, findings(row)) == (Status.UNKNOWN, [(Finding.NOT_FOUND, "")])
+
+    @pytest.mark.parametrize("jid", [JID, "987654321098765@lid", "5511987654321"])
+    def test_told_of_by_the_gateway_is_proof_without_asking(self, gateway: SandboxProcess, jid: str) -> None:
+        row = unknown(gateway, Fault.RESET)
+        assert post(sent_message(own_id(row), "Em outras palavras", 1, jid)) == 200
+        work_off()
+        look_up(row.pk)
+        assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, own_id(row))
+        assert findings(row) == []
+
+    def test_in_a_receipt_is_proof_and_the_receipt_is_joined(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET)
+        assert post(receipt(own_id(row), "DELIVERY_ACK", remoteJid="987654321098765@lid")) == 200
+        work_off()
+        look_up(row.pk)
+        assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, own_id(row))
+        assert findings(row) == []
+        WebhookEvent.objects.update(due_at=Now())
+        work_off()
+        assert fresh(row).receipt == "delivery_ack"
+
+    def test_of_another_instance_proves_nothing(self, gateway: SandboxProcess) -> None:
+        make_instance(name="other", is_default=False)
+        row = unknown(gateway, Fault.RESET)
+        for body in (receipt(own_id(row), "READ"), sent_message(own_id(row), row.message, 1)):
+            assert post(body | {"instance": "other"}, instance="other") == 200
+        look_up(row.pk)
+        assert fresh(row).status == Status.UNKNOWN
+
+    def test_is_ignored_by_older_gateways_which_proves_nothing(self, gateway: SandboxProcess) -> None:
+        gateway.options(version="2.3.7")
+        row = unknown(gateway, Fault.RESET_AFTER_SEND)
+        look_up(row.pk)
+        [message] = gateway.messages()
+        assert message["key_id"] != own_id(row)
+        assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, message["key_id"])
+
+
+def restored_with_the_key_of(row: NotificationLog) -> NotificationLog:
+    return NotificationLog(pk=row.pk, created_at=row.created_at + timedelta(microseconds=1))

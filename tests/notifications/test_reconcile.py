@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
 from notifications.delivery import deliver
+from notifications.message_ids import own_id
 from notifications.reconcile import reconcile
 from orders.services import apply_transition
 from tests.factories import make_instance, make_order
@@ -46,6 +47,15 @@ def restore(row: NotificationLog, **values: object) -> None:
 
 def state(row: NotificationLog) -> dict[str, object]:
     return dict(NotificationLog.objects.values(*FIELDS).get(pk=row.pk))
+
+
+def test_its_own_id_is_proof_whatever_the_words(gateway: SandboxProcess) -> None:
+    gateway.options(version="2.4.0-rc2")
+    row = order_told()
+    restore(row, message="Como se dizia antes")
+    assert reconcile().sent == [row.pk]
+    again = NotificationLog.objects.get(pk=row.pk)
+    assert (again.status, again.provider_message_id) == (Status.SENT, own_id(row))
 
 
 @pytest.mark.parametrize("status", NotificationLog.UNFINISHED)

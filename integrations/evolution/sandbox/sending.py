@@ -9,8 +9,9 @@ from integrations.evolution.sandbox.archive import Message
 from integrations.evolution.sandbox.faults import ACCEPTED, HANGS, RESETS, SENDS, Fault, fault_answer
 from integrations.evolution.sandbox.http import RESET, Answer, Request, answer, failure
 from integrations.evolution.sandbox.jids import create_jid
+from integrations.evolution.sandbox.options import Version
 from integrations.evolution.sandbox.receipts import follow
-from integrations.evolution.sandbox.state import BUSINESS, EVOLUTION, Instance, Sandbox
+from integrations.evolution.sandbox.state import BAILEYS, BUSINESS, EVOLUTION, Instance, Sandbox
 
 _LONGEST_DELAY = 120
 
@@ -38,15 +39,24 @@ def send_text(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
     delay = body.get("delay")
     if fault is None and isinstance(delay, int):
         sandbox.pause(min(max(delay / 1000, 0), _LONGEST_DELAY))
-    return _send(sandbox, instance, number, jid, text, fault=fault)
+    return _send(sandbox, instance, number, jid, text, key_id=_wanted_id(sandbox, instance, body), fault=fault)
 
 
-def _send(sandbox: Sandbox, instance: Instance, number: str, jid: str, text: str, *, fault: Fault | None) -> Answer:
+def _wanted_id(sandbox: Sandbox, instance: Instance, body: Mapping[str, object]) -> str:
+    """The id that the message is to have, which only the candidate looks at; Meta gives its messages ids of its own."""
+    wanted = body.get("messageId")
+    heeded = sandbox.options.version is Version.CANDIDATE and instance.integration == BAILEYS
+    return wanted if heeded and isinstance(wanted, str) else ""
+
+
+def _send(
+    sandbox: Sandbox, instance: Instance, number: str, jid: str, text: str, *, key_id: str, fault: Fault | None
+) -> Answer:
     if fault in HANGS:
         sandbox.pause(sandbox.options.hang_seconds)
     body: dict[str, object] = {}
     if fault is None or fault in SENDS:
-        message = sandbox.deliver(instance, number, jid, text, stored=fault is not Fault.NOT_STORED)
+        message = sandbox.deliver(instance, number, jid, text, key_id=key_id, stored=fault is not Fault.NOT_STORED)
         body = sent(message, instance)
         follow(sandbox, instance, message, body, fault)
     if fault in RESETS:

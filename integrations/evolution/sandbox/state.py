@@ -198,10 +198,19 @@ class Sandbox:
 
     # -- Messages --------------------------------------------------------------------------------
 
-    def deliver(self, instance: Instance, number: str, jid: str, text: str, *, stored: bool = True) -> Message:
-        """Put a message on a phone; without `stored` the gateway itself forgets it."""
+    def deliver(
+        self, instance: Instance, number: str, jid: str, text: str, *, key_id: str = "", stored: bool = True
+    ) -> Message:
+        """Put a message on a phone; without `stored` the gateway itself forgets it.
+
+        One with the `key_id` of one that is there already is the same: the phone shows it once.
+        """
         with self._lock:
+            if repeated := self._messages.get(key_id):
+                repeated.stored = repeated.stored or stored
+                return repeated
             message = self._new_message(instance, number, jid, text)
+            message.key_id = key_id or message.key_id
             message.stored = stored and self.options.keep_messages and not instance.forgetful
             return self._put(message)
 
