@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from integrations.evolution import sentences
 from integrations.models import EvolutionInstance
 from orders.admin.base import ModelAdmin, label_html, moment
 
@@ -72,7 +73,8 @@ def _whether_they_go(instance: EvolutionInstance) -> str:
 
 
 def _how_to_reconnect(instance: EvolutionInstance) -> str:
-    if not (is_cut(instance) or instance.held_code in _CUT):
+    other_trouble = instance.held_code in sentences.INSTANCE.keys() - _CUT
+    if other_trouble or not (is_cut(instance) or instance.held_code in _CUT):
         return ""
     words = gettext("To reconnect: manage.py evolution connect %(name)s on the server (or call who looks after it).")
     # The gateway says `close` only when WhatsApp has ended the session, as after a logout on the phone.

@@ -127,6 +127,14 @@ class SandboxProcess:
         key_id: str = self._post("/sandbox/reply", {"number": number, "text": text, **more})["key_id"]
         return key_id
 
+    def edit(self, key_id: str, text: str) -> None:
+        """Let a customer change what they wrote."""
+        self._post("/sandbox/edit", {"key_id": key_id, "text": text})
+
+    def delete(self, key_id: str) -> None:
+        """Let a customer take back what they wrote."""
+        self._post("/sandbox/delete", {"key_id": key_id})
+
     def read(self, number: str) -> None:
         """Let a customer read all messages."""
         self._post("/sandbox/read", {"number": number})

@@ -310,9 +310,12 @@ class TestInstances:
         body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
         assert f"{words}</div>" in re.sub(r"\s+(?=<)", "", unescape(body))
 
-    def test_another_trouble_is_not_mended_by_reconnecting(self, client: Client) -> None:
+    @pytest.mark.parametrize("code", ["unauthorized", "license_required", "meta_payment"])
+    def test_another_trouble_is_not_mended_by_reconnecting(self, client: Client, code: str) -> None:
         instance = EvolutionInstance.objects.get()
-        hold(instance.pk, "unauthorized")
+        hold(instance.pk, code)
+        # As it is after a message has met the trouble.
+        EvolutionInstance.objects.update(state="close")
         body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
         assert "Para reconectar" not in body
 

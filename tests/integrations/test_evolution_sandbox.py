@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 
+from integrations.evolution import sandbox as sandbox_package
 from integrations.evolution.sandbox.faults import BY_ENDING, MAGIC_NUMBERS, Fault
 from integrations.evolution.sandbox.formatting import preview, to_html
 from integrations.evolution.sandbox.jids import create_jid, variants
@@ -68,6 +69,10 @@ def api(process: SandboxProcess) -> Iterator[Api]:
     yield api
     api.session.close()
     process.options(
+        version="2.3.7",
+        licensed=True,
+        meta_code=0,
+        meta_transient=False,
         fault=None,
         error_rate=0,
         latency_ms=0,
@@ -329,6 +334,52 @@ def test_a_body_that_is_refused(api: Api, body: dict[str, Any], errors: object) 
     assert api.process.messages() == []
 
 
+def test_the_id_that_is_asked_for_is_the_candidates_alone(api: Api) -> None:
+    wanted = "3EB00123456789ABCDEF01"
+    assert api.send(messageId=wanted).json()["key"]["id"] != wanted
+    api.process.clear()
+    api.process.options(version="2.4.0-rc2")
+    assert api.send("Olá", messageId=wanted).json()["key"]["id"] == wanted
+    # A repeat is the same message, on the phone and in the gateway.
+    assert api.send("Olá", messageId=wanted).json()["key"]["id"] == wanted
+    assert [each["key_id"] for each in api.process.messages()] == [wanted]
+    assert api.find({"key": {"id": wanted}}) == ["Olá"]
+    for nothing in ("", None, 7):
+        assert api.send(messageId=nothing).json()["key"]["id"] != wanted
+    assert len(api.process.messages()) == 4
+
+
+def test_without_a_licence_hardly_anything_answers(api: Api) -> None:
+    api.process.options(licensed=False)
+    for method, path in (
+        ("POST", "/message/sendText/loja"),
+        ("GET", "/instance/connectionState/loja"),
+        ("GET", "/instance/fetchInstances"),
+        ("POST", "/instance/create"),
+        ("GET", "/nowhere"),
+    ):
+        for key in ("test-key", None):
+            answer = api.call(method, path, {"number": MOBILE, "text": "Olá"}, key=key)
+            assert answer.status_code == 503
+            said = answer.json()
+            assert said.pop("register_url").startswith(f"{api.process.base_url}/license/")
+            assert said == {"error": "service not activated", "code": "LICENSE_REQUIRED"}
+    assert api.call("GET", "/", key=None).status_code == 200
+    assert api.process.messages() == []
+
+
+def test_what_the_database_says_does_not_tell_which_query_failed(api: Api) -> None:
+    """The same words before the send and after it; only their form and the class of the error differ."""
+    before = api.send(number="5511912349020")
+    after = api.send(number="5511912349011")
+    assert (before.status_code, after.status_code) == (500, 400)
+    text = before.json()["response"]["message"]
+    assert text.startswith("\nInvalid `this.prismaRepository.contact.findMany()` invocation in\n")
+    assert "→ 198 " in text
+    assert after.json()["response"]["message"] == [f"PrismaClientKnownRequestError: {text}"]
+    assert [each["number"] for each in api.process.messages()] == ["5511912349011"]
+
+
 def test_a_delay_blocks_the_call(api: Api) -> None:
     started = time.monotonic()
     assert api.send(delay=250).status_code == 201
@@ -358,6 +409,20 @@ def test_the_other_kinds_of_instance(api: Api) -> None:
     assert (sent["key"]["remoteJid"], sent["status"]) == (JID, "PENDING")
 
 
+@pytest.mark.parametrize("transient", [False, True])
+def test_meta_refuses_with_any_code_under_a_201(api: Api, transient: bool) -> None:
+    body = {"instanceName": "meta", "integration": "WHATSAPP-BUSINESS", "number": "1234567890"}
+    api.call("POST", "/instance/create", body)
+    api.process.options(meta_code=131047, meta_transient=transient)
+    answer = api.call("POST", "/message/sendText/meta", {"number": MOBILE, "text": "Olá"})
+    said = answer.json()
+    assert (answer.status_code, said["code"], "key" in said) == (201, 131047, False)
+    assert said.get("is_transient", False) is transient
+    assert api.process.messages() == []
+    # It has nothing to say of the other kinds of instance.
+    assert api.send().status_code == 201
+
+
 # -- Numbers -------------------------------------------------------------------------------------
 
 
@@ -382,6 +447,15 @@ def test_the_other_kinds_of_instance(api: Api) -> None:
 )
 def test_the_address_of_a_number(number: str, jid: str) -> None:
     assert create_jid(number) == jid
+
+
+def test_the_numbers_rules_are_the_sandboxs_own() -> None:
+    """A witness that knows addresses from the product would share its mistakes."""
+    package = Path(sandbox_package.__file__).parent
+    borrowed = re.compile(r"import .*\bjids\b|evolution\.(jids|classify|client|messages|meta)\b")
+    for source in package.glob("*.py"):
+        own = source.read_text().replace("integrations.evolution.sandbox.jids", "")
+        assert borrowed.findall(own) == []
 
 
 def test_an_address_with_and_without_the_ninth_digit_is_one() -> None:
@@ -565,6 +639,9 @@ def test_latency(api: Api) -> None:
 @pytest.mark.parametrize(
     "options",
     [
+        {"version": "2.3"},
+        {"licensed": 0},
+        {"meta_code": -1},
         {"error_rate": 2},
         {"error_rate": "1"},
         {"latency_ms": -1},
@@ -646,12 +723,10 @@ def test_messages_survive_a_crash_in_their_file(tmp_path: Path) -> None:
 
 
 def test_every_fault_has_one_magic_number_that_is_documented() -> None:
-    from integrations.evolution import sandbox as package
-
     assert sorted(BY_ENDING.values()) == sorted(Fault)
     assert len({number.ending for number in MAGIC_NUMBERS}) == len(MAGIC_NUMBERS)
-    assert package.__doc__ is not None
-    assert all(f"{number.ending}  " in package.__doc__ for number in MAGIC_NUMBERS)
+    assert sandbox_package.__doc__ is not None
+    assert all(f"{number.ending}  " in sandbox_package.__doc__ for number in MAGIC_NUMBERS)
 
 
 # -- The command ---------------------------------------------------------------------------------
@@ -681,6 +756,12 @@ def test_the_command_refuses(arguments: tuple[str, ...], environment: dict[str, 
     assert result.returncode == 1
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_release_that_it_plays_is_chosen_at_the_start() -> None:
+    with sandbox("loja", options=("--plays=2.4.0-rc2",)) as candidate:
+        answer = requests.get(candidate.base_url, timeout=10)
+        assert answer.json()["version"] == candidate.options()["version"] == "2.4.0-rc2"
 
 
 def test_a_port_in_use_is_a_clear_error(process: SandboxProcess) -> None:
@@ -808,6 +889,29 @@ def test_the_customer_writes_and_reads_on_the_page(api: Api) -> None:
     assert replies == ["Oi", "SAIR"]
 
 
+def test_the_customer_changes_and_takes_back_on_the_page(api: Api) -> None:
+    path = f"/phone/{MOBILE}"
+    shops = api.send().json()["key"]["id"]
+    first, second = (api.process.reply(MOBILE, text) for text in ('"<Bom> dia"', "Quero devolver"))
+    page = api.call("GET", path, key=None).text
+    assert page.count(">Editar</a>") == page.count(">Apagar</button>") == 2
+    page = api.call("GET", f"{path}?editar={first}", key=None).text
+    assert f'name="key_id" value="{first}"' in page
+    assert 'value="&quot;&lt;Bom&gt; dia&quot;"' in page
+    assert post(api, f"{path}/edit", {"key_id": first, "text": "SAIR"}).status_code == 303
+    assert post(api, f"{path}/delete", {"key_id": second}).status_code == 303
+    # Nobody changes the shop's messages, or says nothing.
+    assert post(api, f"{path}/edit", {"key_id": shops, "text": "outra"}).status_code == 303
+    assert post(api, f"{path}/edit", {"key_id": first, "text": " "}).status_code == 303
+    page = api.call("GET", path, key=None).text
+    said = re.findall('<article class="bubble(?: own)?".*?<p>(.*?)</p>', page)
+    assert said == ["Olá", "SAIR", "<em>Mensagem apagada</em>"]
+    assert page.count("<span>editada</span>") == 1
+    assert page.count(">Editar</a>") == 1
+    for key_id in (second, shops, "nothing"):
+        assert "Editar: " not in api.call("GET", f"{path}?editar={key_id}", key=None).text
+
+
 def test_the_connections_page(api: Api) -> None:
     assert api.process.options(connect_seconds=0)["instances"]["loja"] == "open"
     for action, state, offered in (
@@ -834,6 +938,7 @@ def test_behaviour_is_chosen_on_the_page(api: Api) -> None:
         (0, "receipts", True),
         (3, "read_seconds", None),
         (2, "read_seconds", 5),
+        (7, "reply_form", "nameless"),
         (6, "reply_form", "anonymous"),
         (5, "reply_form", "lid"),
         (4, "reply_form", "number"),
@@ -863,7 +968,7 @@ def test_no_other_site_presses_a_button(api: Api, headers: dict[str, str]) -> No
 
 @pytest.mark.parametrize(
     "path",
-    ["/phone/behaviour/7", "/phone/instances/loja/delete", "/phone/abc/reply", f"/phone/{MOBILE}/clear", "/phone"],
+    ["/phone/behaviour/8", "/phone/instances/loja/delete", "/phone/abc/reply", f"/phone/{MOBILE}/clear", "/phone"],
 )
 def test_there_are_no_other_buttons(api: Api, path: str) -> None:
     assert post(api, path).status_code == 404

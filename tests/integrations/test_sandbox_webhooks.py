@@ -241,15 +241,20 @@ def test_finding_the_receipts_of_a_message(gateway: Gateway) -> None:
     assert unknown.json() == []
 
 
-def test_a_receipt_is_told_once(gateway: Gateway, taker: Receiver) -> None:
+def test_what_whatsapp_says_again_is_told_again(gateway: Gateway, taker: Receiver) -> None:
     key_id = gateway.send()["key"]["id"]
     gateway.process.webhooks()
     for _ in range(2):
         gateway.process.read(MOBILE)
         gateway.process.receipt(key_id, "ERROR")
     gateway.process.webhooks()
-    expected = {"SERVER_ACK": 1, "DELIVERY_ACK": 1, "READ": 1, "ERROR": 1}
+    expected = {"SERVER_ACK": 1, "DELIVERY_ACK": 1, "READ": 1, "ERROR": 2}
     assert statuses(taker.hooks("messages.update")) == expected
+    gateway.process.clear()
+    taker.clear()
+    assert gateway.call("POST", "/sandbox/receipt", {"key_id": key_id, "status": "READ"}).status_code == 400
+    gateway.process.webhooks()
+    assert taker.hooks() == []
 
 
 def test_customers_read_by_themselves_after_a_moment(gateway: Gateway, taker: Receiver) -> None:
@@ -352,7 +357,7 @@ def test_a_reply(gateway: Gateway, taker: Receiver) -> None:
 def test_replies_that_hide_the_number(gateway: Gateway, taker: Receiver) -> None:
     gateway.send("primeira")
     sent = gateway.send("segunda")["key"]["id"]
-    gateway.process.reply(MOBILE, "SAIR", form="lid")
+    gateway.process.reply(MOBILE, "SAIR", form="lid_first")
     with_number, key = data(taker.wait(event="messages.upsert"))[0], {"fromMe": False, "participant": ""}
     key_id = with_number["key"].pop("id")
     hidden = {**key, "remoteJid": lid_of(JID), "addressingMode": "lid"}
@@ -369,6 +374,108 @@ def test_replies_that_hide_the_number(gateway: Gateway, taker: Receiver) -> None
         "participant": OWN_JID,
         "quotedMessage": {"conversation": "segunda"},
     }
+
+
+LID = lid_of(JID)
+# release, form: what the key says of its sender
+FORMS = {
+    ("2.3.7", "number"): {"remoteJid": JID, "addressingMode": "pn"},
+    ("2.3.7", "lid"): {"remoteJid": JID, "remoteJidAlt": JID, "addressingMode": "lid"},
+    ("2.4.0-rc2", "lid"): {"remoteJid": JID, "remoteJidAlt": LID, "addressingMode": "lid"},
+    ("2.3.7", "lid_first"): {"remoteJid": LID, "remoteJidAlt": JID, "addressingMode": "lid"},
+    ("2.3.7", "sender_pn"): {"remoteJid": LID, "senderPn": JID, "addressingMode": "lid"},
+    ("2.3.7", "nameless"): {"remoteJid": LID, "addressingMode": "lid"},
+}
+
+
+@pytest.mark.parametrize(("how", "expected"), FORMS.items(), ids=map("-".join, FORMS))
+def test_what_a_reply_tells_of_its_sender(
+    gateway: Gateway, taker: Receiver, how: tuple[str, str], expected: dict[str, str]
+) -> None:
+    version, form = how
+    gateway.process.options(version=version)
+    gateway.send()
+    key_id = gateway.process.reply(MOBILE, "SAIR", form=form)
+    (reply,) = data(taker.wait(event="messages.upsert"))
+    assert reply["key"] == {"id": key_id, "fromMe": False, "participant": "", **expected}
+    assert "contextInfo" not in reply
+    # The gateway's row keeps the hidden address wherever it has heard one.
+    found = gateway.call("POST", "/chat/findMessages/loja", {"where": {"key": {"id": key_id}}}).json()["messages"]
+    kept_as = JID if form == "number" else LID
+    assert [each["key"]["remoteJid"] for each in found["records"]] == [kept_as]
+    for jid, number in ((kept_as, 1), ({JID, LID} - {kept_as}, 0)):
+        where = {"key": {"remoteJid": jid if isinstance(jid, str) else jid.pop(), "id": key_id}}
+        total = gateway.call("POST", "/chat/findMessages/loja", {"where": where}).json()["messages"]["total"]
+        assert total == number
+
+
+@pytest.mark.parametrize("form", ["number", "nameless"])
+def test_an_edited_reply_is_no_reply(gateway: Gateway, taker: Receiver, form: str) -> None:
+    gateway.send()
+    key_id = gateway.process.reply(MOBILE, "Bom dia", form=form)
+    taker.wait(event="messages.upsert")
+    gateway.process.edit(key_id, "SAIR")
+    (edited,) = data(taker.wait(event="messages.edited"))
+    assert abs(int(edited.pop("timestampMs")) / 1000 - time.time()) < 20
+    address = {"remoteJid": JID, "addressingMode": "pn"} if form == "number" else FORMS["2.3.7", form]
+    assert edited == {
+        "key": {"id": key_id, "fromMe": False, "participant": "", **address},
+        "type": 14,
+        "editedMessage": {"conversation": "SAIR"},
+    }
+    gateway.process.webhooks()
+    assert len(taker.hooks("messages.upsert")) == 1
+    page = gateway.call("GET", f"/phone/{MOBILE}").text
+    assert "<p>SAIR</p>" in page
+    assert "Bom dia" not in page
+
+
+def test_a_reply_that_is_taken_back_is_told_once(gateway: Gateway, taker: Receiver) -> None:
+    gateway.send()
+    key_id = gateway.process.reply(MOBILE, "Quero devolver")
+    taker.wait(event="messages.upsert")
+    gateway.process.delete(key_id)
+    gone = {"remoteJid": JID, "id": key_id, "fromMe": False, "status": "DELETED"}
+    assert data(taker.wait(event="messages.delete")) == [gone]
+    for action in ("delete", "edit"):
+        again = gateway.call("POST", f"/sandbox/{action}", {"key_id": key_id, "text": "a"})
+        assert again.status_code == 400
+    gateway.process.webhooks()
+    assert len(taker.hooks("messages.delete")) == 1
+    page = gateway.call("GET", f"/phone/{MOBILE}").text
+    assert "Mensagem apagada" in page
+    assert "Quero devolver" not in page
+
+
+def test_what_is_changed_meanwhile_waits_for_the_connection(gateway: Gateway, taker: Receiver) -> None:
+    gateway.process.disconnect("loja")
+    key_id = gateway.process.reply(MOBILE, "Bom dia", instance="loja")
+    gateway.process.edit(key_id, "SAIR")
+    gateway.process.delete(key_id)
+    gateway.process.webhooks()
+    assert [hook for hook in taker.hooks() if hook.body["event"].startswith("messages")] == []
+    gateway.process.disconnect("loja", disconnected=False)
+    gateway.process.webhooks()
+    events = Counter(hook.body["event"] for hook in taker.hooks())
+    assert (events["messages.upsert"], events["messages.edited"], events["messages.delete"]) == (1, 1, 1)
+
+
+def test_a_channel_of_bare_numbers(gateway: Gateway, taker: Receiver) -> None:
+    webhook = {"url": taker.url, "headers": {}, "events": []}
+    gateway.call("POST", "/instance/create", {"instanceName": "direta", "integration": "EVOLUTION", "webhook": webhook})
+    gateway.process.options(disconnected={"direta": False})
+    sent = gateway.send(instance="direta")
+    assert (sent["key"]["remoteJid"], "status" in sent) == (MOBILE, False)
+    for jid, found in ((MOBILE, 1), (JID, 0)):
+        where = {"key": {"remoteJid": jid, "fromMe": True}}
+        messages = gateway.call("POST", "/chat/findMessages/direta", {"where": where}).json()["messages"]
+        assert [each["key"]["remoteJid"] for each in messages["records"]] == [MOBILE] * found
+    key_id = gateway.process.reply(MOBILE, "Oi", instance="direta")
+    (reply,) = data(taker.wait(event="messages.upsert"))
+    assert reply["key"] == {"id": key_id, "fromMe": False, "participant": "", "remoteJid": MOBILE}
+    gateway.process.webhooks()
+    assert taker.hooks("messages.update") == []
+    gateway.call("DELETE", "/instance/delete/direta")
 
 
 def test_a_reply_may_quote_an_earlier_message(gateway: Gateway, taker: Receiver) -> None:
@@ -390,6 +497,8 @@ def test_a_reply_may_quote_an_earlier_message(gateway: Gateway, taker: Receiver)
         ("reply", {"number": MOBILE, "text": "a", "form": "email"}),
         ("reply", {"number": MOBILE, "text": "a", "quoted": "3EB0"}),
         ("reply", {"number": MOBILE, "text": "a", "instance": "nao-existe"}),
+        ("edit", {"key_id": "3EB0", "text": "a"}),
+        ("delete", {"key_id": "3EB0"}),
         ("read", {}),
         ("receipt", {"key_id": "3EB0", "status": "READ"}),
         ("pair", {"instance": "loja"}),
@@ -629,9 +738,28 @@ def test_logging_out(gateway: Gateway, taker: Receiver) -> None:
     assert (restarted.status_code, restarted.json()) == (200, {"error": True, "message": "[object Object]"})
 
 
-def test_after_a_log_out_by_the_api_replies_are_lost(gateway: Gateway, taker: Receiver) -> None:
-    """As with the real one, until its process starts again; not so if the phone logged it out."""
-    for how, heard in (("phone", 1), ("api", 1)):
+def test_the_candidate_logs_out_without_a_word_and_twice(gateway: Gateway, taker: Receiver) -> None:
+    gateway.process.options(version="2.4.0-rc2")
+    gateway.process.webhooks()
+    taker.clear()
+    for message in ("Instance logged out", "Instance was already disconnected"):
+        answer = gateway.call("DELETE", "/instance/logout/loja")
+        assert (answer.status_code, answer.json()["response"]) == (200, {"message": message})
+    assert state(gateway) == "close"
+    gateway.process.webhooks()
+    assert taker.hooks() == []
+
+
+def test_for_the_candidate_a_lost_connection_ends_the_session(gateway: Gateway, taker: Receiver) -> None:
+    gateway.process.options(version="2.4.0-rc2")
+    gateway.process.disconnect("loja", 408)
+    assert data(taker.wait(event="connection.update"))[-1]["state"] == "close"
+    # A code to read again, where the release would connect by itself.
+    assert gateway.get("/instance/connect/loja")["code"].startswith("2@")
+
+
+def test_after_a_log_out_replies_are_heard_again(gateway: Gateway, taker: Receiver) -> None:
+    for how, heard in (("phone", 1), ("api", 2)):
         if how == "api":
             gateway.call("DELETE", "/instance/logout/loja")
         else:
@@ -668,6 +796,20 @@ def test_deleting(gateway: Gateway, taker: Receiver) -> None:
         assert gateway.call(method, path).status_code == 404
 
 
+def test_a_deleted_instance_has_a_state_for_another_moment(gateway: Gateway) -> None:
+    gateway.process.options(ghost_seconds=30)
+    gateway.call("DELETE", "/instance/delete/loja")
+    assert state(gateway) == "close"
+    wrong = requests.get(f"{gateway.process.base_url}/instance/connectionState/loja", timeout=10)
+    assert wrong.status_code == 401
+    assert [each["name"] for each in gateway.get("/instance/fetchInstances")] == ["outra"]
+    gateway.process.options(ghost_seconds=0)
+    body = {"instanceName": "loja", "integration": "WHATSAPP-BAILEYS"}
+    assert gateway.call("POST", "/instance/create", body).status_code == 201
+    gateway.call("DELETE", "/instance/delete/loja")
+    assert gateway.call("GET", "/instance/connectionState/loja").status_code == 404
+
+
 def test_receipts_and_replies_survive_a_crash_in_their_file(tmp_path: Path) -> None:
     with sandbox("loja", data=tmp_path / "messages.jsonl") as process:
         process.options(**AT_ONCE)
@@ -675,8 +817,12 @@ def test_receipts_and_replies_survive_a_crash_in_their_file(tmp_path: Path) -> N
         gateway.send()
         process.webhooks()
         process.reply(MOBILE, "Obrigada!")
+        process.edit(process.reply(MOBILE, "Bom"), "Bom dia!")
+        process.delete(process.reply(MOBILE, "Esqueça"))
         process.stop()
         process.start()
+        page = gateway.call("GET", f"/phone/{MOBILE}").text
+        assert ("<p>Bom dia!</p>" in page, "Mensagem apagada" in page, "Esqueça" in page) == (True, True, False)
         assert [message["updates"] for message in process.messages()] == [["SERVER_ACK", "DELIVERY_ACK"]]
         assert "Obrigada!" in gateway.call("GET", f"/phone/{MOBILE}").text
         gateway.session.close()

@@ -1,9 +1,10 @@
 """A stand-in for the Evolution API, for development, the demo, tests and benchmarks. Never for production.
 
-It answers over HTTP as the real gateway (2.3.7) was seen to answer, and delivers to phones that are pages:
-`/phone` lists them, `/phone/instances` the connections. What the phones do comes back by webhook as from the
-real one: receipts after a moment, replies, and what becomes of the connection. It is started with
-`manage.py evolution_sandbox`, keeps everything in memory and, with `--data`, its messages in a file.
+It answers over HTTP as the real gateway (2.3.7, or 2.4.0-rc2 with `--plays`) was seen to answer, and delivers to
+phones that are pages: `/phone` lists them, `/phone/instances` the connections. What the phones do comes back by
+webhook as from the real one: receipts after a moment, replies, what is changed or taken back later, and what becomes
+of the connection. It is started with `manage.py evolution_sandbox`, keeps everything in memory and, with `--data`,
+its messages in a file.
 
 Faults come on demand. A number whose last four digits are one of these always meets the same one:
 

@@ -2,6 +2,8 @@
 
 reply      {"number", "text", "quoted": key's id, "form": a `reply_form`, "instance"}: the customer writes; without
            an instance to the one that wrote last, or the first
+edit       {"key_id": a reply's, "text"}: the customer changes what they wrote
+delete     {"key_id": a reply's}: the customer takes it back
 read       {"number"}: the customer looks at the chat
 receipt    {"key_id", "status"}: WhatsApp says what became of a message; ERROR and DELETED too
 pair       {"instance"}: a phone scans the QR code
@@ -13,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from integrations.evolution.sandbox import connection
+from integrations.evolution.sandbox.archive import Message
 from integrations.evolution.sandbox.options import ReplyForm
 from integrations.evolution.sandbox.receipts import STATUSES, read, receive_receipt
-from integrations.evolution.sandbox.replies import reply
+from integrations.evolution.sandbox.replies import delete, edit, reply
 from integrations.evolution.sandbox.state import Instance, Sandbox
 
 _LARGEST_STORM = 10_000
@@ -27,9 +30,7 @@ class ActionError(Exception):
 
 
 def _reply(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
-    jid, text, form = _jid(sandbox, body), str(body.get("text") or "").strip(), body.get("form")
-    if not text or len(text) > _LONGEST_TEXT:
-        raise ActionError(f"text must have 1 to {_LONGEST_TEXT} characters.")
+    jid, text, form = _jid(sandbox, body), _text(body), body.get("form")
     if form is not None and form not in list(ReplyForm):
         raise ActionError(f"form must be one of: {', '.join(ReplyForm)}.")
     quoted = str(body.get("quoted") or "")
@@ -38,6 +39,17 @@ def _reply(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
     instance = _instance(sandbox, body) if body.get("instance") else _writer(sandbox, jid)
     message = reply(sandbox, instance, jid, text, quoted=quoted, form=ReplyForm(str(form)) if form else None)
     return {"key_id": message.key_id}
+
+
+def _edit(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    instance, message = _of_customer(sandbox, body)
+    edit(sandbox, instance, message, _text(body))
+    return {}
+
+
+def _delete(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    delete(sandbox, *_of_customer(sandbox, body))
+    return {}
 
 
 def _read(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
@@ -51,7 +63,7 @@ def _receipt(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
         raise ActionError("key_id must be the key's id of a message that the shop sent.")
     if body.get("status") not in STATUSES:
         raise ActionError(f"status must be one of: {', '.join(STATUSES)}.")
-    receive_receipt(sandbox, message, str(body["status"]))
+    receive_receipt(sandbox, message, str(body["status"]), again=True)
     return {}
 
 
@@ -71,11 +83,31 @@ def _storm(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
 
 ACTIONS: dict[str, Callable[[Sandbox, Mapping[str, object]], dict[str, object]]] = {
     "reply": _reply,
+    "edit": _edit,
+    "delete": _delete,
     "read": _read,
     "receipt": _receipt,
     "pair": _pair,
     "storm": _storm,
 }
+
+
+def _text(body: Mapping[str, object]) -> str:
+    text = str(body.get("text") or "").strip()
+    if not text or len(text) > _LONGEST_TEXT:
+        raise ActionError(f"text must have 1 to {_LONGEST_TEXT} characters.")
+    return text
+
+
+def _of_customer(sandbox: Sandbox, body: Mapping[str, object]) -> tuple[Instance, Message]:
+    """A reply that the customer has not taken back, and the instance that it went to."""
+    message = sandbox.message(str(body.get("key_id")))
+    if message is None or message.from_me or message.deleted:
+        raise ActionError("key_id must be the key's id of a message that a customer wrote and did not delete.")
+    instance = sandbox.instance(message.instance)
+    if instance is None:
+        raise ActionError("The instance that it went to is gone.")
+    return instance, message
 
 
 def _jid(sandbox: Sandbox, body: Mapping[str, object]) -> str:

@@ -45,6 +45,8 @@ def respond(sandbox: Sandbox, request: Request) -> Answer:
 
 def _for_instance(sandbox: Sandbox, request: Request, name: str) -> Answer:
     instance = sandbox.instance(name)
+    if instance is None and request.segments[1] == "connectionState":
+        instance = sandbox.ghost(name)
     if instance is None:
         return instance_not_found(name)
     if not (is_key(request.key, sandbox.api_key) or is_key(request.key, instance.token)):

@@ -13,7 +13,8 @@ class Message:
     """A message that reached a phone or, without `from_me`, a customer's reply from it.
 
     `stored` is whether the gateway's own database has it, `quoted` the key's id of the message that a reply answers.
-    `updates` are the receipts so far; a reply has one once the gateway took it.
+    `updates` are the receipts so far; a reply has one once the gateway took it, and another when it was deleted.
+    `kept_as` is the address under which the gateway keeps it, if that is not `remote_jid`; `form` a reply's form.
     """
 
     id: str
@@ -30,6 +31,19 @@ class Message:
     updates: tuple[str, ...] = ()
     from_me: bool = True
     quoted: str = ""
+    kept_as: str = ""
+    form: str = "number"
+    edited: bool = False
+
+    @property
+    def row_jid(self) -> str:
+        """The address in the gateway's own row."""
+        return self.kept_as or self.remote_jid
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the customer took a reply back."""
+        return not self.from_me and "DELETED" in self.updates
 
     @property
     def timestamp(self) -> int:
@@ -38,7 +52,10 @@ class Message:
 
 
 class Archive:
-    """One JSON object a line, a message or its receipt; without a file it does nothing. Not safe for threads."""
+    """One JSON object a line: a message, its receipt or its new text. Without a file it does nothing.
+
+    Not safe for threads.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
@@ -53,6 +70,8 @@ class Archive:
                 fields = json.loads(line)
                 if "status" in fields:
                     messages[fields["key_id"]].updates += (str(fields["status"]),)
+                elif "remote_jid" not in fields:
+                    messages[fields["key_id"]].text, messages[fields["key_id"]].edited = str(fields["text"]), True
                 else:
                     message = Message(**{**fields, "updates": tuple(fields["updates"])})
                     messages[message.key_id] = message
@@ -67,6 +86,10 @@ class Archive:
     def update(self, key_id: str, status: str) -> None:
         """Write one receipt."""
         self._write({"key_id": key_id, "status": status})
+
+    def edit(self, key_id: str, text: str) -> None:
+        """Write the new text of one message."""
+        self._write({"key_id": key_id, "text": text})
 
     def _write(self, fields: dict[str, object]) -> None:
         if self._path is None:

@@ -42,6 +42,8 @@ class Bubble:
     ticks: str
     own: bool
     quote: str
+    edited: bool
+    deleted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Chats:
         """The line of a phone that has messages."""
         last = messages[-1]
         digits = digits_of(jid)
-        text = preview(last.text)
+        text = "Mensagem apagada" if last.deleted else preview(last.text)
         return Phone(
             digits=digits,
             name=pretty(digits),
@@ -98,6 +100,11 @@ class Chats:
         quoted = self._sandbox.message(key_id)
         return preview(quoted.text) if quoted else ""
 
+    def own_text(self, key_id: str) -> str:
+        """The customer's own words in a message, to be changed; empty if there is nothing to change."""
+        own = self._sandbox.message(key_id)
+        return own.text if own and not own.from_me and not own.deleted else ""
+
     def _bubble(self, message: Message) -> Bubble:
         return Bubble(
             id=message.key_id,
@@ -107,6 +114,8 @@ class Chats:
             ticks=_ticks(message),
             own=not message.from_me,
             quote=self.quote(message.quoted),
+            edited=message.edited,
+            deleted=message.deleted,
         )
 
     def _short_time(self, message: Message) -> str:

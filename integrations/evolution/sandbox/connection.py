@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 
 from integrations.evolution.sandbox.ids import iso
+from integrations.evolution.sandbox.options import Version
 from integrations.evolution.sandbox.qr import new_qr
 from integrations.evolution.sandbox.state import OWN_JID, Disconnection, Instance, Sandbox
 from integrations.evolution.sandbox.webhooks import emit
@@ -17,6 +18,8 @@ PASSING_REASONS = frozenset({408, 428, 440, 500, 503, 515})
 """The codes after which the gateway connects again by itself, as soon as it can."""
 LOGGED_OUT = 401
 CUT_OFF = 428
+CONNECTION_LOST = 408
+"""Passing in the release; for the candidate the session is over, and the instance has to be paired again."""
 
 
 def connect(sandbox: Sandbox, instance: Instance) -> None:
@@ -32,7 +35,7 @@ def connect(sandbox: Sandbox, instance: Instance) -> None:
 
 def disconnect(sandbox: Sandbox, instance: Instance, reason: int = CUT_OFF) -> None:
     """Take its connection away. The webhook hears of a close only if it is final, else of the attempts to connect."""
-    if reason not in FINAL_REASONS:
+    if not _is_final(sandbox, reason):
         if instance.state == "open":
             sandbox.change(instance, state="close")
             _connecting(sandbox, instance)
@@ -48,9 +51,16 @@ def disconnect(sandbox: Sandbox, instance: Instance, reason: int = CUT_OFF) -> N
 
 
 def log_out(sandbox: Sandbox, instance: Instance) -> None:
-    """What the API's logout does: unlike one from the phone, it also leaves the instance deaf."""
-    disconnect(sandbox, instance, LOGGED_OUT)
-    sandbox.change(instance, deaf=True)
+    """What the API's logout does: the candidate tells nobody of it."""
+    if sandbox.options.version is Version.CANDIDATE:
+        sandbox.change(instance, state="close", paired=False, qr=None, disconnection=Disconnection(LOGGED_OUT))
+    else:
+        disconnect(sandbox, instance, LOGGED_OUT)
+
+
+def _is_final(sandbox: Sandbox, reason: int) -> bool:
+    lost_is_final = sandbox.options.version is Version.CANDIDATE
+    return reason in FINAL_REASONS or (reason == CONNECTION_LOST and lost_is_final)
 
 
 def start_pairing(sandbox: Sandbox, instance: Instance, number: str = "") -> None:

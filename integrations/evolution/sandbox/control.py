@@ -18,7 +18,11 @@
     server_ack_seconds, delivery_ack_seconds, read_seconds
                                how long after a send each of them comes (null: never; reads by a click only)
     lid_receipts               whether receipts name the hidden address instead of the number
-    reply_form                 what replies tell of their sender: "number", "lid" (both) or "anonymous"
+    meta_code, meta_transient  the code with which Meta refuses what a WHATSAPP-BUSINESS instance sends (0: none),
+                               and whether it calls that transient
+    ghost_seconds              how long connectionState still answers for an instance that was deleted (2.3.7)
+    reply_form                 what replies tell of their sender: "number", "lid" (both), "lid_first" (both, as in
+                               2.3.6), "sender_pn", "anonymous" (hidden, with a quotation) or "nameless"
     send_message_seconds       how long after a send its `send.message` webhook leaves
     webhook_jitter_seconds     each webhook waits at random up to so long, so they overtake each other
     webhook_copies             how often each webhook is delivered
@@ -163,6 +167,9 @@ _OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "hang_seconds": _NUMBER,
     "error_rate": (lambda value: _is_number(value, most=1), "a number between 0 and 1"),
     "error_fault": (lambda value: value in list(Fault), _FAULT),
+    "meta_code": _COUNT,
+    "meta_transient": _FLAG,
+    "ghost_seconds": _NUMBER,
     "fault": (lambda value: value in [None, *Fault], f"{_FAULT}; or null"),
     "fault_count": _COUNT,
     "failures": _COUNT,

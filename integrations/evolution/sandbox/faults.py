@@ -110,9 +110,10 @@ _DATABASE = (
 _UNDEFINED = "Cannot read properties of undefined (reading '{}')"
 
 
-def _meta(code: int, message: str) -> Answer:
+def meta_refusal(code: int, message: str, *, transient: bool = False) -> Answer:
+    """Meta's own error object, which the gateway passes on as if all were well."""
     error = {"message": f"(#{code}) {message}", "type": "OAuthException", "code": code, "fbtrace_id": "AsandboxTrace"}
-    return answer(HTTPStatus.CREATED, error)
+    return answer(HTTPStatus.CREATED, {**error, "is_transient": True} if transient else error)
 
 
 _ANSWERS = {
@@ -124,12 +125,12 @@ _ANSWERS = {
     Fault.HANG: failure(_ERROR, "Timed Out"),
     Fault.SERVER_ERROR: failure(_ERROR, "Internal Server Error"),
     Fault.NOT_STORED: failure(_BAD, ["PrismaClientKnownRequestError: " + _DATABASE]),
-    Fault.META_AUTH: _meta(190, "Error validating access token: Session has expired"),
-    Fault.META_RATE_LIMIT: _meta(4, "Application request limit reached"),
-    Fault.META_RECIPIENT: _meta(131030, "Recipient phone number not in allowed list"),
-    Fault.META_OTHER: _meta(131000, "Something went wrong"),
-    Fault.META_OUTSIDE_24_HOURS: _meta(131047, "Re-engagement message"),
-    Fault.META_UNKNOWN: _meta(199999, "An error that nobody knows"),
+    Fault.META_AUTH: meta_refusal(190, "Error validating access token: Session has expired"),
+    Fault.META_RATE_LIMIT: meta_refusal(4, "Application request limit reached"),
+    Fault.META_RECIPIENT: meta_refusal(131030, "Recipient phone number not in allowed list"),
+    Fault.META_OTHER: meta_refusal(131000, "Something went wrong"),
+    Fault.META_OUTSIDE_24_HOURS: meta_refusal(131047, "Re-engagement message"),
+    Fault.META_UNKNOWN: meta_refusal(199999, "An error that nobody knows"),
     Fault.FAILS_THEN_WORKS: failure(_ERROR, _UNDEFINED.format("find")),
     Fault.UNAUTHORIZED: failure(HTTPStatus.UNAUTHORIZED, "Unauthorized"),
     Fault.BAD_GATEWAY: Answer(

@@ -10,6 +10,7 @@ from integrations.evolution.sandbox.archive import Message
 from integrations.evolution.sandbox.http import Answer, Request, answer, failure
 from integrations.evolution.sandbox.ids import iso
 from integrations.evolution.sandbox.keys import is_global_key, is_key, unauthorized
+from integrations.evolution.sandbox.options import Version
 from integrations.evolution.sandbox.state import BAILEYS, BUSINESS, INTEGRATIONS, OWN_JID, Instance, Sandbox
 from integrations.evolution.sandbox.webhooks import emit, put_webhook
 
@@ -121,13 +122,15 @@ def restart(sandbox: Sandbox, instance: Instance, _request: Request) -> Answer:
 def log_out(sandbox: Sandbox, instance: Instance, _request: Request) -> Answer:
     """`DELETE /instance/logout/{instance}`."""
     if instance.state == "close":
+        if sandbox.options.version is Version.CANDIDATE:
+            return _done("Instance was already disconnected")
         return failure(HTTPStatus.BAD_REQUEST, [f'The "{instance.name}" instance is not connected'])
     connection.log_out(sandbox, instance)
     return _done("Instance logged out")
 
 
 def delete(sandbox: Sandbox, instance: Instance, _request: Request) -> Answer:
-    """`DELETE /instance/delete/{instance}`: logged out first if need be, and then unknown everywhere."""
+    """`DELETE /instance/delete/{instance}`: logged out first if need be, and then unknown, soon everywhere."""
     if instance.state != "close":
         connection.log_out(sandbox, instance)
     sandbox.remove(instance)

@@ -1,11 +1,16 @@
-"""From a number as given to the address on WhatsApp, by the gateway's own rules."""
+"""From a number as given to the address on WhatsApp, by the gateway's own rules.
+
+They stand here on their own, and not in what the product knows of addresses: else a mistake there would be made here
+too, and nobody would notice.
+"""
 
 from __future__ import annotations
 
 import re
 
-from integrations.evolution.jids import BRAZILIAN_MOBILE, USER, addresses
-
+USER = "@s.whatsapp.net"
+_WITH_NINE = re.compile(r"55(\d\d)9(\d{8})", re.ASCII)
+_WITHOUT_NINE = re.compile(r"55(\d\d)(\d{8})", re.ASCII)
 _GROUP_LENGTH = 18
 _FIRST_DDD_WITHOUT_NINE = 31
 _FIRST_MOBILE_DIGIT = 7
@@ -22,7 +27,7 @@ def create_jid(number: str) -> str:
     digits = re.sub(r"\D", "", number)
     if len(digits) >= _GROUP_LENGTH:
         return digits + "@g.us"
-    if match := BRAZILIAN_MOBILE.fullmatch(digits):
+    if match := _WITH_NINE.fullmatch(digits):
         ddd, rest = match.groups()
         if int(ddd) >= _FIRST_DDD_WITHOUT_NINE and int(rest[0]) >= _FIRST_MOBILE_DIGIT:
             digits = f"55{ddd}{rest}"
@@ -31,7 +36,12 @@ def create_jid(number: str) -> str:
 
 def variants(jid: str) -> tuple[str, ...]:
     """The address, and the same with or without the ninth digit, which the gateway's cache takes as one."""
-    return jid, *addresses(digits_of(jid))[1:]
+    digits = digits_of(jid)
+    if match := _WITH_NINE.fullmatch(digits):
+        return jid, f"55{match[1]}{match[2]}{USER}"
+    if match := _WITHOUT_NINE.fullmatch(digits):
+        return jid, f"55{match[1]}9{match[2]}{USER}"
+    return (jid,)
 
 
 def digits_of(jid: str) -> str:

@@ -9,11 +9,19 @@ from integrations.evolution.sandbox.faults import Fault
 
 
 class ReplyForm(StrEnum):
-    """How much a reply tells of its sender: the number; a hidden address and the number; only the hidden address."""
+    """How much a reply tells of its sender.
+
+    The number alone; number and hidden address as the release tells them; the two as they were told before (2.3.6);
+    the hidden address, and the number in a field of its own, as some builds do; the hidden address and a quotation;
+    the hidden address and nothing else.
+    """
 
     NUMBER = "number"
     LID = "lid"
+    LID_FIRST = "lid_first"
+    SENDER_PN = "sender_pn"
     ANONYMOUS = "anonymous"
+    NAMELESS = "nameless"
 
 
 class Version(StrEnum):
@@ -35,6 +43,9 @@ class Options:
     hang_seconds: float = 40
     failures: int = 2
     keep_messages: bool = True
+    meta_code: int = 0
+    meta_transient: bool = False
+    ghost_seconds: float = 0.5
     fault: Fault | None = None
     fault_count: int = 0
     search_status: int = 0

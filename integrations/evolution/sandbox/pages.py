@@ -60,6 +60,7 @@ _BEHAVIOUR: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("Respostas", "com o número", {"reply_form": ReplyForm.NUMBER}),
     ("Respostas", "com @lid e o número", {"reply_form": ReplyForm.LID}),
     ("Respostas", "sem o número", {"reply_form": ReplyForm.ANONYMOUS}),
+    ("Respostas", "sem nada", {"reply_form": ReplyForm.NAMELESS}),
 )
 
 
@@ -98,7 +99,7 @@ class Pages:
                 if instance := sandbox.instance(name):
                     _CONNECTION[action](sandbox, instance)
                 return _see("/phone/instances")
-            case ["phone", number, "reply" | "read" as action] if number.isdecimal():
+            case ["phone", number, "reply" | "read" | "edit" | "delete" as action] if number.isdecimal():
                 _on_phone(sandbox, request, number, action)
                 return _see(f"/phone/{number}")
             case _:
@@ -130,7 +131,7 @@ class Pages:
 
     def _chat(self, sandbox: Sandbox, request: Request, chats: Chats, jid: str) -> dict[str, object]:
         messages = sandbox.chat(jid)
-        answered = request.query.get("responder", "")
+        answered, edited = request.query.get("responder", ""), request.query.get("editar", "")
         return {
             "phone": pretty(digits_of(jid)),
             "digits": digits_of(jid),
@@ -140,6 +141,8 @@ class Pages:
             "unread": has_unread(messages),
             "answered": answered,
             "quote": chats.quote(answered),
+            "edited": edited,
+            "edited_text": chats.own_text(edited),
         }
 
     def _not_found(self) -> Answer:
@@ -166,12 +169,13 @@ def _file(sandbox: Sandbox, segments: Sequence[str]) -> Answer | None:
 
 
 def _on_phone(sandbox: Sandbox, request: Request, number: str, action: str) -> None:
-    """Read the chat or, which reads it too, write in it."""
+    """Read the chat or, which reads it too, write in it, change what was written, or take it back."""
     body = {"number": number, "text": request.body.get("quick") or request.body.get("text")}
+    about = {name: request.body.get(name) for name in ("quoted", "key_id")}
     try:
         ACTIONS["read"](sandbox, body)
-        if action == "reply":
-            ACTIONS["reply"](sandbox, {**body, "quoted": request.body.get("quoted")})
+        if action != "read":
+            ACTIONS[action](sandbox, body | about)
     except ActionError:
         return
 

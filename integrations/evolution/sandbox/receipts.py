@@ -32,10 +32,13 @@ def follow(sandbox: Sandbox, instance: Instance, message: Message, body: object,
             sandbox.clock.after(seconds, partial(receive_receipt, sandbox, message, status))
 
 
-def receive_receipt(sandbox: Sandbox, message: Message, status: str) -> None:
-    """WhatsApp tells the gateway what became of a message: now, or once the instance is connected."""
+def receive_receipt(sandbox: Sandbox, message: Message, status: str, *, again: bool = False) -> None:
+    """WhatsApp tells the gateway what became of a message: now, or once the instance is connected.
+
+    `again`: even if it has told so before, which the gateway passes on each time.
+    """
     if instance := sandbox.instance(message.instance):
-        sandbox.when_open(instance, partial(_note, sandbox, instance, message, status))
+        sandbox.when_open(instance, partial(_note, sandbox, instance, message, status, again=again))
 
 
 def read(sandbox: Sandbox, jid: str) -> None:
@@ -46,9 +49,11 @@ def read(sandbox: Sandbox, jid: str) -> None:
                 receive_receipt(sandbox, message, status)
 
 
-def _note(sandbox: Sandbox, instance: Instance, message: Message, status: str) -> None:
-    """The gateway passes a receipt on once, and only for a message that it has stored."""
-    if not sandbox.update(message, status) or not message.stored:
+def _note(sandbox: Sandbox, instance: Instance, message: Message, status: str, *, again: bool) -> None:
+    """The gateway passes a receipt on only for a message that it has stored."""
+    news = sandbox.update(message, status)
+    repeated = again and sandbox.message(message.key_id) is message
+    if not message.stored or not (news or repeated):
         return
     business = instance.integration == BUSINESS
     update = {

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from integrations.evolution.sandbox.archive import Message
 from integrations.evolution.sandbox.http import Answer, Request, answer, failure
+from integrations.evolution.sandbox.jids import USER
 from integrations.evolution.sandbox.sending import context_info
 from integrations.evolution.sandbox.state import Instance, Sandbox
 
@@ -54,7 +55,7 @@ def find_status(sandbox: Sandbox, instance: Instance, request: Request) -> Answe
         _status(instance, message, status)
         for message in _candidates(sandbox, where)
         if message.instance == instance.name and message.stored and message.from_me
-        if where.get("remoteJid") in (None, message.remote_jid)
+        if where.get("remoteJid") in (None, message.row_jid)
         for status in message.updates
     ]
     return answer(HTTPStatus.OK, found)
@@ -64,7 +65,7 @@ def _status(instance: Instance, message: Message, status: str) -> dict[str, obje
     return {
         "id": f"{message.id}{status.lower()}",
         "keyId": message.key_id,
-        "remoteJid": message.remote_jid,
+        "remoteJid": message.row_jid,
         "fromMe": True,
         "participant": None,
         "pollUpdates": None,
@@ -80,7 +81,8 @@ def _candidates(sandbox: Sandbox, key: Mapping[str, object]) -> list[Message]:
     if isinstance(key_id, str) and key_id:
         message = sandbox.message(key_id)
         return [message] if message else []
-    return sandbox.chat(remote_jid) if isinstance(remote_jid, str) and remote_jid else sandbox.messages()
+    by_phone = isinstance(remote_jid, str) and remote_jid.endswith(USER)
+    return sandbox.chat(str(remote_jid)) if by_phone else sandbox.messages()
 
 
 def _matches(message: Message, where: Mapping[str, object], between: tuple[float, float] | None) -> bool:
@@ -91,7 +93,7 @@ def _matches(message: Message, where: Mapping[str, object], between: tuple[float
         (where.get("source"), message.source),
         (where.get("messageType"), message.message_type),
         (key.get("id"), message.key_id),
-        (key.get("remoteJid"), message.remote_jid),
+        (key.get("remoteJid"), message.row_jid),
         (key.get("participants"), None),
     )
     if any(value and value != actual for value, actual in wanted) or (key.get("fromMe") and not message.from_me):
@@ -113,7 +115,7 @@ def _between(where: Mapping[str, object]) -> tuple[float, float] | None:
 def _record(message: Message) -> dict[str, object]:
     return {
         "id": message.id,
-        "key": {"id": message.key_id, "fromMe": message.from_me, "remoteJid": message.remote_jid},
+        "key": {"id": message.key_id, "fromMe": message.from_me, "remoteJid": message.row_jid},
         "pushName": "Você" if message.from_me else "Cliente",
         "messageType": message.message_type,
         "message": {"conversation": message.text},

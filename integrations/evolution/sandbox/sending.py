@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from integrations.evolution.sandbox.archive import Message
-from integrations.evolution.sandbox.faults import ACCEPTED, HANGS, RESETS, SENDS, Fault, fault_answer
+from integrations.evolution.sandbox.faults import ACCEPTED, HANGS, RESETS, SENDS, Fault, fault_answer, meta_refusal
 from integrations.evolution.sandbox.http import RESET, Answer, Request, answer, failure
 from integrations.evolution.sandbox.jids import create_jid
 from integrations.evolution.sandbox.options import Version
@@ -32,6 +32,8 @@ def send_text(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
         if instance.integration == BUSINESS:
             blank = "TypeError: Cannot read properties of undefined (reading 'message')"
         return failure(HTTPStatus.BAD_REQUEST, [blank])
+    if instance.integration == BUSINESS and sandbox.options.meta_code:
+        return meta_refusal(sandbox.options.meta_code, "Refused", transient=sandbox.options.meta_transient)
     jid, known = sandbox.resolve(number)
     fault = sandbox.queued_fault() or _refusal(instance, known) or sandbox.fault_of(jid)
     if fault is None and instance.integration != BUSINESS and not sandbox.exists(jid):
@@ -103,7 +105,7 @@ def context_info(message: Message) -> dict[str, object]:
 
 def _evolution(message: Message) -> dict[str, object]:
     return {
-        "key": {"fromMe": True, "id": message.key_id, "remoteJid": message.number},
+        "key": {"fromMe": True, "id": message.key_id, "remoteJid": message.row_jid},
         "message": {"conversation": message.text},
         "messageType": message.message_type,
         "messageTimestamp": message.timestamp,

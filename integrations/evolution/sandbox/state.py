@@ -14,9 +14,9 @@ from pathlib import Path
 from integrations.evolution.sandbox.archive import Archive, Message
 from integrations.evolution.sandbox.courier import Courier, Delivery
 from integrations.evolution.sandbox.faults import BY_ENDING, Fault
-from integrations.evolution.sandbox.ids import new_key_id, new_row_id
+from integrations.evolution.sandbox.ids import lid_of, new_key_id, new_row_id
 from integrations.evolution.sandbox.jids import create_jid, digits_of, variants
-from integrations.evolution.sandbox.options import Options
+from integrations.evolution.sandbox.options import Options, ReplyForm, Version
 from integrations.evolution.sandbox.qr import Qr
 from integrations.evolution.sandbox.schedule import Schedule
 
@@ -45,9 +45,8 @@ class Webhook:
 class Instance:
     """One connection to WhatsApp. `state` is open, connecting or close; a `forgetful` one stores nothing it sends.
 
-    A `paired` one has the keys of a phone: it connects without a QR code. A `deaf` one was logged out by the API:
-    until the gateway's process starts again it hears no replies. `qr` is the code to pair with, `backlog` what
-    WhatsApp keeps for the instance until it is connected.
+    A `paired` one has the keys of a phone: it connects without a QR code. `qr` is the code to pair with,
+    `backlog` what WhatsApp keeps for the instance until it is connected.
     """
 
     name: str
@@ -58,7 +57,6 @@ class Instance:
     forgetful: bool = False
     was_connected: bool = False
     paired: bool = False
-    deaf: bool = False
     qr: Qr | None = None
     webhook: Webhook | None = None
     disconnection: Disconnection | None = None
@@ -90,6 +88,8 @@ class Sandbox:
         self._messages: dict[str, Message] = {}
         self._chats: dict[str, list[Message]] = defaultdict(list)
         self._failures: Counter[str] = Counter()
+        # Instances that were deleted, and until when (monotonic) something is left of them.
+        self._ghosts: dict[str, tuple[Instance, float]] = {}
         self.server_url = ""
         self.clock = Schedule()
         self.courier = Courier(lambda: self.options.webhook_retry_scale)
@@ -118,7 +118,15 @@ class Sandbox:
         """Forget an instance; its messages stay on the phones."""
         with self._lock:
             self._instances.pop(instance.name, None)
+            if self.options.version is Version.RELEASE:
+                self._ghosts[instance.name] = instance, time.monotonic() + self.options.ghost_seconds
             self.revision += 1
+
+    def ghost(self, name: str) -> Instance | None:
+        """The instance that was deleted a moment ago, as long as something is left of it."""
+        with self._lock:
+            instance, until = self._ghosts.get(name, (None, 0.0))
+        return instance if time.monotonic() < until else None
 
     def change(self, instance: Instance, **values: object) -> list[Callable[[], None]]:
         """Change fields of an instance. Returns what WhatsApp kept for it, for the caller to run, if it is open now."""
@@ -211,15 +219,20 @@ class Sandbox:
                 return repeated
             message = self._new_message(instance, number, jid, text)
             message.key_id = key_id or message.key_id
+            message.kept_as = number if instance.integration == EVOLUTION else ""
             message.stored = stored and self.options.keep_messages and not instance.forgetful
             return self._put(message)
 
-    def receive(self, instance: Instance, jid: str, text: str, *, quoted: str) -> Message:
-        """Put a customer's reply on its way to the gateway."""
+    def receive(self, instance: Instance, jid: str, text: str, *, quoted: str, form: ReplyForm) -> Message:
+        """Put a customer's reply on its way to the gateway, which keeps it under the hidden address if it hears one."""
         with self._lock:
             message = self._new_message(instance, digits_of(jid), jid, text)
-            message.stored = self.options.keep_messages and not instance.forgetful and not instance.deaf
-            message.from_me, message.quoted, message.source = False, quoted, "android"
+            message.stored = self.options.keep_messages and not instance.forgetful
+            message.from_me, message.quoted, message.source, message.form = False, quoted, "android", form
+            if instance.integration == EVOLUTION:
+                message.kept_as = digits_of(jid)
+            elif form is not ReplyForm.NUMBER:
+                message.kept_as = lid_of(jid)
             return self._put(message)
 
     def update(self, message: Message, status: str) -> bool:
@@ -231,6 +244,13 @@ class Sandbox:
             self._archive.update(message.key_id, status)
             self.revision += 1
             return True
+
+    def edit(self, message: Message, text: str) -> None:
+        """Change a message's text, on the phone at once."""
+        with self._lock:
+            message.text, message.edited = text, True
+            self._archive.edit(message.key_id, text)
+            self.revision += 1
 
     @staticmethod
     def _new_message(instance: Instance, number: str, jid: str, text: str) -> Message:

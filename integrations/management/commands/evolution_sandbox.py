@@ -35,7 +35,9 @@ class Command(BaseCommand):
             metavar="NAME",
             help="a connected instance; repeatable; default: EVOLUTION_INSTANCE",
         )
-        parser.add_argument("--plays", choices=list(Version), default=Version.RELEASE, help="the gateway's release")
+        parser.add_argument(
+            "--plays", choices=[each.value for each in Version], default="2.3.7", help="the gateway's release"
+        )
         parser.add_argument("--shop", default="", help="the shop's name on the phones; default: the instance's")
         parser.add_argument("--data", type=Path, metavar="FILE", help="keep the messages in this file")
         parser.add_argument("--latency", type=float, default=0, metavar="MS", help="how long each answer takes")

@@ -50,8 +50,9 @@ async function refresh() {
 
 // Without this script, forms work too: the page is loaded again.
 async function submit(event) {
-  event.preventDefault();
   const form = event.target;
+  if ("leaves" in form.dataset) return;
+  event.preventDefault();
   const body = new URLSearchParams(new FormData(form, event.submitter));
   try {
     await fetch(form.action, { method: "POST", body, redirect: "manual" });
