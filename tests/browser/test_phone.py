@@ -68,3 +68,24 @@ def test_pairing(page: Page, process: SandboxProcess) -> None:
     page.get_by_role("button", name="Ler o código").click()
     expect(page.get_by_text("conectada", exact=True)).to_be_visible()
     assert process.options()["instances"] == {"loja": "open"}
+
+
+def test_changing_and_taking_back(page: Page, process: SandboxProcess) -> None:
+    process.reply(MOBILE, "Bom dia")
+    page.goto(f"/phone/{MOBILE}")
+    said = page.locator(".bubble.own").last
+    said.hover()
+    said.get_by_role("link", name="Editar").click()
+    photograph_on_each(page, "celular-editar")
+    text = page.get_by_label("Mensagem", exact=True)
+    expect(text).to_have_value("Bom dia")
+    text.fill("SAIR")
+    page.get_by_role("button", name="Enviar").click()
+    expect(said).to_contain_text("SAIR")
+    expect(said).to_contain_text("editada")
+    expect(page.get_by_label("Mensagem", exact=True)).to_have_value("")
+    said.hover()
+    photograph_on_each(page, "celular-editada")
+    said.get_by_role("button", name="Apagar").click()
+    expect(said).to_contain_text("Mensagem apagada")
+    expect(said.get_by_role("link", name="Editar")).to_have_count(0)
