@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.checklists.items import Item, failed, ok, warning
 from integrations.evolution.errors import GatewayError
-from integrations.evolution.manager import RemoteInstance, manager
+from integrations.evolution.manager import EvolutionManager, RemoteInstance, manager
 from integrations.evolution.sentences import cause
 from integrations.models import EvolutionInstance
 
@@ -51,13 +51,17 @@ def instances() -> Iterator[Item]:
             )
         for instance in ours:
             if instance.name not in remote:
-                yield _missing(instance.name, hidden=gateway.is_hidden(instance.name))
+                yield _missing(instance.name, gateway)
             else:
                 yield _instance(instance, remote[instance.name])
 
 
-def _missing(name: str, *, hidden: bool) -> Item:
+def _missing(name: str, gateway: EvolutionManager) -> Item:
     item = _("instance %(name)s") % {"name": name}
+    try:
+        hidden = gateway.is_hidden(name)
+    except GatewayError as error:
+        return failed(item, cause(error.code), _("Run predeploy again."))
     if hidden:
         return failed(
             item, _("It cannot be seen with this key."), _("Set EVOLUTION_API_KEY to the gateway's global key.")

@@ -266,6 +266,10 @@ class TestInstances:
         ("answer", "words"),
         [
             (failure("500 Internal Server Error", "x"), "O gateway respondeu de um jeito inesperado: gateway_error"),
+            (
+                failure("500 Internal Server Error", "\nInvalid `x` invocation in"),
+                "O banco de dados do gateway está fora do ar.",
+            ),
             (("200 OK", "no list"), "O gateway respondeu de um jeito inesperado: unexpected_answer"),
             (failure("404 Not Found", ["Cannot GET /x"]), "Não há uma Evolution API neste endereço."),
         ],

@@ -27,6 +27,7 @@ from integrations import connections
 from tests.embedded import BASE_DIR, RUN_HOME
 from tests.factories import make_instance
 from tests.flowlog.test_settings import PRODUCTION
+from tests.integrations.raw_server import Connection, raw_server
 from tests.integrations.sandbox import SandboxProcess, sandbox
 from tests.processes import environment
 
@@ -252,6 +253,26 @@ class TestGateway:
             "Ela não pode ser vista com esta chave.",
             "Ponha em EVOLUTION_API_KEY a chave global do gateway.",
         )
+
+    def test_what_becomes_of_a_gateway_meanwhile_hides_no_instance(self, settings: Any) -> None:
+        """It lists its instances and then says nothing more: none of ours may pass for it."""
+        for name in ("flowlog", "vizinha"):
+            make_instance(name=name, is_default=name == "flowlog")
+        answers = [("200 OK", b"[]"), ("500 Internal Server Error", b"{}"), ("500 Internal Server Error", b"{}")]
+
+        def talk(connection: Connection) -> None:
+            while connection.request():
+                status, body = answers.pop(0)
+                connection.answer(body, status)
+
+        with raw_server(talk) as server:
+            settings.EVOLUTION_API_URL = server.url
+            found = list(gateway_checks.instances())
+        assert [(item.name, item.state) for item in found] == [
+            ("instância flowlog", State.FAILED),
+            ("instância vizinha", State.FAILED),
+        ]
+        assert {item.todo for item in found} == {"Rode o predeploy de novo."}
 
     def test_a_gateway_without_a_licence_fails_and_says_where_to_activate_it(self, gateway: SandboxProcess) -> None:
         gateway.options(licensed=False)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.evolution.classify import Accepted, Refused, classify
-from integrations.evolution.errors import Outcome
+from integrations.evolution.classify import Accepted, classify
+from integrations.evolution.errors import Outcome, Refused
 
 PERMANENT, RETRYABLE, INSTANCE_DOWN, UNKNOWN = Outcome
 # Without a minified release the right query is named; with one, the first on its line, whichever it was.

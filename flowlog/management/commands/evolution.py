@@ -238,10 +238,7 @@ def _state_words(state: str) -> str:
 def _sentence(error: GatewayError) -> str:
     """What went wrong at the gateway, and what to do."""
     words = {
-        "unauthorized": _("The gateway refused the key. Check EVOLUTION_API_KEY."),
-        "forbidden": _("The gateway forbids this. Check EVOLUTION_API_KEY."),
         "instance_not_found": _("The gateway does not know this instance. See: evolution list"),
-        "route_not_found": _("There is no Evolution API at this address. Check EVOLUTION_API_URL."),
         "name_in_use": _("The gateway has an instance of that name already."),
         "not_connected": _("The instance is not connected."),
         "cannot_connect": _("The gateway could not start the connection. Try again in a minute."),
