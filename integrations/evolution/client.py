@@ -35,6 +35,10 @@ _MAX_PAGES = 50
 _SECRET_FIELD = re.compile(
     r'(\\?"(?:apikey|api_key|token|hash|jwt_key|authorization|access_?token)\\?"\s*:\s*\\?")[^"\\]*', re.IGNORECASE
 )
+# Where a licence is asked for: the host tells where, the rest may tell who.
+_REGISTER_URL = re.compile(
+    r'("register_url\\?"\s*:\s*\\?"https?:\\?/\\?/)(?:[^"/?#@]*@)?([^"\\/?#]*)[^"]*', re.IGNORECASE
+)
 _SECRET_WORD = re.compile(r"\bBearer\s+[\w.~+/=-]+|\bEAA[A-Za-z0-9]{20,}")
 
 
@@ -227,6 +231,7 @@ class EvolutionClient:
             for form in (json.dumps(self._api_key)[1:-1], self._api_key):
                 body = body.replace(form, "***")
         body = _SECRET_FIELD.sub(r"\1***", body)
+        body = _REGISTER_URL.sub(r"\1\2/***", body)
         return _SECRET_WORD.sub("***", body).replace("\0", "�")[:_KEPT_BODY]
 
 

@@ -514,6 +514,16 @@ def test_a_message_that_the_gateway_could_not_store_is_sent_without_an_id(gatewa
     assert gateway.texts("+5511912349011") == [TEXT]
 
 
+@pytest.mark.parametrize(
+    "url", ["https://licence.example/register?token=abc", "https://user:abc@licence.example/abc#abc"]
+)
+def test_of_where_to_register_only_the_host_is_kept(url: str) -> None:
+    body = json.dumps({"error": "service not activated", "code": "LICENSE_REQUIRED", "register_url": url}).encode()
+    with raw_server(answering([], body, "503 Service Unavailable")) as server:
+        error = failure(connect(server.url))
+    assert json.loads(error.response_body)["register_url"] == "https://licence.example/***"
+
+
 def test_a_gateway_without_a_licence_does_nothing(gateway: SandboxProcess) -> None:
     gateway.options(licensed=False)
     own = EvolutionManager(gateway.base_url, gateway.api_key, connect_timeout=5, read_timeout=5)

@@ -214,13 +214,14 @@ class Sandbox:
         One with the `key_id` of one that is there already is the same: the phone shows it once.
         """
         with self._lock:
+            stored = stored and self.options.keep_messages and not instance.forgetful
             if repeated := self._messages.get(key_id):
                 repeated.stored = repeated.stored or stored
                 return repeated
             message = self._new_message(instance, number, jid, text)
             message.key_id = key_id or message.key_id
             message.kept_as = number if instance.integration == EVOLUTION else ""
-            message.stored = stored and self.options.keep_messages and not instance.forgetful
+            message.stored = stored
             return self._put(message)
 
     def receive(self, instance: Instance, jid: str, text: str, *, quoted: str, form: ReplyForm) -> Message:
