@@ -17,6 +17,7 @@ from flowlog.checklists.items import Item, failed, ok, warning
 from integrations.evolution.errors import GatewayError
 from integrations.evolution.manager import EvolutionManager, RemoteInstance, manager
 from integrations.evolution.sentences import cause
+from integrations.evolution.webhooks import leads_here
 from integrations.models import EvolutionInstance
 
 _TIMEOUT = (5, 10)
@@ -79,7 +80,19 @@ def _instance(instance: EvolutionInstance, remote: RemoteInstance) -> Item:
         words = _("Connected, but its messages are held: %(reason)s") % {"reason": instance.held_reason}
         todo = _("It is probed and goes on by itself; `manage.py notifications release %(name)s` ends it now.")
         return warning(name, words, todo % {"name": instance.name})
-    return ok(name, _("Connected."))
+    return _webhook(instance) or ok(name, _("Connected."))
+
+
+def _webhook(instance: EvolutionInstance) -> Item | None:
+    """What is wrong with where the instance's events go: nothing is, if none were ever asked for."""
+    webhook = manager().webhook(instance.name)
+    if not webhook.lacks or not leads_here(webhook.url, instance.name):
+        return None
+    return warning(
+        _("instance %(name)s") % {"name": instance.name},
+        _("Connected, but the gateway does not tell of %(events)s.") % {"events": ", ".join(sorted(webhook.lacks))},
+        _("Run `manage.py evolution set-webhook %(name)s`.") % {"name": instance.name},
+    )
 
 
 def clock() -> Iterator[Item]:

@@ -20,10 +20,6 @@ from flowlog.dev.console import Console
 
 ADMIN = "admin"
 TIMEOUT = 10
-WEBHOOK_EVENTS = (
-    *("SEND_MESSAGE", "MESSAGES_UPDATE", "MESSAGES_UPSERT"),
-    *("CONNECTION_UPDATE", "QRCODE_UPDATED", "STATUS_INSTANCE", "LOGOUT_INSTANCE"),
-)
 
 
 def prepare(console: Console) -> None:
@@ -42,6 +38,8 @@ def prepare(console: Console) -> None:
 def set_webhook(site: str, console: Console) -> None:
     """Let the gateway send the events of the settings' instance to Flowlog at `site`, as an operator would."""
     from django.conf import settings  # noqa: PLC0415 - so that importing this module needs no settings
+
+    from integrations.evolution.manager import WEBHOOK_EVENTS  # noqa: PLC0415
 
     name = quote(settings.EVOLUTION_INSTANCE, safe="")
     webhook = {

@@ -17,6 +17,8 @@ WEBHOOK_EVENTS = (
     "SEND_MESSAGE",
     "MESSAGES_UPDATE",
     "MESSAGES_UPSERT",
+    "MESSAGES_EDITED",
+    "MESSAGES_DELETE",
     "CONNECTION_UPDATE",
     "QRCODE_UPDATED",
     "STATUS_INSTANCE",
@@ -37,6 +39,14 @@ class RemoteInstance:
     name: str
     state: str
     phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteWebhook:
+    """Where an instance's events are posted to, empty if nowhere, and which of those that we want are not."""
+
+    url: str
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +120,14 @@ class EvolutionManager(EvolutionClient):
         path = f"/webhook/set/{path_segment(instance_name)}"
         self._ask("POST", path, {"webhook": wanted}, expected=HTTPStatus.CREATED)
 
-    def webhook_url(self, instance_name: str) -> str:
-        """Where the instance's events are posted to; empty if nowhere."""
+    def webhook(self, instance_name: str) -> RemoteWebhook:
+        """What the instance tells, and to whom."""
         webhook = self._ask("GET", f"/webhook/find/{path_segment(instance_name)}")
-        url = webhook.get("url")
-        return url if isinstance(url, str) and webhook.get("enabled") else ""
+        url, events = webhook.get("url"), webhook.get("events")
+        if not (isinstance(url, str) and webhook.get("enabled")):
+            return RemoteWebhook("")
+        told = {each for each in events if isinstance(each, str)} if isinstance(events, list) else set()
+        return RemoteWebhook(url, frozenset(WEBHOOK_EVENTS) - told)
 
     def _ask(
         self, method: str, path: str, payload: dict[str, object] | None = None, *, expected: int = HTTPStatus.OK

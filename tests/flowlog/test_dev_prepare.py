@@ -26,7 +26,7 @@ def test_the_sandbox_learns_where_flowlog_listens(gateway: SandboxProcess, setti
         "enabled": True,
         "webhookByEvents": False,
         "events": [
-            *("SEND_MESSAGE", "MESSAGES_UPDATE", "MESSAGES_UPSERT"),
+            *("SEND_MESSAGE", "MESSAGES_UPDATE", "MESSAGES_UPSERT", "MESSAGES_EDITED", "MESSAGES_DELETE"),
             *("CONNECTION_UPDATE", "QRCODE_UPDATED", "STATUS_INSTANCE", "LOGOUT_INSTANCE"),
         ],
     }

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from flowlog.management.commands import evolution
 from integrations import connections
+from integrations.evolution.manager import WEBHOOK_EVENTS
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import delivery, outbox, texts
 from orders.models import Store
@@ -212,6 +213,15 @@ class TestInstances:
         canned.answers = [("200 OK", {"instance": {"instanceName": "nova", "state": "open"}}), ("200 OK", found)]
         assert run("state", "nova") == ["nova: conectada", NO_WEBHOOK % "nova", NOT_KNOWN]
 
+    def test_one_that_was_set_before_there_were_edits_is_to_be_set_again(self, canned: Gateway) -> None:
+        here = "http://testserver/webhooks/evolution/nova/"
+        found = {"enabled": True, "url": here, "events": [*set(WEBHOOK_EVENTS) - {"MESSAGES_EDITED"}, "CALL"]}
+        canned.answers = [("200 OK", {"instance": {"instanceName": "nova", "state": "open"}}), ("200 OK", found)]
+        assert run("state", "nova")[1] == (
+            f"O gateway avisa em {here}, mas não de MESSAGES_EDITED. "
+            "Para receber também estes: evolution set-webhook nova"
+        )
+
     def test_connect_gives_up_in_time(self, canned: Gateway) -> None:
         canned.answers = [("200 OK", {"count": 0})]
         with pytest.raises(CommandError, match=r"^nova não foi conectada a tempo\. Tente de novo\.$"):
@@ -248,8 +258,9 @@ class TestInstances:
                         "base64": False,
                         "headers": {"Authorization": "Bearer s3cret"},
                         "events": [
-                            "SEND_MESSAGE", "MESSAGES_UPDATE", "MESSAGES_UPSERT", "CONNECTION_UPDATE",
-                            "QRCODE_UPDATED", "STATUS_INSTANCE", "LOGOUT_INSTANCE",
+                            "SEND_MESSAGE", "MESSAGES_UPDATE", "MESSAGES_UPSERT", "MESSAGES_EDITED",
+                            "MESSAGES_DELETE", "CONNECTION_UPDATE", "QRCODE_UPDATED", "STATUS_INSTANCE",
+                            "LOGOUT_INSTANCE",
                         ],
                     }
                 },

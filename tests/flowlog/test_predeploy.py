@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import redis
 from django.apps import apps
+from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
@@ -228,6 +230,17 @@ class TestGateway:
             ("Evolution API", State.OK, "Responde e aceita a nossa chave."),
             ("instância flowlog", State.OK, "Conectada."),
         ]
+
+    def test_a_webhook_without_the_events_of_this_release_is_told(self, gateway: SandboxProcess) -> None:
+        make_instance()
+        call_command("evolution", "set-webhook", "flowlog", stdout=io.StringIO())
+        assert self.items()[1:] == [("instância flowlog", State.OK, "Conectada.")]
+        gateway.set_webhook("flowlog", "http://testserver/webhooks/evolution/flowlog", events=["MESSAGES_UPDATE"])
+        [(name, state, words)] = self.items()[1:]
+        assert (name, state) == ("instância flowlog", State.WARNING)
+        assert words.startswith("Conectada, mas o gateway não avisa de CONNECTION_UPDATE, LOGOUT_INSTANCE, MESSAGES_D")
+        gateway.set_webhook("flowlog", "http://elsewhere.example/", events=["MESSAGES_UPDATE"])
+        assert self.items()[1:] == [("instância flowlog", State.OK, "Conectada.")]
 
     def test_a_wrong_key_fails(self, gateway: SandboxProcess, settings: Any) -> None:
         settings.EVOLUTION_API_KEY = "wrong"

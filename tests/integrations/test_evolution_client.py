@@ -532,7 +532,7 @@ def test_a_gateway_without_a_licence_does_nothing(gateway: SandboxProcess) -> No
         lambda: own.send_text("flowlog", NUMBER, TEXT), lambda: own.connection_state("flowlog"),
         lambda: own.find_messages("flowlog", NUMBER, since=now, until=now), lambda: own.has_message("flowlog", "3EB0"),
         own.instances, lambda: own.create("nova"), lambda: own.connect("flowlog"), lambda: own.logout("flowlog"),
-        lambda: own.set_webhook("flowlog", "http://127.0.0.1:9", "x"), lambda: own.webhook_url("flowlog"),
+        lambda: own.set_webhook("flowlog", "http://127.0.0.1:9", "x"), lambda: own.webhook("flowlog"),
         lambda: own.is_hidden("flowlog"),
     ]  # fmt: skip
     for call in calls:

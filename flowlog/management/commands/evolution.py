@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import time
 from typing import Any
-from urllib.parse import quote
 
 import segno
 from django.conf import settings
@@ -18,7 +17,8 @@ from flowlog.health import troubles
 from integrations.connections import heal
 from integrations.evolution import sentences
 from integrations.evolution.errors import GatewayError
-from integrations.evolution.manager import EvolutionManager, manager
+from integrations.evolution.manager import EvolutionManager, RemoteWebhook, manager
+from integrations.evolution.webhooks import leads_here, webhook_of_this_site
 from integrations.models import EvolutionInstance, NotificationLog, check_instance_name
 from notifications import outbox
 from orders.contacts import mask_phone, normalize_phone
@@ -115,8 +115,9 @@ class Command(BaseCommand):
             EvolutionInstance.objects.filter(pk=instance.pk).update(state=State.OPEN)
             heal(instance.pk)
         self.stdout.write(_("%(name)s: connected.") % {"name": name})
-        if not _leads_here(url := gateway.webhook_url(name), name):
-            self.stdout.write(_webhook_words(url, name))
+        webhook = gateway.webhook(name)
+        if webhook.lacks or not leads_here(webhook.url, name):
+            self.stdout.write(_webhook_words(webhook, name))
         self._hint_unless_known(name)
 
     def _show_qr_code(self, code: str) -> None:
@@ -131,7 +132,7 @@ class Command(BaseCommand):
         held = EvolutionInstance.objects.filter(name=name, held_at__isnull=False).first()
         if held:
             self.stdout.write(_("Its messages are held: %(reason)s") % {"reason": held.held_reason})
-        self.stdout.write(_webhook_words(gateway.webhook_url(name), name))
+        self.stdout.write(_webhook_words(gateway.webhook(name), name))
         self._hint_unless_known(name)
 
     def _logout(self, gateway: EvolutionManager, name: str) -> None:
@@ -142,7 +143,7 @@ class Command(BaseCommand):
     def _set_webhook(self, gateway: EvolutionManager, name: str) -> None:
         if not settings.EVOLUTION_WEBHOOK_SECRET:
             raise CommandError(_("Set EVOLUTION_WEBHOOK_SECRET first: a long random text that nobody else knows."))
-        url = _webhook_of_this_site(name)
+        url = webhook_of_this_site(name)
         gateway.set_webhook(name, url, settings.EVOLUTION_WEBHOOK_SECRET)
         self.stdout.write(_("%(name)s: the gateway tells %(url)s.") % {"name": name, "url": url})
 
@@ -192,25 +193,26 @@ def _check_name(name: str) -> None:
         raise CommandError(" ".join(error.messages)) from None
 
 
-def _webhook_of_this_site(name: str) -> str:
-    return f"{settings.SITE_URL}/webhooks/evolution/{quote(name, safe='')}/"
-
-
-def _leads_here(url: str, name: str) -> bool:
-    return url.rstrip("/") == _webhook_of_this_site(name).rstrip("/")
-
-
-def _webhook_words(url: str, name: str) -> str:
-    """Where the instance's events go, and what to do if that is not here."""
-    if _leads_here(url, name):
-        return _("The gateway tells %(url)s what happens at it.") % {"url": url}
-    words = {"url": url, "site": settings.SITE_URL, "name": name}
-    if not url:
+def _webhook_words(webhook: RemoteWebhook, name: str) -> str:
+    """Where the instance's events go, and what to do if that is not here, or not all of them do."""
+    words = {"url": webhook.url, "site": settings.SITE_URL, "name": name}
+    if not webhook.url:
         return _("Its receipts and answers go nowhere. Next: evolution set-webhook %(name)s") % words
-    return (
-        _("Its receipts and answers go to %(url)s, not to %(site)s. To have them here: evolution set-webhook %(name)s")
-        % words
-    )
+    if not leads_here(webhook.url, name):
+        return (
+            _(
+                "Its receipts and answers go to %(url)s, not to %(site)s. "
+                "To have them here: evolution set-webhook %(name)s"
+            )
+            % words
+        )
+    if webhook.lacks:
+        words["events"] = ", ".join(sorted(webhook.lacks))
+        return (
+            _("The gateway tells %(url)s, but not of %(events)s. To have these too: evolution set-webhook %(name)s")
+            % words
+        )
+    return _("The gateway tells %(url)s what happens at it.") % words
 
 
 def _still_waiting(row: NotificationLog) -> str:
