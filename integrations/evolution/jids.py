@@ -9,7 +9,9 @@ from orders.accounts import numbers_of_account
 USER = "@s.whatsapp.net"
 BRAZILIAN_MOBILE = re.compile(r"55([0-9]{2})9([0-9]{8})")
 _BRAZILIAN_SHORT = re.compile(r"55([0-9]{2})([0-9]{8})")
-_PERSON = re.compile(r"([1-9][0-9]{6,14})(?::[0-9]+)?@s\.whatsapp\.net")
+# The gateway's own channel names people by the bare number.
+_PERSON = re.compile(r"([1-9][0-9]{6,14})(?::[0-9]+)?(?:@s\.whatsapp\.net|@c\.us)?")
+_NAMELESS = re.compile(r"([1-9][0-9]{0,29})(?::[0-9]+)?@lid")
 
 
 def addresses(number: str) -> tuple[str, ...]:
@@ -37,3 +39,9 @@ def numbers(jid: str) -> tuple[str, ...]:
 def numbers_of(number: str) -> tuple[str, ...]:
     """The same for a number (E.164): itself first; none for an empty one."""
     return numbers(number.removeprefix("+") + USER)
+
+
+def lid(jid: str) -> str:
+    """The nameless address (`…@lid`) of a person, whichever of their devices it names; empty for any other."""
+    nameless = _NAMELESS.fullmatch(jid)
+    return f"{nameless[1]}@lid" if nameless else ""

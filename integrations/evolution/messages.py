@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from integrations.evolution.classify import parse_object, printable
+
+_DIGITS = re.compile("[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,11 @@ def key_of(record: object) -> Mapping[str, object]:
 def own_message(record: object, address: str) -> FoundMessage | None:
     """The message that was sent to `address`; None if the record is none, or not whole."""
     key = key_of(record)
-    message_id, timestamp = printable(key.get("id")), mapping(record).get("messageTimestamp")
+    message_id, timestamp = printable(key.get("id")), whole_number(mapping(record).get("messageTimestamp"))
     text = text_of(mapping(mapping(record).get("message")))
     if key.get("fromMe") is not True or key.get("remoteJid") != address:
         return None
-    if not message_id or not text or not _is_count(timestamp):
+    if not message_id or not text or timestamp is None:
         return None
     return FoundMessage(message_id, text, timestamp)
 
@@ -62,6 +65,20 @@ def text_of(message: Mapping[str, object]) -> str:
     return ""
 
 
+def whole_number(value: object) -> int | None:
+    """A number that is not negative in any of the forms in which the gateway writes it, else None.
+
+    They are a number, its digits, and the halves of a long (`{"low", "high", "unsigned"}`): its library changes its
+    objects' JSON when it copies them.
+    """
+    if isinstance(value, dict):
+        low, high = value.get("low"), value.get("high", 0)
+        value = (high << 32) + (low & 0xFFFFFFFF) if _is_integer(low) and _is_integer(high) else None
+    elif (isinstance(value, str) and _DIGITS.fullmatch(value)) or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    return value if _is_count(value) else None
+
+
 def _identity(record: object) -> object:
     row_id = mapping(record).get("id")
     return row_id if isinstance(row_id, str) else object()
@@ -71,5 +88,9 @@ def mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return _is_integer(value) and value >= 0

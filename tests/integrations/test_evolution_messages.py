@@ -15,7 +15,7 @@ import pytest
 from integrations.evolution.client import EvolutionClient
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.evolution.jids import addresses
-from integrations.evolution.messages import FoundMessage
+from integrations.evolution.messages import FoundMessage, whole_number
 from tests.integrations.raw_server import Connection, Talk, answering, raw_server
 from tests.integrations.sandbox import SandboxProcess, sandbox
 
@@ -296,7 +296,7 @@ KEY = {"id": "3EB02", "fromMe": True, "remoteJid": FOREIGN_JID}
         record(2, message={"extendedTextMessage": "text"}),
         record(2, message={"extendedTextMessage": {"text": ""}}),
         record(2, messageTimestamp=None),
-        record(2, messageTimestamp="1795453220"),
+        record(2, messageTimestamp="soon"),
         record(2, messageTimestamp=True),
     ],
 )
@@ -529,3 +529,23 @@ def test_the_key_and_the_instance_count(gateway: SandboxProcess) -> None:
     with pytest.raises(GatewayError) as caught:
         client.find_messages("nao-existe", NUMBER, since=SINCE, until=UNTIL)
     assert (caught.value.outcome, caught.value.code) == (INSTANCE_DOWN, "instance_not_found")
+
+
+@pytest.mark.parametrize(
+    "told", [1795453220, "1795453220", 1795453220.0, {"low": 1795453220, "high": 0, "unsigned": True}]
+)
+def test_a_time_is_read_in_every_form(told: object) -> None:
+    assert found_in(answer_of(record(1, messageTimestamp=told))) == [FoundMessage("3EB01", "text 1", 1795453220)]
+
+
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [
+        (0, 0), ("007", 7), ({"low": -1, "high": 0}, 2**32 - 1), ({"low": 5, "high": 1}, 2**32 + 5), ({"low": 5}, 5),
+        (-1, None), ("-1", None), (1.5, None), (float("nan"), None), (float("inf"), None), (True, None), ("", None),
+        ("9" * 20, None), ({"low": "5", "high": 0}, None), ({"low": True}, None), ({"low": 5, "high": -1}, None),
+        ({}, None), ([5], None), (None, None),
+    ],
+)  # fmt: skip
+def test_a_whole_number_in_every_form(told: object, number: int | None) -> None:
+    assert whole_number(told) == number
