@@ -72,6 +72,7 @@ def test_create() -> None:
         "*Total: R$ 1.234,50*\n\n"
         "Assim que ele for confirmado, avisamos você por aqui.\n\n"
         f"Acompanhe seu pedido: {PAGE}\n\n"
+        "Para não receber mais avisos, responda *SAIR*.\n\n"
         "_Loja da Ana_"
     )
 
