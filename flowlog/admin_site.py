@@ -72,6 +72,10 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _entry("Notification Logs", "chat", "integrations.notificationlog"),
+                    {
+                        **_entry(_("Answers"), "forum", "integrations.customerreply"),
+                        "permission": _may("integrations.view_notificationlog"),
+                    },
                     _entry(_("Instances"), "smartphone", "integrations.evolutioninstance"),
                     _entry(_("Carriers' news"), "package_2", "integrations.carriernews"),
                 ],

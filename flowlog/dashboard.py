@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from integrations.evolution.admin import state_html
+from integrations.inbound import reply_admin
 from integrations.models import EvolutionInstance, NotificationLog
 from orders.models import Order
 
@@ -24,6 +25,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tiles.append(_orders_today())
     if request.user.has_perm("integrations.view_notificationlog"):
         tiles += _messages()
+        context["questions"] = reply_admin.home(request)
         context["instances"] = [(each.name, state_html(each)) for each in EvolutionInstance.objects.all()]
     return {**context, "tiles": tiles}
 

@@ -21,7 +21,8 @@ from unfold.paginator import InfinitePaginator
 
 import integrations.carriers.admin
 import integrations.evolution.admin
-import integrations.inbound.admin  # noqa: F401 - Django looks for admin pages here
+import integrations.inbound.admin
+import integrations.inbound.reply_admin  # noqa: F401 - Django looks for admin pages here
 from integrations import snapshots, timeline
 from integrations.evolution.sentences import sentence
 from integrations.kinds import kind_words, kinds

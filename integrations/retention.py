@@ -29,6 +29,7 @@ from integrations.models import (
     CustomerReply,
     DeliveryAttempt,
     EvolutionInstance,
+    LidNumber,
     NotificationLog,
     WebhookEvent,
 )
@@ -50,6 +51,7 @@ class Purged:
     messages: int = 0
     replies: int = 0
     instances: int = 0
+    lids: int = 0
     attempts: int = 0
     webhooks: int = 0
     carrier_news: int = 0
@@ -149,7 +151,19 @@ def _anonymise_messages(rows: Rows) -> None:
 
 
 def _replies(age: timedelta) -> Rows:
-    return CustomerReply.objects.filter(received_at__lt=Now() - age).exclude(text="")
+    """What somebody wrote, and that somebody did of whom nobody knows who it is."""
+    old = CustomerReply.objects.filter(received_at__lt=Now() - age)
+    return old.exclude(text="", earlier_texts=[], customer__isnull=False)
+
+
+def _erase_replies(rows: Rows) -> None:
+    rows.filter(customer=None).delete()
+    rows.update(text="", earlier_texts=[])
+
+
+def _lids(age: timedelta) -> Rows:
+    """The next receipt tells those again that are still needed."""
+    return LidNumber.objects.filter(learned_at__lt=Now() - age)
 
 
 def _instances(age: timedelta) -> Rows:
@@ -183,8 +197,9 @@ def _carrier_news(age: timedelta) -> Rows:
 
 _JOBS = (
     _Job("messages", "RETENTION_ANONYMISE_AFTER_DAYS", _messages, _anonymise_messages, by="created_at"),
-    _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, lambda rows: rows.update(text="")),
+    _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, _erase_replies),
     _Job("instances", "RETENTION_ANONYMISE_AFTER_DAYS", _instances, lambda rows: rows.update(failed_recipient="")),
+    _Job("lids", "RETENTION_ANONYMISE_AFTER_DAYS", _lids, lambda rows: rows.delete()),
     _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete()),
     _Job("webhooks", "RETENTION_WEBHOOKS_DAYS", _webhooks, lambda rows: rows.delete()),
     _Job("carrier_news", "RETENTION_WEBHOOKS_DAYS", _carrier_news, lambda rows: rows.delete()),

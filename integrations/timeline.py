@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
-from integrations.inbound.replies import is_command
+from integrations.inbound.replies import is_obeyed
 from integrations.models import CustomerReply, NotificationLog
 from orders.admin import columns, customers, timeline
 from orders.admin.base import label_html, moment, name_of
@@ -95,14 +95,15 @@ def customer_replies(request: HttpRequest, customer: Customer) -> SafeString | s
 def latest_messages(orders: Sequence[Order]) -> dict[int, SafeString]:
     """What became of the latest message of each order, and whether the customer has answered since it was sent.
 
-    SAIR and VOLTAR are no answers: the system has obeyed them.
+    What the system has obeyed is no answer, and neither is what home asks the staff about, or what was deleted.
     """
     pks = [order.pk for order in orders]
     latest = NotificationLog.objects.filter(order__in=pks).order_by("order_id", "-pk").distinct("order_id")
     # An erased text may have been a command, and nobody can answer it any more.
-    said = CustomerReply.objects.filter(order__in=pks).exclude(kind=CustomerReply.Kind.TEXT, text="")
-    rows = said.order_by("received_at").values_list("order_id", "kind", "text", "received_at")
-    answered = {order: received_at for order, kind, text, received_at in rows if not is_command(kind, text)}
+    said = CustomerReply.objects.filter(order__in=pks, deleted_at=None).exclude(kind=CustomerReply.Kind.TEXT, text="")
+    said = said.exclude(wish=CustomerReply.Wish.UNSURE, decided_at=None).order_by("received_at")
+    rows = said.values_list("order_id", "kind", "text", "wish", "received_at")
+    answered = {order: received_at for order, *what, received_at in rows if not is_obeyed(*what)}
     return {row.order_id: _latest_html(row, answered.get(row.order_id)) for row in latest if row.order_id}
 
 
@@ -153,14 +154,16 @@ def _resent_words(row: NotificationLog) -> str:
 
 
 def _reply_html(reply: CustomerReply, order: Order | None = None) -> SafeString:
-    kind = "" if reply.kind == CustomerReply.Kind.TEXT else reply.get_kind_display()
     return render_to_string(
         "admin/integrations/timeline_reply.html",
         {
             "received": moment(reply.received_at),
-            "kind": kind,
+            "kind": "" if reply.kind == CustomerReply.Kind.TEXT else reply.get_kind_display(),
             "order": order,
             "text": reply.text,
-            "erased": not (kind or reply.text),
+            "erased": reply.kind == CustomerReply.Kind.TEXT and not reply.text,
+            "edited": moment(reply.edited_at),
+            "deleted": moment(reply.deleted_at),
+            "earlier_texts": reply.earlier_texts,
         },
     )

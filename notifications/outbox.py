@@ -47,15 +47,17 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
 
 
 def confirm_consent(customer: Customer, reply: CustomerReply, *, opted_out: bool) -> NotificationLog:
-    """Confirm to the customer, in the chat of the reply, that it changed whether they get messages; once per reply.
+    """Confirm to the customer, in the chat of the reply, that it changed whether they get messages.
 
+    Once per reply, and once more for each edit that changes it again.
     The row has no order, so that their opting out does not keep it back.
     """
     event = kinds.OPT_OUT if opted_out else kinds.OPT_IN
+    edit = f":{reply.edited_at.isoformat()}" if reply.edited_at else ""
     row = NotificationLog.objects.create(
         event=event,
         instance=reply.instance,
-        dedupe_key=f"reply:{reply.pk}:{event}",
+        dedupe_key=f"reply:{reply.pk}:{event}{edit}",
         recipient=recipient(customer.phone),
         snapshot=snapshot.build_without_order(event, customer, reply.received_at),
         expires_at=Now() + lifetime(event),

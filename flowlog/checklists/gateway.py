@@ -85,7 +85,10 @@ def _instance(instance: EvolutionInstance, remote: RemoteInstance) -> Item:
 
 def _webhook(instance: EvolutionInstance) -> Item | None:
     """What is wrong with where the instance's events go: nothing is, if none were ever asked for."""
-    webhook = manager().webhook(instance.name)
+    try:
+        webhook = manager().webhook(instance.name)
+    except GatewayError:
+        return None  # it is connected all the same
     if not webhook.lacks or not leads_here(webhook.url, instance.name):
         return None
     return warning(

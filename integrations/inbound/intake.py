@@ -16,8 +16,16 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Least, Now
 
-from integrations.inbound import proofs, receipts, replies, states
-from integrations.inbound.models import CONNECTION_EVENTS, MESSAGES_UPDATE, MESSAGES_UPSERT, SEND_MESSAGE, WebhookEvent
+from integrations.inbound import lids, proofs, receipts, replies, states
+from integrations.inbound.models import (
+    CONNECTION_EVENTS,
+    CONTACT_EVENTS,
+    MESSAGES_UPDATE,
+    SEND_MESSAGE,
+    TOO_LARGE,
+    WRITTEN,
+    WebhookEvent,
+)
 from integrations.inbound.verdicts import Handler, Verdict, Verdicts
 from integrations.models import EvolutionInstance
 
@@ -27,7 +35,10 @@ logger = logging.getLogger(__name__)
 HANDLERS: dict[str, Handler] = {
     MESSAGES_UPDATE: receipts.take_in,
     SEND_MESSAGE: proofs.take_in,
-    MESSAGES_UPSERT: replies.take_in,
+    **dict.fromkeys(WRITTEN, replies.take_in),
+    TOO_LARGE: replies.take_in_too_large,
+    # Nothing is made of them but what every webhook may teach: whose a nameless address is.
+    **dict.fromkeys(CONTACT_EVENTS, lambda _instance, _events: {}),
     **dict.fromkeys(CONNECTION_EVENTS, states.take_in),
 }
 BATCH = 200
@@ -105,6 +116,7 @@ def _handle(handler: Handler, instance: EvolutionInstance, events: list[WebhookE
     """Work the webhooks off together; one that fails in a way that nobody foresaw fails alone."""
     try:
         with transaction.atomic():
+            replies.hear_again(instance, lids.learn(instance, events))
             return handler(instance, events)
     except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
         raise  # not theirs: the whole batch is tried again

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -14,6 +15,12 @@ from orders.models import Customer, Order
 SEND_MESSAGE = "send.message"
 MESSAGES_UPDATE = "messages.update"
 MESSAGES_UPSERT = "messages.upsert"
+MESSAGES_EDITED = "messages.edited"
+MESSAGES_DELETE = "messages.delete"
+WRITTEN = (MESSAGES_UPSERT, MESSAGES_EDITED, MESSAGES_DELETE)
+CONTACT_EVENTS = ("contacts.upsert", "contacts.update")
+TOO_LARGE = "flowlog.too_large"
+"""Not the gateway's: in its place stands one whose body was too large to be kept."""
 CONNECTION_EVENTS = ("connection.update", "status.instance", "logout.instance")
 
 
@@ -62,7 +69,12 @@ class WebhookEvent(models.Model):
 
 
 class CustomerReply(models.Model):
-    """A message that a customer wrote back: the staff see it in its order's timeline and on the customer's page."""
+    """A message that a customer wrote back: the staff see it in its order's timeline and on the customer's page.
+
+    Without a `customer` nobody knows yet who wrote it: `sender` is then the address, if there is one, and the staff see
+    it in the list of answers until somebody has `decided` that it is dealt with. So they do with a `wish` that is
+    unsure. The text is the latest; what it was before the customer edited it is in `earlier_texts`.
+    """
 
     class Kind(models.TextChoices):
         TEXT = "text", _("text")
@@ -74,20 +86,50 @@ class CustomerReply(models.Model):
         LOCATION = "location", _("location")
         CONTACT = "contact", _("contact")
         OTHER = "other", _("another kind of message")
+        TOO_LARGE = "too_large", _("something too large came")
+
+    class Wish(models.TextChoices):
+        """What it says about getting messages."""
+
+        NONE = "", _("nothing of messages")
+        OUT = "out", _("wants no messages")
+        IN = "in", _("wants messages again")
+        UNSURE = "unsure", _("perhaps wants no messages")
 
     TEXT_LENGTH = 1000
 
     instance = models.ForeignKey(
         "integrations.EvolutionInstance", models.PROTECT, related_name="+", verbose_name=_("instance"), db_index=False
     )
-    customer = models.ForeignKey(Customer, models.CASCADE, related_name="replies", verbose_name=_("customer"))
+    customer = models.ForeignKey(
+        Customer, models.CASCADE, null=True, blank=True, related_name="replies", verbose_name=_("customer")
+    )
     order = models.ForeignKey(
         Order, models.CASCADE, null=True, blank=True, related_name="replies", verbose_name=_("order")
     )
+    sender = models.CharField(_("sender"), max_length=100, blank=True, default="", db_default="")
+    quoted_id = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
     provider_message_id = models.CharField(_("gateway's message id"), max_length=100)
     kind = models.CharField(_("what"), max_length=10, choices=Kind)
     text = models.CharField(_("text"), max_length=TEXT_LENGTH, blank=True)
+    earlier_texts = models.JSONField(default=list, db_default=Value([], models.JSONField()), editable=False)
+    wish = models.CharField(
+        _("wish"), max_length=10, choices=Wish, blank=True, default=Wish.NONE, db_default=Wish.NONE, editable=False
+    )
     received_at = models.DateTimeField(_("received"))
+    written_at = models.DateTimeField(_("written"), null=True, editable=False)
+    edited_at = models.DateTimeField(_("edited"), null=True, editable=False)
+    deleted_at = models.DateTimeField(_("deleted by the customer"), null=True, editable=False)
+    decided_at = models.DateTimeField(_("dealt with"), null=True, editable=False)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("dealt with by"),
+    )
 
     class Meta:
         verbose_name = _("customer's reply")
@@ -97,6 +139,31 @@ class CustomerReply(models.Model):
             # The gateway may tell of one message several times.
             models.UniqueConstraint(fields=["instance", "provider_message_id"], name="reply_once"),
         )
+        indexes = (
+            models.Index(
+                fields=["id"],
+                condition=Q(decided_at__isnull=True) & (Q(customer__isnull=True) | Q(wish="unsure")),
+                name="reply_to_decide",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.customer_id} @ {self.received_at:%H:%M:%S}"
+
+
+class LidNumber(models.Model):
+    """That a nameless address (`…@lid`) is this number's (E.164), as the gateway told one day.
+
+    Only numbers are kept that we write to. They are forgotten with the texts, and told again by the next receipt.
+    """
+
+    instance = models.ForeignKey("integrations.EvolutionInstance", models.CASCADE, related_name="+", db_index=False)
+    lid = models.CharField(max_length=40)
+    number = models.CharField(max_length=16)
+    learned_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["instance", "lid"], name="lid_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.lid} @ {self.learned_at:%Y-%m-%d}"

@@ -1,106 +1,202 @@
-"""What customers answer: SAIR and VOLTAR change whether they get messages, anything else is shown to the staff."""
+"""What customers answer, edit and delete: a wish about messages is obeyed, anything else is shown to the staff."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
 from integrations.evolution import jids
-from integrations.inbound import payloads
+from integrations.inbound import incoming, senders
+from integrations.inbound.incoming import Deleted, Incoming
 from integrations.inbound.models import CustomerReply, WebhookEvent
-from integrations.inbound.payloads import Incoming
+from integrations.inbound.senders import Found
 from integrations.inbound.verdicts import Verdict, Verdicts
-from integrations.models import EvolutionInstance, NotificationLog
+from integrations.inbound.wishes import as_quoted, wish_of
+from integrations.models import EvolutionInstance
 from integrations.signals import customer_consent_changed
 from orders import consent
-from orders.models import Customer, Order
+from orders.models import Customer
 
-OUT = frozenset({"SAIR", "PARE", "STOP"})
-IN = frozenset({"VOLTAR"})
+Kind, Wish = CustomerReply.Kind, CustomerReply.Wish
 # WhatsApp keeps what it cannot deliver for so long.
 LONGEST_ON_ITS_WAY = timedelta(days=30)
 CLOCKS_APART = timedelta(minutes=5)
+# Nobody edits more often within the quarter of an hour that WhatsApp allows, but to annoy.
+KEPT_TEXTS = 20
 
 
 def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
-    """Keep each answer once, for the order that it is about, and do what it asks for."""
+    """Keep each answer once, for the order that it is about, and do what it asks for.
+
+    An edit takes the place of what was written, and is obeyed as of then; what was obeyed stays so, edited or deleted.
+    """
     return {event.pk: verdict for event in events if (verdict := _take_in(instance, event))}
 
 
+def take_in_too_large(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+    """Show the staff that something came which nobody could read."""
+    for event in events:
+        CustomerReply.objects.get_or_create(
+            instance=instance,
+            provider_message_id=f"webhook:{event.pk}",
+            defaults={"kind": Kind.TOO_LARGE, "received_at": event.received_at},
+        )
+    return {}
+
+
+def hear_again(instance: EvolutionInstance, learned: Mapping[str, str]) -> None:
+    """Assign the answers whose nameless sender has come to be known, and do what they asked for."""
+    if not learned:
+        return
+    nobodys = CustomerReply.objects.filter(instance=instance, customer=None, decided_at=None, sender__in=learned)
+    for reply in nobodys.select_for_update().order_by("pk"):
+        found = senders.find(instance, incoming.Sender(jids.numbers_of(learned[reply.sender])), reply.quoted_id)
+        _assign(reply, found)
+
+
+def is_obeyed(kind: str, text: str, wish: str) -> bool:
+    """Whether the system has done what it asks for, so that nobody need answer it.
+
+    What came before wishes were kept was obeyed only as a text.
+    """
+    return (wish or (kind == Kind.TEXT and wish_of(text))) in (Wish.OUT, Wish.IN)
+
+
 def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None:
-    said = payloads.incoming(event.data)
+    said = incoming.read(event.event, event.data)
     if said is None:
         return None
-    quoted = _quoted(instance, said)
-    # A nameless sender is whom the quoted message went to: perhaps, in a trial, another than it was meant for.
-    customers = _customers(instance, said.numbers or (jids.numbers_of(quoted.recipient) if quoted else ()))
-    if not customers:
-        return Verdict.UNKNOWN_SENDER
-    about = quoted.order if quoted else None
-    order = about if about and about.customer in customers else _latest_order(customers)
-    reply, new = CustomerReply.objects.get_or_create(
-        instance=instance,
-        provider_message_id=said.message_id,
-        defaults={
-            "customer": order.customer if order else customers[0],
-            "order": order,
-            "kind": said.kind,
-            "text": said.text[: CustomerReply.TEXT_LENGTH],
-            "received_at": event.received_at,
-        },
-    )
-    if new:
-        _obey(customers, reply, said)
+    known = CustomerReply.objects.filter(instance=instance, provider_message_id=said.message_id)
+    reply = known.select_for_update(of=("self",)).select_related("customer", "instance").first()
+    if isinstance(said, Deleted):
+        return _delete(reply, event)
+    if reply is None:
+        return _keep(instance, event, said)
+    found = senders.find(instance, said.sender, said.quoted_id)
+    if reply.customer is None and found.customers:
+        _assign(reply, found)
+    if said.edits:
+        _edit(reply, event, said)
+    elif reply.edited_at:
+        _add_original(reply, event, said)
     return None
 
 
-def command(text: str) -> str:
-    """The text as a command: its letters and digits alone, in capitals and without accents."""
-    plain = unicodedata.normalize("NFKD", text)
-    return "".join(character for character in plain if character.isalnum()).upper()
+def _keep(instance: EvolutionInstance, event: WebhookEvent, said: Incoming) -> Verdict | None:
+    """Keep a new answer; what strangers chat about with the shop is none, unless they may want to be left alone."""
+    found = senders.find(instance, said.sender, said.quoted_id)
+    wish = _wish(said, found.customers)
+    if not found.customers and not _concerns_us(said, wish, found):
+        return Verdict.PARKED if said.edits else Verdict.UNKNOWN_SENDER
+    written_at = _written_at(said, event.received_at)
+    reply = CustomerReply.objects.create(
+        instance=instance,
+        provider_message_id=said.message_id,
+        quoted_id=said.quoted_id,
+        kind=said.kind,
+        text=said.text[: CustomerReply.TEXT_LENGTH],
+        wish=wish,
+        received_at=event.received_at,
+        written_at=written_at,
+        edited_at=(written_at or event.received_at) if said.edits else None,
+        **_whose(found, said),
+    )
+    _obey(found.customers, reply, said.text, event.received_at, written_at)
+    return None if found.customers else Verdict.UNKNOWN_SENDER
 
 
-def is_command(kind: str, text: str) -> bool:
-    """Whether it is no more than a word that the system obeys, so that nobody need answer it."""
-    return kind == CustomerReply.Kind.TEXT and command(text) in OUT | IN
+def _concerns_us(said: Incoming, wish: CustomerReply.Wish, found: Found) -> bool:
+    """Whether somebody has to read it although nobody knows who wrote it.
+
+    An edit alone, without the answer that it changes, may as well be the shop's own of a message of its own.
+    """
+    if found.quotes_us or wish == Wish.OUT:
+        return True
+    return not said.sender.numbers and (bool(said.sender.lid) or wish == Wish.UNSURE)
 
 
-def _obey(customers: Sequence[Customer], reply: CustomerReply, said: Incoming) -> None:
-    if not is_command(said.kind, said.text):
+def _whose(found: Found, said: Incoming) -> dict[str, object]:
+    if found.customers:
+        return {"customer": found.order.customer if found.order else found.customers[0], "order": found.order}
+    return {"sender": said.sender.numbers[0] if said.sender.numbers else said.sender.lid}
+
+
+def _assign(reply: CustomerReply, found: Found) -> None:
+    if not found.customers:
         return
-    word = command(said.text)
-    record = consent.opt_out if word in OUT else consent.opt_in
-    how = _("answered “%(word)s” on WhatsApp") % {"word": word}
-    changed = record(customers, how, at=reply.received_at, written_at=_written_at(said, reply.received_at))
+    reply.order = found.order
+    reply.customer = found.order.customer if found.order else found.customers[0]
+    reply.sender = ""
+    reply.save(update_fields=["order", "customer", "sender"])
+    # Who has dealt with it already has done what it asks for, or not, knowing what they did.
+    if reply.decided_at is None:
+        _obey(found.customers, reply, reply.text, reply.received_at, reply.written_at)
+
+
+def _edit(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> None:
+    """Show what it reads now, and keep what it read before; edits come in any order, and repeatedly."""
+    text, written_at = said.text[: CustomerReply.TEXT_LENGTH], _written_at(said, event.received_at)
+    customers = senders.same_person(reply)
+    at = written_at or event.received_at
+    is_latest = reply.edited_at is None or at > reply.edited_at
+    if text == reply.text or (text in reply.earlier_texts and not is_latest):
+        return
+    wish = _wish(said, customers)
+    if is_latest:
+        reply.earlier_texts = [*reply.earlier_texts, reply.text][-KEPT_TEXTS:]
+        reply.text, reply.kind, reply.wish = text, said.kind, wish
+        reply.edited_at, reply.written_at = at, written_at
+        if wish == Wish.UNSURE:
+            reply.decided_at = reply.decided_by = None  # it is another question
+    else:
+        reply.earlier_texts = [*reply.earlier_texts, text][-KEPT_TEXTS:]
+    reply.save()
+    _obey(customers, reply, said.text, event.received_at, written_at)
+
+
+def _add_original(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> None:
+    """What an answer read whose edit came before it."""
+    text = said.text[: CustomerReply.TEXT_LENGTH]
+    if text in (reply.text, *reply.earlier_texts):
+        return
+    reply.earlier_texts = [text, *reply.earlier_texts]
+    reply.save(update_fields=["earlier_texts"])
+    customers = senders.same_person(reply)
+    _obey(customers, reply, said.text, event.received_at, _written_at(said, event.received_at))
+
+
+def _delete(reply: CustomerReply | None, event: WebhookEvent) -> Verdict | None:
+    if reply is None:
+        return Verdict.PARKED  # the answer itself may come later
+    if reply.deleted_at is None:
+        reply.deleted_at = event.received_at
+        reply.save(update_fields=["deleted_at"])
+    return None
+
+
+def _wish(said: Incoming, customers: Sequence[Customer]) -> CustomerReply.Wish:
+    """What it says about messages; nobody need be asked whether it wants none of whoever gets none."""
+    wish = wish_of(said.text)
+    gets_none = bool(customers) and all(customer.opted_out_at for customer in customers)
+    return Wish.NONE if wish == Wish.UNSURE and gets_none else wish
+
+
+def _obey(
+    customers: Sequence[Customer], reply: CustomerReply, text: str, received_at: datetime, written_at: datetime | None
+) -> None:
+    wish = wish_of(text)
+    if wish not in (Wish.OUT, Wish.IN):
+        return
+    record = consent.opt_out if wish == Wish.OUT else consent.opt_in
+    how = _("answered “%(word)s” on WhatsApp") % {"word": as_quoted(text)}
+    changed = record(customers, how, at=received_at, written_at=written_at)
     if changed:
-        customer_consent_changed.send(CustomerReply, customers=changed, opted_out=word in OUT, reply=reply)
+        customer_consent_changed.send(CustomerReply, customers=changed, opted_out=wish == Wish.OUT, reply=reply)
 
 
 def _written_at(said: Incoming, received_at: datetime) -> datetime | None:
     """When it was written, unless that is absurd for something that came then."""
     told = said.written_at
     return told if told and -CLOCKS_APART <= received_at - told <= LONGEST_ON_ITS_WAY else None
-
-
-def _quoted(instance: EvolutionInstance, said: Incoming) -> NotificationLog | None:
-    """The message of ours that is being answered, if the customer quoted one."""
-    if not said.quoted_id:
-        return None
-    rows = NotificationLog.objects.filter(instance=instance, provider_message_id=said.quoted_id)
-    return rows.select_related("order__customer").first()
-
-
-def _customers(instance: EvolutionInstance, numbers: Sequence[str]) -> list[Customer]:
-    """Who has one of these numbers at the instance's store, or at another for which it has written to them."""
-    written_to = NotificationLog.objects.filter(instance=instance, order__customer=OuterRef("pk"))
-    known = Customer.objects.filter(Q(store=instance.store_id) | Exists(written_to), phone__in=numbers)
-    return list(known.order_by("pk")) if numbers else []
-
-
-def _latest_order(customers: Sequence[Customer]) -> Order | None:
-    orders = Order.objects.filter(customer__in=customers).select_related("customer")
-    return orders.order_by("-created_at", "-pk").first()

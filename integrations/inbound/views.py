@@ -8,11 +8,12 @@ a database that is away.
 from __future__ import annotations
 
 import logging
+import re
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -21,28 +22,51 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from integrations.evolution.classify import printable
-from integrations.inbound import payloads, wakeups
+from integrations.inbound import bodies, payloads, wakeups
 from integrations.inbound.intake import HANDLERS
-from integrations.inbound.models import WebhookEvent
+from integrations.inbound.models import TOO_LARGE, WRITTEN, WebhookEvent
 from integrations.inbound.verdicts import Verdict
 
 logger = logging.getLogger(__name__)
 
 _EVENT_LENGTH = 60
+_BEGINNING = re.compile(rb'\s*{\s*"event"\s*:\s*"([^"\\]{1,60})"')
+TOO_LARGE_HEADER = "X-Webhook-Too-Large"
+
+
+class _Unread(HttpResponse):
+    """An answer to a request whose body nobody reads.
+
+    Once it has gone out, the body is read away: a proxy that cannot hand over the whole of it says 502, and the gateway
+    repeats what it should drop.
+    """
+
+    def __init__(self, request: HttpRequest, status: HTTPStatus) -> None:
+        super().__init__(status=status)
+        self._request = request
+
+    def close(self) -> None:
+        super().close()
+        with suppress(OSError):
+            bodies.discard(self._request)
 
 
 @csrf_exempt
 @require_POST
 def evolution_webhook(request: HttpRequest, instance: str) -> HttpResponse:
-    """Store one webhook of the instance and have it worked off soon; 200 also for one that nobody knows."""
-    # Also of one that is refused: a proxy that cannot hand over the whole of it says 502, and the gateway repeats.
-    body = _read(request)
+    """Store one webhook of the instance and have it worked off soon; 200 also for one that nobody knows.
+
+    Of one that is too large to be kept, only that it came is stored. Nothing is read before the secret is known to be
+    right.
+    """
     if not _is_authorized(request):
-        return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+        return _Unread(request, HTTPStatus.UNAUTHORIZED)
     if not printable(instance):
-        return HttpResponse(status=HTTPStatus.NOT_FOUND)
+        return _Unread(request, HTTPStatus.NOT_FOUND)
     try:
-        payload = payloads.parse(body)
+        payload = payloads.parse(_read(request))
+    except bodies.TooLargeError as error:
+        return _store(instance, _event_of(error.beginning), {})
     except ValueError:
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
     event = _event_name(payload)
@@ -52,10 +76,16 @@ def evolution_webhook(request: HttpRequest, instance: str) -> HttpResponse:
 
 
 def _read(request: HttpRequest) -> bytes:
-    """The body; empty, which is no webhook, if it is too long or breaks off."""
+    """The body without its media; empty, which is no webhook, if it breaks off. Raises `TooLargeError`.
+
+    The proxy hands on, without its body, what is too large for it.
+    """
+    length = request.headers.get("Content-Length", "")
+    if TOO_LARGE_HEADER in request.headers or (length.isdecimal() and int(length) > bodies.LARGEST):
+        raise bodies.TooLargeError
     try:
-        return request.body
-    except (RequestDataTooBig, UnreadablePostError):
+        return bodies.read(request)
+    except UnreadablePostError:
         return b""
 
 
@@ -71,6 +101,13 @@ def _event_name(payload: Any) -> str:
     """The event, however the gateway spells it; empty for a payload without one."""
     name = payload.get("event") if isinstance(payload, dict) else None
     return printable(name).lower().replace("_", ".").replace("-", ".")[:_EVENT_LENGTH]
+
+
+def _event_of(beginning: bytes) -> str:
+    """What came of which this is the beginning: `TOO_LARGE` unless nobody wrote it."""
+    begun = _BEGINNING.match(beginning)
+    event = _event_name({"event": begun[1].decode(errors="replace")}) if begun else ""
+    return TOO_LARGE if event in ("", *WRITTEN) else event
 
 
 def _store(instance: str, event: str, payload: dict[str, Any]) -> HttpResponse:

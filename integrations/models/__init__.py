@@ -1,7 +1,7 @@
 """All models of the integrations, by purpose; they are imported from here."""
 
 from integrations.carriers.models import CarrierNews
-from integrations.inbound.models import CustomerReply, WebhookEvent
+from integrations.inbound.models import CustomerReply, LidNumber, WebhookEvent
 from integrations.models.attempts import DeliveryAttempt
 from integrations.models.instances import EvolutionInstance, check_instance_name
 from integrations.models.log import NotificationLog, earlier_unfinished
@@ -11,6 +11,7 @@ __all__ = [
     "CustomerReply",
     "DeliveryAttempt",
     "EvolutionInstance",
+    "LidNumber",
     "NotificationLog",
     "WebhookEvent",
     "check_instance_name",

@@ -47,7 +47,8 @@ def test_login_is_in_portuguese_and_leads_to_the_first_page() -> None:
 
 
 def test_sidebar_shows_what_the_person_may_see(boss: User) -> None:
-    shop = ["Pedidos", "Clientes", "Lojas", "Notification Logs", "Instâncias", "Atualizações das transportadoras"]
+    shop = ["Pedidos", "Clientes", "Lojas"]
+    shop += ["Notification Logs", "Respostas", "Instâncias", "Atualizações das transportadoras"]
     assert sidebar(client_of(make_staff()).get("/admin/")) == shop
     assert sidebar(client_of(make_staff("gil", MANAGEMENT_GROUP)).get("/admin/")) == [*shop, "Tarefas"]
     assert sidebar(client_of(boss).get("/admin/")) == [*shop, "Usuários", "Grupos", "Webhooks", "Tarefas"]

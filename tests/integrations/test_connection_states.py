@@ -17,7 +17,7 @@ from integrations.connections import heal, hold
 from integrations.evolution.sentences import cause
 from integrations.inbound import intake
 from integrations.inbound.intake import work_off
-from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
+from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from integrations.signals import instance_connection_changed
 from tests.factories import make_instance
 from tests.integrations import webhooks
@@ -188,7 +188,7 @@ STEPS = st.lists(
 @given(steps=STEPS, batch=st.sampled_from([1, 2, 3, 200]))
 def test_no_loss_is_swallowed_whatever_comes_between_and_however_it_is_worked_off(steps: list[str], batch: int) -> None:
     """Whenever the work is done, the state is the latest one known, and a loss that no `open` has followed holds."""
-    for model in (WebhookEvent, NotificationLog):
+    for model in (WebhookEvent, NotificationLog, CustomerReply):
         model.objects.all().delete()
     EvolutionInstance.objects.all().delete()
     make_instance()

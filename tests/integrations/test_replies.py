@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from integrations import timeline
 from integrations.evolution import jids
 from integrations.inbound.intake import work_off
-from integrations.inbound.replies import command
+from integrations.inbound.wishes import as_quoted
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims
 from orders.models import ConsentChange, Customer, Order, OrderEvent, Store
@@ -79,7 +79,7 @@ class TestOptingOut:
         tell(reply(text))
         customer.refresh_from_db()
         assert customer.opted_out_at
-        assert customer.opted_out_how == f"respondeu “{command(text)}” no WhatsApp"
+        assert customer.opted_out_how == f"respondeu “{as_quoted(text)}” no WhatsApp"
         assert confirmations() == [("opt_out", PHONE, "pending")]
 
     @pytest.mark.parametrize("text", ["quero sair amanhã", "não pare", "sair?sim", "SAIR1", "", "voltar", "obrigada"])
@@ -181,7 +181,10 @@ class TestOptingOut:
         for name, jid in testers.items():
             tell(reply("SAIR", f"{name} again", remoteJid=jid, quoted="3EB0OURS"))
         assert Customer.objects.exclude(opted_out_at=None).get() == joao
-        assert set(CustomerReply.objects.values_list("customer", "order__customer")) == {(joao.pk, joao.pk)}
+        known = CustomerReply.objects.exclude(customer=None)
+        assert set(known.values_list("customer", "order__customer")) == {(joao.pk, joao.pk)}
+        nobodys = CustomerReply.objects.filter(customer=None).order_by("pk").values_list("sender", "wish")
+        assert list(nobodys) == [("+5521999991234", "out"), ("+552199991234", "out"), ("9@lid", "out")]
 
     def test_of_nobody_by_a_message_to_a_number_that_was_another_ones(self) -> None:
         order = make_order(notify=True)
@@ -189,7 +192,8 @@ class TestOptingOut:
         Customer.objects.update(phone="+5521999991234")
         tell(reply("SAIR", "one", quoted="3EB0OURS"), reply("SAIR", "two", remoteJid="9@lid", quoted="3EB0OURS"))
         assert Customer.objects.exclude(opted_out_at=None).count() == 0
-        assert CustomerReply.objects.count() == 0
+        assert CustomerReply.objects.exclude(customer=None).count() == 0
+        assert list(CustomerReply.objects.values_list("sender", flat=True)) == [PHONE, "9@lid"]
 
     @pytest.mark.parametrize("form", [int, str, lambda seconds: {"low": seconds, "high": 0, "unsigned": True}])
     def test_not_undone_by_an_older_wish_that_is_delivered_late(self, form: Any) -> None:
@@ -253,15 +257,16 @@ class TestOptingOut:
             reply("SAIR", ""),
         )
         assert Customer.objects.exclude(opted_out_at=None).count() == 0
-        assert CustomerReply.objects.count() == 0
+        # A stranger's wish is shown to the staff: it may be a customer's other number.
+        assert CustomerReply.objects.filter(customer=None).values_list("sender", flat=True).get() == "+5521999991234"
         assert [event.error for event in WebhookEvent.objects.order_by("pk")] == ["", "", "", "unknown_sender", "", ""]
 
-    def test_a_caption_is_no_command(self) -> None:
+    def test_with_a_caption(self) -> None:
         make_order()
         body = reply("")
         body["data"]["message"] = {"imageMessage": {"caption": "sair", "url": "https://…"}}
         tell(body)
-        assert Customer.objects.exclude(opted_out_at=None).count() == 0
+        assert Customer.objects.exclude(opted_out_at=None).count() == 1
         assert CustomerReply.objects.values_list("kind", "text").get() == ("image", "sair")
 
 
@@ -424,7 +429,7 @@ def test_what_was_written_last_remains_in_any_order_and_number(said: list[str], 
         if data.draw(st.booleans()):
             work_off()
     work_off()
-    commands = [command(text) for text in said if text != "obrigada"]
+    commands = [text.upper() for text in said if text != "obrigada"]
     customer.refresh_from_db()
     assert (customer.opted_out_at is not None) is (commands[-1:] in (["SAIR"], ["PARE"]))
     kept = CustomerReply.objects.values_list("provider_message_id", "text")

@@ -21,6 +21,7 @@ from integrations.models import (
     CustomerReply,
     DeliveryAttempt,
     EvolutionInstance,
+    LidNumber,
     NotificationLog,
     WebhookEvent,
 )
@@ -194,6 +195,13 @@ class TestReplies:
         assert ["O texto foi apagado" in page for page in pages] == [True, False, False]
         assert all("O cliente respondeu" in page for page in pages)
 
+    def test_what_it_read_before_an_edit_goes_too_and_all_that_is_nobodys(self) -> None:
+        edited = customer_reply("Já chegou", earlier_texts=["Quando chega?"])
+        nobodys = customer_reply("", kind="audio", provider_message_id="nobodys")
+        CustomerReply.objects.filter(pk=nobodys.pk).update(customer=None, order=None, sender="9@lid")
+        assert retention.purge() == Purged(replies=2)
+        assert CustomerReply.objects.values_list("pk", "text", "earlier_texts").get() == (edited.pk, "", [])
+
 
 class TestDeleted:
     def test_webhooks_once_they_are_worked_off(self) -> None:
@@ -235,7 +243,7 @@ class TestDeleted:
 @pytest.mark.parametrize(
     ("setting", "names"),
     [
-        ("RETENTION_ANONYMISE_AFTER_DAYS", {"messages", "replies", "instances"}),
+        ("RETENTION_ANONYMISE_AFTER_DAYS", {"messages", "replies", "instances", "lids"}),
         ("RETENTION_ATTEMPTS_DAYS", {"attempts"}),
         ("RETENTION_WEBHOOKS_DAYS", {"webhooks", "carrier_news"}),
     ],
@@ -244,6 +252,9 @@ def test_0_days_means_never(setting: str, names: set[str], settings: Any) -> Non
     attempt(message(Status.FAILED))
     EvolutionInstance.objects.update(failed_recipient="+5521999998888")
     customer_reply()
+    LidNumber.objects.create(
+        instance=EvolutionInstance.objects.get(), lid="9@lid", number="+5511987654321", learned_at=ago(181)
+    )
     webhook()
     carrier_news("unknown")
     everything = retention.due()

@@ -62,6 +62,7 @@ class TestCommand:
     NOTHING = (
         "Respostas de clientes apagadas: 0",
         "Instâncias cujo último número com falha foi apagado: 0",
+        "Endereços sem nome esquecidos: 0",
         "Tentativas de envio excluídas: 0",
         "Webhooks excluídos: 0",
         "Atualizações de transportadoras excluídas: 0",
@@ -84,7 +85,7 @@ class TestCommand:
 
     def test_it_says_what_is_kept_for_ever(self, settings: Any) -> None:
         settings.RETENTION_ATTEMPTS_DAYS = 0
-        assert run("--dry-run")[4] == "Tentativas de envio excluídas: não se apaga (0 dias)"
+        assert run("--dry-run")[5] == "Tentativas de envio excluídas: não se apaga (0 dias)"
 
 
 @pytest.mark.django_db

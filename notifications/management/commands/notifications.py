@@ -23,6 +23,7 @@ _PURGED = {
     "messages": gettext_lazy("Messages anonymised"),
     "replies": gettext_lazy("Customers' replies erased"),
     "instances": gettext_lazy("Instances' last failed number erased"),
+    "lids": gettext_lazy("Nameless addresses forgotten"),
     "attempts": gettext_lazy("Delivery attempts deleted"),
     "webhooks": gettext_lazy("Webhooks deleted"),
     "carrier_news": gettext_lazy("Carriers' news deleted"),
