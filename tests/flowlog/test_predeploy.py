@@ -130,7 +130,7 @@ class TestOldSchema:
                 for model in apps.get_app_config(app).get_models():
                     table = model._meta.db_table
                     for column in {field.column for field in model._meta.concrete_fields} - read.get(table, set()):
-                        cursor.execute(f'ALTER TABLE "{table}" DROP COLUMN "{column}" CASCADE')
+                        cursor.execute(f'ALTER TABLE "{table}" DROP COLUMN IF EXISTS "{column}" CASCADE')
         found = list(run(predeploy_checks._IN_THE_DATABASE))
         assert [item for item in found if item.state is not State.OK] == []
 
