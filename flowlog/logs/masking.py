@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 
+from stdnum.br import cnpj
+
 # What stands between the digits of a number that somebody typed or pasted, invisible signs too; also as Python's
 # `repr` and addresses write it.
 _GAP = (
@@ -31,10 +33,14 @@ _NUMBERS = re.compile(
     | \+{_GAP}{{0,3}}\d(?:{_GAP}{{0,3}}\d){{6,}}  # to the end, since another one may follow
     | (?:\(?0?\d\d{_GAP}{{1,4}}){{1,2}}9?{_GAP}{{0,2}}\d{{4,5}}{_GAP}{{0,3}}\d{{4}}(?!\d)
     | \d{{4,9}}[\-\u2010-\u2015]\d{{4}}(?!\d)
-    | \d{{3}}\.\d{{3}}\.\d{{3}}-\d\d(?!\d)
+    | \d{{3}}[.\s]?\d{{3}}[.\s]?\d{{3}}[-/\u2010-\u2015]\d\d(?!\d)  # a CPF
+    | [0-9A-Za-z]{{2}}\.[0-9A-Za-z]{{3}}\.[0-9A-Za-z]{{3}}/[0-9A-Za-z]{{4}}-\d\d(?!\d)  # a CNPJ, which may have letters
+    | \d\d[.\s]?\d{{3}}[.\s]?\d{{3}}/\d{{4}}[-\u2010-\u2015]\d\d(?!\d)
     """,
     re.VERBOSE,
 )
+# A company's number with letters and without its signs looks like many another word; its check digits tell.
+_CNPJ = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{12}\d\d(?![0-9A-Za-z])")
 _KEYS = re.compile(
     r"(?i)(\b(?:bearer|basic)\s+|(?:api_?key|authorization|token|password|secret|sessionid|pickup_code)"
     r"\\*[\"']?\s*[:=]\s*\\*[\"']?)(?!bearer\b|basic\b)[^\s\"',;}&\\]+"
@@ -62,6 +68,7 @@ class Masker:
         text = _USERINFO.sub("***@", text)
         text = _TRACKING_PAGE.sub("***", text)
         text = _KEYS.sub(r"\1***", text)
+        text = _CNPJ.sub(lambda found: _digits(found) if cnpj.is_valid(found[0]) else found[0], text)
         return _NUMBERS.sub(_last_four, text)
 
 
@@ -92,7 +99,9 @@ def _secrets_in(name: str, address: str) -> list[str]:
 
 
 def _last_four(found: re.Match[str]) -> str:
-    if found["kept"]:
-        return found[0]
+    return found[0] if found["kept"] else _digits(found)
+
+
+def _digits(found: re.Match[str]) -> str:
     digits = [character for character in found[0] if character.isdigit()]
     return f"…{''.join(digits[-4:])}"

@@ -22,7 +22,8 @@ AROUND = st.text(alphabet=st.characters(exclude_categories=["Nd", "Cs"]), max_si
         "+55 11 98765-4321", "+55 (11) 98765.4321", "5511987654321@s.whatsapp.net", "123456789012345@lid",
         "123.456.789-09", "12345678909", "11 98765 4321", "55 11 98765 4321", "+55/11/98765/4321", "+1 415 555 2671",
         "+55\u00a011\u00a098765\u20114321", "\u202a+55 11 98765-4321\u202c", "11.98765.4321", "(011) 3333-4321",
-        "98765-4321", "11 9 8765-4321", "1198765-4321", "005511987654321",
+        "98765-4321", "11 9 8765-4321", "1198765-4321", "005511987654321", "529982247/25", "529 982 247-25",
+        "11.222.333/0001-81", "11222333000181", "11 222 333/0001-81",
     ],
 )  # fmt: skip
 def test_a_number_in_any_form_keeps_its_last_digits_only(number: str) -> None:
@@ -30,6 +31,11 @@ def test_a_number_in_any_form_keeps_its_last_digits_only(number: str) -> None:
     masked = mask(f"The number {number} is wrong")
     assert re.fullmatch(r"The number \W*…" + digits[-4:] + r"\W*\S* is wrong", masked)
     assert len(re.sub(r"\D", "", masked)) <= 4
+
+
+@pytest.mark.parametrize("number", ["12.ABC.345/01DE-35", "12.abc.345/01de-35", "12ABC34501DE35", "12abc34501de35"])
+def test_a_companys_number_with_letters_is_hidden(number: str) -> None:
+    assert mask(f"The number {number} is wrong") == "The number …0135 is wrong"
 
 
 @given(AROUND, st.from_regex(r"\+?[1-9][0-9]{9,14}", fullmatch=True), AROUND)
@@ -99,6 +105,7 @@ def test_keys_and_secrets_are_hidden(text: str, masked: str) -> None:
         "Started web, revision 1234567890a4567890123456789012345678901b",
         "[2026-11-24 11:02:38 +0000] [123] from 192.168.100.200:50000",
         "R$ 1.234,56 on 24/11/2026 18:30",
+        "12ABC34501DE36 is no company, AA123456785BR a parcel",
     ],
 )
 def test_what_is_neither_stays(text: str) -> None:
