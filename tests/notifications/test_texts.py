@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from django.utils import translation
+from hypothesis import given
+from hypothesis import strategies as st
 
+from integrations.evolution.sandbox.formatting import to_html
 from integrations.models import NotificationLog
 from notifications import texts
 from orders.models import Order, Store
@@ -100,6 +104,27 @@ def test_ship_by_courier_is_short() -> None:
     )
 
 
+def parcels(*codes: str) -> list[dict[str, str]]:
+    return [{"code": code, "link": f"https://carrier.example/{code}"} for code in codes]
+
+
+def test_ship_gives_each_parcel_its_code_and_link() -> None:
+    assert texts.render("ship", snapshot(delivery_method="correios_pac", parcels=parcels("A1", "B2"))) == (
+        "Boa notícia, Maria! 📦 Seu pedido *K7MPXQ* foi enviado pelos Correios (PAC).\n\n"
+        "Código de rastreio: *A1*\nRastreie por aqui: https://carrier.example/A1\n\n"
+        "Código de rastreio: *B2*\nRastreie por aqui: https://carrier.example/B2\n\n"
+        f"Acompanhe seu pedido: {PAGE}"
+    )
+
+
+def test_a_correction_gives_the_right_code_and_says_what_it_is() -> None:
+    assert texts.render("correct_tracking", snapshot(parcels=parcels("A1"))) == (
+        "Maria, o rastreio do seu pedido *K7MPXQ* que enviamos antes não estava certo. Este é o correto: 📦\n\n"
+        "Código de rastreio: *A1*\nRastreie por aqui: https://carrier.example/A1\n\n"
+        f"Desculpe a confusão!\n\nAcompanhe seu pedido: {PAGE}"
+    )
+
+
 def test_ready_for_pickup_gives_code_address_and_deadline() -> None:
     text = texts.render("ready_for_pickup", snapshot(pickup_deadline="2026-11-30T21:30:00+00:00"))
     assert text == (
@@ -114,12 +139,12 @@ def test_ready_for_pickup_gives_code_address_and_deadline() -> None:
 
 @pytest.mark.parametrize("event", ["fail_delivery", "cancel", "return_order"])
 def test_the_reason_is_told_when_there_is_one(event: str) -> None:
-    for given, told in (("Ninguém em casa", "Ninguém em casa."), ("Fechado.", "Fechado."), ("Sumiu!", "Sumiu!")):
-        assert f"Motivo: {told}\n" in texts.render(event, snapshot() | {"reason": given})
+    for reason, told in (("Ninguém em casa", "Ninguém em casa."), ("Fechado.", "Fechado."), ("Sumiu!", "Sumiu!")):
+        assert f"Motivo: {told}\n" in texts.render(event, snapshot() | {"reason": reason})
     assert "Motivo" not in texts.render(event, snapshot())
 
 
-LINKED = {"create", "confirm", "ship", "out_for_delivery", "ready_for_pickup"}
+LINKED = {"create", "confirm", "ship", "correct_tracking", "out_for_delivery", "ready_for_pickup"}
 
 
 @pytest.mark.parametrize("event", [entry.name for entry in TRANSITIONS.values() if entry.tells_customer])
@@ -148,6 +173,99 @@ def test_what_people_typed_is_never_template_code_nor_escaped() -> None:
     typed = "{{ 7|add:7 }} {% now 'Y' %} <b>&"
     text = texts.render("cancel", snapshot() | {"reason": typed})
     assert f"Motivo: {typed}." in text
+
+
+EVENTS = [entry.name for entry in TRANSITIONS.values() if entry.tells_customer] + ["opt_out", "opt_in", "test"]
+
+
+def typed(words: str) -> dict[str, object]:
+    """A snapshot in which people have typed the words everywhere."""
+    taken = snapshot(
+        items=[{"description": words, "quantity": 1, "unit_price": "1.00"}],
+        parcels=[{"code": words, "link": ""}],
+        payment_status="paid",
+    )
+    return taken | {
+        "reason": words,
+        "customer": {"name": f"{words} Ana"},
+        "store": {"name": words, "pickup_address": words},
+    }
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@given(st.text("a1 *_~`\u202e\u200b\u2060.", max_size=30))
+def test_what_people_typed_marks_nothing_and_turns_nothing(event: str, words: str) -> None:
+    text = texts.render(event, typed(words))
+    assert not set("\u202e\u200b") & set(text)
+    shown = to_html(re.sub(r"```.*?```", "", text))
+    for marked in re.findall(r"<(?:strong|em|s)>(.*?)</", shown):
+        assert not set("*_~") & set(marked)
+    own = {"K7MPXQ", "AB23", "SAIR", "VOLTAR", "Total: R$ 1.234,50"}
+    seen = re.sub("[\u202e\u200b\u2060`]", "", words)
+    assert set(re.findall(r"<(?:strong|em|s)>(.*?)</", shown)) <= own | {seen, " ".join(seen.split())}
+
+
+@pytest.mark.parametrize("words", ["Chapa 10*20*3 *promo* _azul_", "Kit ~antigo~ `x`", "```a```", "5 * 3 * 2"])
+def test_marks_are_seen_and_mark_nothing(words: str) -> None:
+    text = texts.render("create", typed(words))
+    line = next(line for line in text.splitlines() if line.startswith("1× "))
+    assert line.replace("\u2060", "") == f"1× {words} (R$ 1,00)"
+    assert "<" not in to_html(line)
+    for mark in re.finditer(r"[*~`]", line):
+        assert line[mark.start() - 1] == line[mark.end()] == "\u2060"
+
+
+PIX = (
+    "00020126580014br.gov.bcb.pix0136123e4567-e12b-12d1-a456-4266554400005204000053039865802BR5913Fulano de Tal"
+    "6008BRASILIA62070503***6304F415"
+)
+
+
+@pytest.mark.parametrize("code", [PIX, "62070503***6304F415", "00020126…62070503***6304F415"])
+def test_a_pix_code_arrives_as_it_can_be_paid(code: str) -> None:
+    text = texts.render("cancel", snapshot() | {"reason": f"Pague *hoje* com {code}"})
+    assert f"Motivo: Pague \u2060*\u2060hoje\u2060*\u2060 com ```{code}```\n" in text
+    plain = texts.render("cancel", snapshot() | {"reason": code.replace("*", "")})
+    assert f"Motivo: {code.replace('*', '')}\n" in plain
+
+
+def test_links_and_addresses_of_mail_in_a_reason_stay_usable() -> None:
+    words = "Veja https://loja.example/a_b_c?x=_y_z ou fale com maria_da_silva@loja.example"
+    assert f"Motivo: {words}.\n" in texts.render("cancel", snapshot() | {"reason": words})
+
+
+def test_a_code_with_marks_is_given_as_it_is() -> None:
+    text = texts.render("ship", snapshot(parcels=[{"code": "AB_1*2", "link": ""}]))
+    assert "Código de rastreio: ```AB_1*2```\n" in text
+
+
+def test_a_store_with_marks_in_its_name_signs_without_ours() -> None:
+    text = texts.render("create", snapshot() | {"store": {"name": "Loja_da_*Ana*"}})
+    assert text.splitlines()[-1].replace("\u2060", "") == "Loja_da_*Ana*"
+    assert "<" not in to_html(text.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "greeting"),
+    [("Dr. Paulo Lima", "Olá, Paulo! "), ("🌸🌸", "Olá! "), ("https://loja.example Ana", "Olá, Ana! ")],
+)
+def test_a_customer_is_called_by_what_is_a_name(name: str, greeting: str) -> None:
+    assert texts.render("create", snapshot() | {"customer": {"name": name}}).startswith(greeting)
+
+
+def test_a_text_is_as_long_as_whatsapp_takes_and_keeps_its_closing_words() -> None:
+    def text(number: int, letter: str = "x") -> str:
+        items = [{"description": letter * 200, "quantity": 1, "unit_price": "1.00"} for _ in range(number)]
+        return texts.render("create", snapshot(items=items))
+
+    long = text(30)
+    assert (len(long.encode("utf-16-le")) // 2, long.count("1× x")) == (4082, 18)
+    assert "\n… e mais 12 itens\n\n*Total: R$ 1.234,50*" in long
+    assert long.endswith("_Loja da Ana_")
+    emoji = text(30, "🌸")
+    assert (len(emoji.encode("utf-16-le")) // 2, emoji.count("1× ")) == (3956, 9)
+    assert text(18).count("1× x") == 18
+    assert text(19).count("1× x") == 18
 
 
 def test_the_language_is_portuguese_whatever_is_active() -> None:

@@ -7,9 +7,9 @@ from html import escape
 
 _LINK = re.compile(r"https?://[^\s<>\"']+")
 _AFTER_LINK = ".,;:!?)]}*_~"
-# A mark counts at a word's edge, around something that neither starts nor ends with a space.
+# A mark counts at a word's edge, around something that neither starts nor ends with a space or a word joiner.
 _MARKS = tuple(
-    (re.compile(rf"(?<![\w{mark}]){mark}(?=\S)([^{mark}\n]*[^\s{mark}]){mark}(?![\w{mark}])"), tag)
+    (re.compile(rf"(?<![\w{mark}\u2060]){mark}(?=[^\s\u2060])([^{mark}\n]*[^\s{mark}\u2060]){mark}(?![\w{mark}])"), tag)
     for mark, tag in ((r"\*", "strong"), ("_", "em"), ("~", "s"))
 )
 
