@@ -73,11 +73,15 @@ def _demands(step: Step, operation: Any) -> Iterator[str]:
 
 
 def _holds_by_itself(step: Step, constraint: BaseConstraint) -> bool:
-    """Whether rows of code without it fulfil it, since they have in the new fields what all rows got there."""
-    known = step.known.models[step.app, step.model_name].fields
+    """Whether rows of code without it fulfil it: they have in the new fields what all rows got there, or that code has
+    a constraint of its own that asks for more."""
+    model = step.known.models[step.app, step.model_name]
+    known = model.fields
     match constraint:
         case CheckConstraint(condition=Q() as condition):
-            return not condition.referenced_base_fields & known.keys()
+            others = model.options.get("constraints", ())
+            is_weaker = any(isinstance(each, CheckConstraint) and _lets_through(condition, each) for each in others)
+            return is_weaker or not condition.referenced_base_fields & known.keys()
         case UniqueConstraint():
             new = [step.model(step.model_name)._meta.get_field(name) for name in constraint.fields if name not in known]
             return any(field.null and field.db_default is NOT_PROVIDED for field in new) and (
@@ -85,6 +89,15 @@ def _holds_by_itself(step: Step, constraint: BaseConstraint) -> bool:
             )
         case _:
             return False
+
+
+def _lets_through(condition: Q, stricter: CheckConstraint) -> bool:
+    """Whether it is that constraint's condition OR another one."""
+    asked = stricter.condition
+    if not isinstance(asked, Q) or condition.connector != Q.OR or condition.negated or asked.negated:
+        return False
+    ways = asked.children if asked.connector == Q.OR or len(asked) == 1 else [asked]
+    return all(way in condition.children for way in ways)
 
 
 def new_together(step: Step) -> set[tuple[str, ...]]:

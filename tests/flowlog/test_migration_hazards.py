@@ -89,6 +89,9 @@ HARMLESS = {
     "null": altered("code", models.CharField(max_length=10, null=True)),
     "index": altered("code", models.CharField(max_length=10, db_index=True)),
     "another name in Python only": ops.RenameField("order", "code", "reference"),
+    "a constraint that lets more through": AddConstraintNotValid(
+        "order", models.CheckConstraint(condition=POSITIVE.condition | models.Q(code="", number=-1), name="positive_or")
+    ),
     "no constraint any more": ops.RemoveConstraint("order", "positive"),
 }
 
@@ -220,7 +223,11 @@ def test_django_migration_linter_finds_nothing_in_our_migrations(settings: Any) 
     from django_migration_linter import MigrationLinter
 
     ours = ["flowlog", "orders", "integrations"]
-    linter = MigrationLinter(path=str(settings.BASE_DIR), include_apps=ours, no_cache=True, no_output=True)
+    # It takes a wider text for another type; ours tells them apart.
+    linter = MigrationLinter(
+        path=str(settings.BASE_DIR), include_apps=ours, no_cache=True, no_output=True,
+        exclude_migration_tests=["ALTER_COLUMN"],
+    )  # fmt: skip
     linter.lint_all_migrations()
     there = {(path.parts[-3], path.stem) for app in ours for path in settings.BASE_DIR.glob(f"{app}/migrations/0*.py")}
     assert (linter.nb_valid, linter.nb_warnings, linter.nb_erroneous) == (len(there), 0, 0)
