@@ -9,6 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations.carriers.models import CarrierNews
+from orders.codes import tracking_codes, tracking_key
 from orders.models import Order
 from orders.services import apply_transition
 from orders.transitions import TransitionNotAllowed, get_transition
@@ -83,14 +84,32 @@ def _is_late(news: CarrierNews, order: Order) -> bool:
     return recurs and news.occurred_at < last.created_at
 
 
+def _obstacle(news: CarrierNews, order: Order) -> str:
+    """Why the news of this parcel is not yet, or not at all, the order's."""
+    keys = [tracking_key(code) for code in tracking_codes(order.tracking_code)]
+    if keys and tracking_key(news.tracking_code) not in keys:
+        return _("The order has another tracking code: %(code)s.") % {"code": order.tracking_code}
+    return _other_parcel(news, order, keys) if news.status == Status.DELIVERED and len(keys) > 1 else ""
+
+
+def _other_parcel(news: CarrierNews, order: Order, keys: list[str]) -> str:
+    """The order is delivered with the last of its parcels, by the carriers' clock."""
+    told = sorted(CarrierNews.objects.filter(order=order, status=Status.DELIVERED), key=_clock)
+    there = {tracking_key(each.tracking_code) for each in told}
+    if missing := [key for key in keys if key not in there]:
+        return _("Another parcel of the order was not delivered yet: %(codes)s.") % {"codes": ", ".join(missing)}
+    if told[-1].pk != news.pk:
+        return _("Another parcel of the order was delivered last: %(code)s.") % {"code": told[-1].tracking_code}
+    return ""
+
+
 def _apply(news: CarrierNews, order: Order) -> None:
-    if order.tracking_code and order.tracking_code.upper() != news.tracking_code.upper():
-        words = _("The order has another tracking code: %(code)s.") % {"code": order.tracking_code}
-        news.result, news.reason = Result.REFUSED, words
+    if obstacle := _obstacle(news, order):
+        news.result, news.reason = Result.REFUSED, obstacle
         return
     name = _transition(news)
     data: dict[str, Any] = {}
-    if name == "ship":
+    if name == "ship" and not order.tracking_code:
         data = {"tracking_code": news.tracking_code}
     elif name == "fail_delivery":
         data = {"reason": news.description}

@@ -87,6 +87,7 @@ def _order(order: Order) -> Snapshot:
         ],
         "tracking_code": order.tracking_code,
         "tracking_link": order.tracking_link,
+        "parcels": [parcel._asdict() for parcel in order.parcels],
         "tracking_token": order.tracking_token,
         "pickup_code": order.pickup_code,
         "pickup_deadline": order.pickup_deadline.isoformat() if order.pickup_deadline else "",

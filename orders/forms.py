@@ -9,23 +9,27 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.utils import formats
+from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
-    UnfoldAdminURLInputWidget,
     UnfoldBooleanSwitchWidget,
 )
 
-from orders import customers
-from orders.contacts import format_phone, normalize_cpf, normalize_phone
+from orders import customers, parcels
+from orders.asking import AskingForm
+from orders.codes import compact_tracking
+from orders.contacts import format_document, format_phone, normalize_document, normalize_phone, phone_doubt
 from orders.models import Customer, Order, OrderItem, Store
-from orders.statuses import TRACKED_METHODS, DeliveryStatus, OrderStatus
-from orders.transitions import MAX_LENGTHS, TRANSITIONS, Transition
+from orders.statuses import DeliveryStatus, OrderStatus
+from orders.transitions import TRANSITIONS
 
-_TYPED_LENGTH = 40
+_TYPED_LENGTH = 60
+# Room for the address of a tracking page, or for several codes with their labels.
+_TYPED_TRACKING_LENGTH = 500
 _NOTES = {"notes": UnfoldAdminTextareaWidget({"rows": 3})}
 
 
@@ -47,15 +51,29 @@ class PhoneField(forms.CharField):
             return value
 
 
-class CpfField(forms.CharField):
-    """A CPF with or without its dots and dash; the value is its digits."""
+class DocumentField(forms.CharField):
+    """A CPF or CNPJ with or without its signs; the value has none."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=_TYPED_LENGTH, widget=UnfoldAdminTextInputWidget(), **kwargs)
 
     def to_python(self, value: Any) -> str:
         text = super().to_python(value) or ""
-        return normalize_cpf(text) if text else ""
+        return normalize_document(text) if text else ""
+
+    def prepare_value(self, value: Any) -> Any:
+        return format_document(value) if isinstance(value, str) else value
+
+
+class TrackingField(forms.CharField):
+    """Tracking codes however they are pasted; the value is as their carrier writes them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs = {"widget": UnfoldAdminTextInputWidget, "max_length": _TYPED_TRACKING_LENGTH} | kwargs
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> str:
+        return compact_tracking(super().to_python(value) or "")
 
 
 class MoneyField(forms.DecimalField):
@@ -86,7 +104,18 @@ class ConstrainedForm(forms.ModelForm):
         return excluded - self.tied
 
 
-class StoreForm(forms.ModelForm):
+class PhoneForm(AskingForm):
+    """Asks about a phone that may be another's than was meant, unless it was there before."""
+
+    def clean(self) -> Any:
+        cleaned = super().clean()
+        phone = self.cleaned_data.get("phone")
+        if phone and "phone" in self.changed_data and (doubt := phone_doubt(phone)):
+            self.ask("phone", [doubt])
+        return cleaned
+
+
+class StoreForm(PhoneForm, forms.ModelForm):
     phone = PhoneField(label=_("Contact phone"), required=False)
     silent_transitions = forms.MultipleChoiceField(
         label=_("News that customers are not told"),
@@ -103,14 +132,14 @@ class StoreForm(forms.ModelForm):
         )  # fmt: skip
 
 
-class CustomerForm(ConstrainedForm):
+class CustomerForm(PhoneForm, ConstrainedForm):
     # Read-only for an existing customer, whose phone is the only one at the store all the same.
     tied = frozenset({"store"})
 
     phone = PhoneField(
         label=_("Phone (WhatsApp)"), required=False, help_text=_("With area code, as in (11) 98765-4321.")
     )
-    cpf = CpfField(label=_("CPF"), required=False)
+    cpf = DocumentField(label=_("CPF or CNPJ"), required=False)
     opted_out = forms.BooleanField(
         label=_("Does not want WhatsApp messages"), required=False, widget=UnfoldBooleanSwitchWidget
     )
@@ -140,10 +169,22 @@ class CustomerForm(ConstrainedForm):
             self.add_error("phone", ValidationError(words, params={"customer": other}))
 
 
-class OrderForm(ConstrainedForm):
-    """Editing an order: never its statuses, and its delivery method only before it has left."""
+class OrderForm(AskingForm, ConstrainedForm):
+    """Editing an order: never its statuses, and its delivery method only before it has left.
+
+    Whoever has been told a tracking code may be told the right one.
+    """
 
     tied = frozenset({"status", "payment_status", "delivery_status", "delivery_method"})
+
+    tracking_code = TrackingField(label=capfirst(_("tracking code")), required=False)
+    tell_correction = forms.BooleanField(
+        label=_("Tell the customer the right tracking code"),
+        required=False,
+        initial=True,
+        help_text=_("Only if you change the code or the carrier's page."),
+        widget=UnfoldBooleanSwitchWidget,
+    )
 
     class Meta:
         model = Order
@@ -152,6 +193,23 @@ class OrderForm(ConstrainedForm):
             "notes",
         )  # fmt: skip
         widgets = _NOTES
+
+    def clean(self) -> None:
+        super().clean()
+        code = self.cleaned_data.get("tracking_code")
+        if code and {"tracking_code", "delivery_method"} & set(self.changed_data):
+            method = self.cleaned_data.get("delivery_method", self.instance.delivery_method)
+            edited = Order(pk=self.instance.pk, code=self.instance.code, delivery_method=method)
+            self.ask("tracking_code", parcels.doubts({edited: code}))
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        return [name for name in super().changed_data if name != "tell_correction"]
+
+    def correction(self) -> dict[str, str]:
+        """What was corrected of the tracking that the customer may know; only after `is_valid`."""
+        edited = {name: self.cleaned_data.get(name, "") for name in ("tracking_code", "tracking_url")}
+        return {name: value for name, value in edited.items() if value and name in self.changed_data}
 
     def clean_delivery_method(self) -> str:
         method: str = self.cleaned_data["delivery_method"]
@@ -203,81 +261,3 @@ class ItemFormSet(BaseInlineFormSet):
         super().clean()
         if self.instance.pk and self.instance.status != OrderStatus.PENDING and self.has_changed():
             raise ValidationError(_("The order is not pending any more: its items cannot change."))
-
-
-def _data_fields(transition: Transition, order: Order | None) -> dict[str, forms.Field]:
-    """The fields for what the transition takes: of one order, or (None) of many at once."""
-    tracked = order is not None and order.delivery_method in TRACKED_METHODS
-    fields: dict[str, forms.Field] = {
-        "tracking_code": forms.CharField(
-            label=_("Tracking code"),
-            required=tracked,
-            initial=order.tracking_code if order else "",
-            help_text="" if order else _("The same for all these orders. Leave empty to keep the code each one has."),
-            widget=UnfoldAdminTextInputWidget,
-        ),
-        "tracking_url": forms.URLField(
-            label=_("Carrier's tracking page"),
-            required=False,
-            initial=order.tracking_url if order else "",
-            assume_scheme="https",
-            widget=UnfoldAdminURLInputWidget,
-        ),
-        "reason": forms.CharField(
-            label=_("Reason"),
-            required=False,
-            help_text=_("The customer reads it in the message."),
-            widget=UnfoldAdminTextareaWidget({"rows": 2}),
-        ),
-        "pickup_code": forms.CharField(
-            label=_("Pickup code"),
-            required=False,
-            help_text=_("The code that the customer shows. Leave empty if you checked otherwise."),
-            widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
-        ),
-    }
-    return {name: fields[name] for name in transition.takes if order or name != "pickup_code"}
-
-
-class TransitionForm(forms.Form):
-    """Asks for what a transition takes and whether the customer is told.
-
-    For one order, or with `order` None for many at once.
-    """
-
-    def __init__(self, transition: Transition, order: Order | None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._data_names = []
-        for name, field in _data_fields(transition, order).items():
-            field.widget.attrs["maxlength"] = str(MAX_LENGTHS[name])
-            self.fields[name] = field
-            self._data_names.append(name)
-        if transition.tells_customer:
-            self.fields["notify"] = forms.BooleanField(
-                label=_("Tell the customer on WhatsApp"),
-                required=False,
-                initial=True,
-                widget=UnfoldBooleanSwitchWidget,
-            )
-
-    def arguments(self) -> dict[str, Any]:
-        """What `apply_transition` is called with; only after `is_valid`."""
-        data = {name: self.cleaned_data[name] for name in self._data_names}
-        return {"notify": self.cleaned_data.get("notify", False), **data}
-
-
-class BulkTransitionForm(TransitionForm):
-    """The same for the orders that were chosen in the list, whose ids travel along."""
-
-    MOST = 5000
-
-    orders = forms.CharField(widget=forms.HiddenInput)
-
-    def clean_orders(self) -> list[int]:
-        try:
-            chosen = [int(pk) for pk in self.cleaned_data["orders"].split(",")]
-        except ValueError:
-            raise ValidationError(_("Choose the orders in the list again.")) from None
-        if len(chosen) > self.MOST:
-            raise ValidationError(_("At most %(most)d orders at once."), params={"most": self.MOST})
-        return chosen

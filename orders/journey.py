@@ -11,8 +11,8 @@ from orders.models import Order
 from orders.statuses import DeliveryMethod, PaymentStatus
 from orders.transitions import TRANSITIONS, Words
 
-# Payment has its own line on the page: it may come at any point of the way.
-_ASIDE = frozenset({"pay", "refund"})
+# Payment and tracking have lines of their own on the page: they may change at any point of the way.
+_ASIDE = frozenset({"pay", "refund", "correct_tracking"})
 # An order's history is short; one that is not must not make the page heavy.
 _SHOWN_STEPS = 30
 

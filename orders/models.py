@@ -22,9 +22,9 @@ from django.utils.translation import pgettext_lazy
 
 from orders import codes
 from orders.accounts import account_key_in_sql
-from orders.contacts import format_phone, validate_cpf, validate_phone
+from orders.contacts import CNPJ_LENGTH, format_phone, validate_document, validate_phone
+from orders.parcels import SEVERAL, Parcel, parcels_of
 from orders.statuses import (
-    CORREIOS_METHODS,
     HANDED_OVER,
     PICKUP_STATUSES,
     SHIPPING_STATUSES,
@@ -35,8 +35,6 @@ from orders.statuses import (
     PaymentStatus,
 )
 from orders.throttle import RequestCounter  # noqa: F401 - Django looks for models here
-
-CORREIOS_TRACKING_URL = "https://rastreamento.correios.com.br/app/index.php?objetos={code}"
 
 
 def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstraint:
@@ -125,7 +123,8 @@ class Customer(models.Model):
         db_persist=True,
         editable=False,
     )
-    cpf = models.CharField(_("CPF"), max_length=11, blank=True, validators=[validate_cpf])
+    # Of a person the CPF, of a company the CNPJ.
+    cpf = models.CharField(_("CPF or CNPJ"), max_length=CNPJ_LENGTH, blank=True, validators=[validate_document])
     opted_out_at = models.DateTimeField(_("opted out of WhatsApp at"), null=True, blank=True)
     opted_out_how = models.CharField(_("how they opted out"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
@@ -230,6 +229,7 @@ class Order(models.Model):
                 name="order_pickup_due",
             ),
             models.Index(Upper("tracking_code"), condition=~Q(tracking_code=""), name="order_tracking_code"),
+            models.Index(fields=["id"], condition=SEVERAL, name="order_several_parcels"),
         )
         constraints = (
             _one_of("status", OrderStatus),
@@ -280,11 +280,14 @@ class Order(models.Model):
         return self.ordered_as or self.customer.name
 
     @property
+    def parcels(self) -> list[Parcel]:
+        """What the customer follows at the carrier."""
+        return parcels_of(self.delivery_method, self.tracking_code, self.tracking_url)
+
+    @property
     def tracking_link(self) -> str:
-        """Where the customer follows the parcel at its carrier; empty when there is no such page."""
-        if self.delivery_method in CORREIOS_METHODS and self.tracking_code:
-            return CORREIOS_TRACKING_URL.format(code=self.tracking_code)
-        return self.tracking_url
+        """Where the customer follows the first parcel at its carrier; empty when there is no such page."""
+        return next((parcel.link for parcel in self.parcels), "")
 
     def get_admin_url(self) -> str:
         return reverse("admin:orders_order_change", args=[self.pk])
@@ -353,8 +356,9 @@ class OrderEvent(models.Model):
                     status=F("from_status"),
                     payment_status=F("from_payment_status"),
                     delivery_status=F("from_delivery_status"),
-                ),
-                name="event_changes_something",
+                )
+                | Q(transition="correct_tracking") & ~Q(from_status=""),
+                name="event_changes_status_or_tracking",
             ),
         )
 

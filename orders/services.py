@@ -7,7 +7,7 @@ Each service works in one transaction: rows locked, statuses checked and changed
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from orders import codes, customers
-from orders.contacts import is_storable, normalize_cpf, normalize_phone
+from orders.contacts import is_storable, normalize_document, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.signals import StatusChange, order_status_changed
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
@@ -47,9 +47,11 @@ _CHANGED_FIELDS = (
     "pickup_deadline",
 )
 EXPIRY_BATCH = 500
+_CODES_AT_ONCE = 200
 
 type Actor = User | None
 type Values = dict[str, Any]
+type DataOf = Callable[[Order], Data]
 
 
 @dataclass(slots=True)
@@ -79,8 +81,9 @@ def create_order(
     A customer is not renamed by an order in another name: that stands on the order (`ordered_as`), whose messages greet
     it, and a CPF that came with it in the order's notes.
 
-    `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str). Raises
-    `ValidationError` for anything that cannot be; then nothing is stored.
+    `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str); `customer_cpf` may
+    be a CNPJ. Raises `ValidationError` for anything that cannot be; then nothing is stored. A phone that can be but may
+    be another's than was meant is taken: whoever can ask asks `contacts.phone_warning` before.
     """
     typed = [customer_name, customer_phone, customer_cpf, delivery_address, notes]
     if not all(is_storable(text) for text in [*typed, *(str(values.get("description", "")) for values in items)]):
@@ -120,7 +123,7 @@ def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, 
     for item in items:
         item.order = order
     OrderItem.objects.bulk_create(items)
-    _record([(order, ("", "", ""))], TRANSITIONS["create"], {}, actor=actor, notify=notify)
+    _record([(order, ("", "", ""))], TRANSITIONS["create"], lambda _: {}, actor=actor, notify=notify)
     return order
 
 
@@ -144,20 +147,30 @@ def apply_transition(order: Order, name: str, *, actor: Actor = None, notify: bo
     before = _statuses(order)
     transition.apply(order, cleaned)
     order.save(update_fields=_CHANGED_FIELDS)
-    _record([(order, before)], transition, cleaned, actor=actor, notify=notify)
+    _record([(order, before)], transition, lambda _: cleaned, actor=actor, notify=notify)
     return order
 
 
 @transaction.atomic
 def apply_transition_bulk(
-    orders: Iterable[Order], name: str, *, actor: Actor = None, notify: bool = True, **data: Any
+    orders: Iterable[Order],
+    name: str,
+    *,
+    actor: Actor = None,
+    notify: bool = True,
+    each: Mapping[int, Mapping[str, Any]] | None = None,
+    **data: Any,
 ) -> BulkResult:
-    """Apply one transition to many orders in a handful of statements, refusing those that cannot take it."""
+    """Apply one transition to many orders in a handful of statements, refusing those that cannot take it.
+
+    `each` has what is one order's alone, by its id, beside the data of all of them.
+    """
     transition = get_transition(name)
-    cleaned = clean_data(transition, data.items())
+    common = clean_data(transition, data.items())
+    own = {pk: common | clean_data(transition, values.items()) for pk, values in (each or {}).items()}
     given = {order.pk: order for order in orders}
     chosen = Order.objects.filter(pk__in=given)
-    result = _apply_to_all(chosen, transition, cleaned, actor=actor, notify=notify)
+    result = _apply_to_all(chosen, transition, lambda order: own.get(order.pk, common), actor=actor, notify=notify)
     for order in [*result.applied, *(order for order, _reason in result.refused)]:
         given.pop(order.pk)
     result.refused += [(order, _("This order does not exist any more.")) for order in given.values()]
@@ -176,11 +189,11 @@ def expire_due_pickups() -> int:
         pickup_deadline__lte=Now(),
     )
     batch = due.filter(pk__in=due.order_by("pickup_deadline").values("pk")[:EXPIRY_BATCH])
-    return len(_apply_to_all(batch, TRANSITIONS["expire_pickup"], {}, actor=None, notify=True).applied)
+    return len(_apply_to_all(batch, TRANSITIONS["expire_pickup"], lambda _: {}, actor=None, notify=True).applied)
 
 
 def _apply_to_all(
-    chosen: QuerySet[Order], transition: Transition, data: Data, *, actor: Actor, notify: bool
+    chosen: QuerySet[Order], transition: Transition, data_of: DataOf, *, actor: Actor, notify: bool
 ) -> BulkResult:
     result = BulkResult()
     changed = []
@@ -189,25 +202,30 @@ def _apply_to_all(
         before = _statuses(order)
         stored[order.pk] = _values(order)
         try:
-            transition.apply(order, data)
+            transition.apply(order, data_of(order))
         except TransitionNotAllowed as refusal:
             result.refused.append((order, str(refusal)))
         else:
             changed.append((order, before))
     result.applied = [order for order, _before in changed]
     _save_all(result.applied, stored)
-    _record(changed, transition, data, actor=actor, notify=notify)
+    _record(changed, transition, data_of, actor=actor, notify=notify)
     return result
 
 
 def _save_all(orders: Sequence[Order], stored: dict[int, Values]) -> None:
-    """Save what has changed. A transition changes many orders alike: one UPDATE for all that change in one way."""
+    """Save what has changed. A transition changes many orders alike: one UPDATE for all that change in one way.
+
+    Tracking codes differ, and go first: an order may not have left without one.
+    """
+    coded = [order for order in orders if order.tracking_code != stored[order.pk]["tracking_code"]]
+    Order.objects.bulk_update(coded, ["tracking_code"], batch_size=_CODES_AT_ONCE)
     alike: defaultdict[tuple[tuple[str, Any], ...], list[int]] = defaultdict(list)
     for order in orders:
         new = _values(order)
-        alike[tuple((name, new[name]) for name in _CHANGED_FIELDS if new[name] != stored[order.pk][name])].append(
-            order.pk
-        )
+        changes = {name: new[name] for name in _CHANGED_FIELDS if new[name] != stored[order.pk][name]}
+        changes.pop("tracking_code", None)
+        alike[tuple(changes.items())].append(order.pk)
     for values, pks in alike.items():
         Order.objects.filter(pk__in=pks).update(**dict(values))
 
@@ -242,7 +260,7 @@ def _statuses(order: Order) -> tuple[str, str, str]:
 def _record(
     changed: Sequence[tuple[Order, tuple[str, str, str]]],
     transition: Transition,
-    data: Data,
+    data_of: DataOf,
     *,
     actor: Actor,
     notify: bool,
@@ -260,16 +278,20 @@ def _record(
             status=order.status,
             payment_status=order.payment_status,
             delivery_status=order.delivery_status,
-            note=data.get("reason") or (order.tracking_code if "tracking_code" in data else ""),
+            note=_note(order, data_of(order)),
             actor=actor,
         )
         for order, before in changed
     )
     changes = [
-        StatusChange(order=order, event=event, notify=notify and transition.tells_customer, data=data)
+        StatusChange(order=order, event=event, notify=notify and transition.tells_customer, data=data_of(order))
         for (order, _before), event in zip(changed, events, strict=True)
     ]
     order_status_changed.send(sender=Order, changes=changes)
+
+
+def _note(order: Order, data: Data) -> str:
+    return data.get("reason") or (order.tracking_code if "tracking_code" in data else "")
 
 
 def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Customer:
@@ -280,7 +302,7 @@ def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Cus
     """
     name = " ".join(name.split())
     phone = normalize_phone(phone) if phone.strip() else ""
-    values = {"name": name, **({"cpf": normalize_cpf(cpf)} if cpf.strip() else {})}
+    values = {"name": name, **({"cpf": normalize_document(cpf)} if cpf.strip() else {})}
     Customer(phone=phone, **values).clean_fields(exclude=["store"])
     if not phone:
         return Customer.objects.create(store=store, **values)
@@ -301,7 +323,7 @@ def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Cus
 
 def _cpf_of_another(customer: Customer, cpf: str) -> str:
     """The line for the notes with a CPF that did not become the customer's, since the order is in another name."""
-    typed = normalize_cpf(cpf) if cpf.strip() else ""
+    typed = normalize_document(cpf) if cpf.strip() else ""
     return _("CPF given with this order: %(cpf)s") % {"cpf": typed} if typed and typed != customer.cpf else ""
 
 

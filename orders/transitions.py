@@ -18,7 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from orders.codes import same_code
+from orders.codes import compact_tracking, same_code
 from orders.contacts import is_storable
 from orders.statuses import (
     CORREIOS_METHODS,
@@ -30,6 +30,7 @@ from orders.statuses import (
     OrderStatus,
     PaymentStatus,
 )
+from orders.typed import visible
 
 if TYPE_CHECKING:
     from orders.models import Order
@@ -38,6 +39,7 @@ type Words = str | Promise
 type Data = dict[str, str]
 
 MAX_LENGTHS = {"tracking_code": 60, "tracking_url": 300, "reason": 300, "pickup_code": 12}
+_READERS: dict[str, Callable[[str], str]] = {"tracking_code": compact_tracking, "tracking_url": visible}
 
 
 class TransitionNotAllowed(Exception):  # noqa: N818 - it says what it is
@@ -128,11 +130,25 @@ def _check_tracking(order: Order, data: Data) -> None:
             ) from None
 
 
-def _set_tracking(order: Order, data: Data) -> None:
+def _tracking(order: Order, data: Data) -> tuple[str, str]:
+    """The order's code and page as the data has them."""
     code = data.get("tracking_code") or order.tracking_code
     # Capitals of other letters may be more characters than there is room for.
-    order.tracking_code = code.upper() if order.delivery_method in CORREIOS_METHODS and code.isascii() else code
-    order.tracking_url = data.get("tracking_url") or order.tracking_url
+    capitals = order.delivery_method in CORREIOS_METHODS and code.isascii()
+    return code.upper() if capitals else code, data.get("tracking_url") or order.tracking_url
+
+
+def _set_tracking(order: Order, data: Data) -> None:
+    order.tracking_code, order.tracking_url = _tracking(order, data)
+
+
+def _check_correction(order: Order, data: Data) -> None:
+    _check_tracking(order, data)
+    now = (order.tracking_code, order.tracking_url)
+    if _tracking(order, data) == now:
+        raise TransitionNotAllowed(
+            gettext("Order %(code)s has this tracking already: there is nothing to correct.") % {"code": order.code}
+        )
 
 
 def _check_pickup_code(order: Order, data: Data) -> None:
@@ -189,6 +205,21 @@ _ENTRIES = (
         delivery_to=DeliveryStatus.SHIPPED,
         takes=("tracking_code", "tracking_url"),
         check=_check_tracking,
+        effect=_set_tracking,
+    ),
+    # Changes no status: the customer has a wrong code, and is told the right one.
+    Transition(
+        name="correct_tracking",
+        label=_("Correct the tracking code"),
+        done=_("Tracking code corrected"),
+        methods=TRACKED_METHODS,
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset(
+            {DeliveryStatus.SHIPPED, DeliveryStatus.OUT_FOR_DELIVERY, DeliveryStatus.FAILED_ATTEMPT}
+        ),
+        takes=("tracking_code", "tracking_url"),
+        by_staff=False,
+        check=_check_correction,
         effect=_set_tracking,
     ),
     Transition(
@@ -304,7 +335,7 @@ def possible_transitions(order: Order) -> list[Transition]:
 
 
 def clean_data(transition: Transition, data: Iterable[tuple[str, object]]) -> Data:
-    """The data as trimmed single-line strings, without empty ones.
+    """The data as trimmed single-line strings, tracking codes as their carrier writes them, without empty ones.
 
     Raises `TypeError` for a name that the transition does not take and `TransitionNotAllowed` for a value that
     is too long.
@@ -316,6 +347,7 @@ def clean_data(transition: Transition, data: Iterable[tuple[str, object]]) -> Da
         text = " ".join(str(value or "").split())
         if not is_storable(text):
             raise TransitionNotAllowed(gettext("The text has characters that cannot be stored."))
+        text = _READERS.get(name, str)(text)
         if len(text) > MAX_LENGTHS[name]:
             raise TransitionNotAllowed(
                 gettext("“%(value)s…” is too long: %(limit)d characters at most.")

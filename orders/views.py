@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 from orders import journey
 from orders.contacts import format_phone, is_storable
 from orders.models import Order
+from orders.names import first_name
 from orders.statuses import CORREIOS_METHODS, OFF, DeliveryStatus, PaymentStatus
 from orders.throttle import is_too_often
 from orders.wording import money, spoken_moment
@@ -102,15 +103,14 @@ def _order_context(order: Order) -> dict[str, Any]:
         "steps": [(step, spoken_moment(step.when) if step.when else "") for step in way.steps],
         "waits_at_counter": waits,
         "deadline": spoken_moment(order.pickup_deadline) if waits and order.pickup_deadline else "",
-        "tracking_code": order.tracking_code if is_tracked else "",
-        "tracking_link": order.tracking_link if is_tracked else "",
+        "parcels": order.parcels if is_tracked else [],
         "by_correios": order.delivery_method in CORREIOS_METHODS,
         "items": [(item, money(item.subtotal)) for item in items[:LISTED_ITEMS]],
         "more_items": max(len(items) - LISTED_ITEMS, 0),
         "payment": _payment_words(order),
         "total": money(order.total),
         "phone": format_phone(order.store.phone),
-        "first_name": next(iter(order.addressee.split()), ""),
+        "first_name": first_name(order.addressee),
         "whatsapp": _whatsapp_link(order),
     }
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
@@ -18,6 +18,7 @@ from unfold.paginator import InfinitePaginator
 from integrations.carriers.models import CarrierNews
 from orders.admin import timeline
 from orders.admin.base import ReadOnlyAdmin, label_column, moment
+from orders.codes import compact_tracking, tracking_codes
 from orders.models import OrderEvent
 
 Result = CarrierNews.Result
@@ -51,6 +52,11 @@ class CarrierNewsAdmin(ReadOnlyAdmin):
         "reason",
     )  # fmt: skip
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[CarrierNews], search_term: str
+    ) -> tuple[QuerySet[CarrierNews], bool]:
+        return super().get_search_results(request, queryset, compact_tracking(search_term))
+
     @admin.display(description=_("received"))
     def received(self, news: CarrierNews) -> str:
         return moment(news.received_at)
@@ -77,8 +83,8 @@ def annotate_timeline(_request: HttpRequest, events: Sequence[OrderEvent]) -> di
     """
     order = events[0].order
     mine = Q(order=order)
-    if order.tracking_code:
-        mine |= Q(order__isnull=True, tracking_code=order.tracking_code)
+    if codes := tracking_codes(order.tracking_code):
+        mine |= Q(order__isnull=True, tracking_code__in=codes)
     lines: defaultdict[int, list[CarrierNews]] = defaultdict(list)
     for news in CarrierNews.objects.filter(mine).exclude(result=Result.REPEATED):
         before = (event.pk for event in events if event.created_at <= news.received_at)

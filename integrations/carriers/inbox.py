@@ -12,6 +12,7 @@ from integrations.carriers.models import CarrierNews
 from integrations.carriers.payload import Payload
 from integrations.signals import shipment_status_changed
 from orders.models import Order
+from orders.parcels import having
 from orders.statuses import OrderStatus
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,5 @@ def _orders_of(payload: Payload) -> list[Order]:
     """
     if payload.order:
         return list(Order.objects.filter(code=payload.order))
-    # Without `exclude` the partial index could not be used.
-    found = list(Order.objects.filter(tracking_code__iexact=payload.tracking_code).exclude(tracking_code="")[:100])
+    found = list(having(Order.objects.all(), [payload.tracking_code])[:100])
     return [order for order in found if order.status in _UNDER_WAY] or found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from integrations.carriers.errors import RefusedError
 from integrations.carriers.models import CarrierNews
+from orders.codes import compact, compact_tracking
 from orders.contacts import is_storable
 
 _LONGEST = {"tracking_code": 60, "order": 12}
@@ -39,8 +41,8 @@ def parse(body: bytes) -> Payload:
     if not isinstance(values, dict):
         raise _wrong("The body must be a JSON object.")
     return Payload(
-        tracking_code=_text(values, "tracking_code", required=True),
-        order=_text(values, "order").upper(),
+        tracking_code=_text(values, "tracking_code", compact_tracking, required=True),
+        order=_text(values, "order", compact),
         status=_status(values),
         occurred_at=_moment(values),
         description=_text(values, "description")[:_DESCRIPTION_LENGTH],
@@ -51,13 +53,13 @@ def _wrong(sentence: str) -> RefusedError:
     return RefusedError(HTTPStatus.BAD_REQUEST, sentence)
 
 
-def _text(values: dict[str, Any], name: str, *, required: bool = False) -> str:
-    """The field as one line; optional ones may be missing, null or empty."""
+def _text(values: dict[str, Any], name: str, read: Callable[[str], str] = str, *, required: bool = False) -> str:
+    """The field as one line, as `read` has it; optional ones may be missing, null or empty."""
     value = values.get(name)
     value = "" if value is None else value
     if not isinstance(value, str) or not is_storable(value):
         raise _wrong(f"{name} must be a string.")
-    line = " ".join(value.split())
+    line = read(" ".join(value.split()))
     if required and not line:
         raise _wrong(f"{name} is required.")
     if len(line) > _LONGEST.get(name, len(line)):

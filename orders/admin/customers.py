@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from orders import consent
 from orders.admin.base import ModelAdmin, label_column, moment, searched_digits
-from orders.contacts import format_phone, phone_warning
+from orders.contacts import format_phone, phone_doubt, phone_warning
 from orders.forms import CustomerForm, StoreForm
 from orders.models import Customer, Store
 
@@ -59,6 +59,10 @@ class StoreAdmin(ModelAdmin):
     def phone_written(self, store: Store) -> str:
         return format_phone(store.phone)
 
+    def save_model(self, request: HttpRequest, obj: Store, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        _warn_of_phone(self, request, form, obj)
+
 
 @admin.register(Customer)
 class CustomerAdmin(ModelAdmin):
@@ -68,7 +72,7 @@ class CustomerAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("name",)
-    search_help_text = _("Name, phone or CPF")
+    search_help_text = _("Name, phone, CPF or CNPJ")
     readonly_fields = ("opted_out_when", "their_orders")
 
     @admin.display(description=_("phone (WhatsApp)"), ordering="phone")
@@ -144,5 +148,12 @@ class CustomerAdmin(ModelAdmin):
         if "opted_out" in form.changed_data:
             record = consent.opt_out if form.cleaned_data["opted_out"] else consent.opt_in
             record([obj], gettext("by the staff (%(user)s)") % {"user": request.user.get_username()})
-        if "phone" in form.changed_data and obj.phone and (warning := phone_warning(obj.phone)):
-            self.message_user(request, warning, messages.WARNING)
+        _warn_of_phone(self, request, form, obj)
+
+
+def _warn_of_phone(model_admin: ModelAdmin, request: HttpRequest, form: ModelForm, obj: Customer | Store) -> None:
+    """Say that WhatsApp may not know the number. What the form has asked about is not said once more."""
+    if "phone" not in form.changed_data or not obj.phone or phone_doubt(obj.phone):
+        return
+    if warning := phone_warning(obj.phone):
+        model_admin.message_user(request, warning, messages.WARNING)

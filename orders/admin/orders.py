@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, override
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import QuerySet
@@ -28,9 +28,9 @@ from orders.admin.transitions import TransitionViews, bulk_actions
 from orders.contacts import format_phone
 from orders.forms import AddOrderForm, ItemForm, ItemFormSet, OrderForm
 from orders.models import Order, OrderItem, Store
-from orders.services import add_order, recalculate_total
+from orders.services import add_order, apply_transition, recalculate_total
 from orders.statuses import OFF, DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
-from orders.transitions import possible_transitions
+from orders.transitions import TRANSITIONS, TransitionNotAllowed, possible_transitions
 from orders.wording import money
 
 STATUS_COLOURS: dict[str, str] = {
@@ -182,7 +182,8 @@ class OrderAdmin(TransitionViews, ModelAdmin):
             return self.add_fieldsets
         pickup = obj.delivery_method == DeliveryMethod.PICKUP
         delivery = ("pickup_deadline",) if pickup else ("delivery_address", "tracking_code", "tracking_url")
-        return ((_("Delivery"), {"fields": ("delivery_method", *delivery, "notes")}),)
+        telling = ("tell_correction",) if TRANSITIONS["correct_tracking"].is_possible(obj) else ()
+        return ((_("Delivery"), {"fields": ("delivery_method", *delivery, *telling, "notes")}),)
 
     @override
     def render_change_form(
@@ -244,12 +245,22 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
 
-    def save_model(self, request: HttpRequest, obj: Order, form: ModelForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Order, form: Any, change: bool) -> None:
         """Only the fields that were edited are written. A new order waits for its items: see `save_related`."""
-        if change and form.changed_data:
-            obj.save(update_fields=form.changed_data)
-            if {"tracking_code", "delivery_method"} & set(form.changed_data):
-                self.warn_of_tracking(request, [obj])
+        if not change:
+            return
+        corrected = form.correction() if TRANSITIONS["correct_tracking"].is_possible(obj) else {}
+        if edited := [name for name in form.changed_data if name not in corrected]:
+            obj.save(update_fields=edited)
+        if corrected:
+            self._correct_tracking(request, obj, corrected, notify=form.cleaned_data["tell_correction"])
+
+    def _correct_tracking(self, request: HttpRequest, order: Order, corrected: dict[str, str], *, notify: bool) -> None:
+        """What has been told once is corrected by a transition, which may tell of it, too."""
+        try:
+            apply_transition(order, "correct_tracking", actor=person(request), notify=notify, **corrected)
+        except TransitionNotAllowed as refusal:
+            self.message_user(request, str(refusal), messages.WARNING)
 
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         if change:

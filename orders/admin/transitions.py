@@ -20,14 +20,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from orders.admin.base import ModelAdmin, person
-from orders.codes import correios_warning
-from orders.forms import BulkTransitionForm, TransitionForm
 from orders.models import Order
 from orders.services import apply_transition, apply_transition_bulk
-from orders.statuses import CORREIOS_METHODS
+from orders.transition_forms import BulkTransitionForm, TransitionForm
 from orders.transitions import TRANSITIONS, Transition, TransitionNotAllowed
 
-SHOWN_REFUSALS = SHOWN_WARNINGS = 10
+SHOWN_REFUSALS = 10
 
 
 class TransitionViews(ModelAdmin):
@@ -51,11 +49,9 @@ class TransitionViews(ModelAdmin):
             if not posted:
                 transition.require_possible(order)
             elif form.is_valid():
-                changed = apply_transition(order, name, actor=person(request), **form.arguments())
+                apply_transition(order, name, actor=person(request), **form.arguments())
                 done = _("Order %(code)s: %(done)s.") % {"code": order.code, "done": transition.done}
                 self.message_user(request, done, messages.SUCCESS)
-                if "tracking_code" in transition.takes:
-                    self.warn_of_tracking(request, [changed])
                 return HttpResponseRedirect(order.get_admin_url())
         except TransitionNotAllowed as refusal:
             if not posted:
@@ -73,7 +69,7 @@ class TransitionViews(ModelAdmin):
             most = BulkTransitionForm.MOST
             self.message_user(request, _("At most %(most)d orders at once.") % {"most": most}, messages.ERROR)
             return None
-        form = BulkTransitionForm(transition, None, initial={"orders": ",".join(map(str, chosen))})
+        form = BulkTransitionForm(transition, chosen=chosen)
         return self._bulk_page(request, transition, form, chosen)
 
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -82,7 +78,7 @@ class TransitionViews(ModelAdmin):
         back = self._list_url(request)
         if request.method != "POST":
             return HttpResponseRedirect(back)
-        form = BulkTransitionForm(transition, None, request.POST)
+        form = BulkTransitionForm(transition, request.POST)
         if not form.is_valid():
             return self._bulk_page(request, transition, form, form.cleaned_data.get("orders", []))
         orders = self.get_queryset(request).filter(pk__in=form.cleaned_data["orders"])
@@ -92,16 +88,7 @@ class TransitionViews(ModelAdmin):
             form.add_error(None, str(refusal))
             return self._bulk_page(request, transition, form, form.cleaned_data["orders"])
         self._tell_result(request, transition, len(result.applied), result.refused)
-        if "tracking_code" in transition.takes:
-            self.warn_of_tracking(request, result.applied)
         return HttpResponseRedirect(back)
-
-    def warn_of_tracking(self, request: HttpRequest, orders: Sequence[Order]) -> None:
-        """Say which codes of parcels at Correios look mistyped. They are taken all the same: Correios knows best."""
-        codes = {order.tracking_code for order in orders if order.delivery_method in CORREIOS_METHODS} - {""}
-        warnings = [warning for code in sorted(codes) if (warning := correios_warning(code))]
-        for warning in warnings[:SHOWN_WARNINGS]:
-            self.message_user(request, warning, messages.WARNING)
 
     def _allowed_transition(self, request: HttpRequest, name: str) -> Transition:
         if not self.has_change_permission(request):

@@ -28,6 +28,7 @@ from integrations.carriers.models import CarrierNews
 from integrations.carriers.signature import sign
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import shipment_status_changed
+from notifications import texts
 from orders.models import Order
 from orders.services import apply_transition
 from tests.factories import TRACKING_CODE, make_instance, make_order
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.django_db
 
 SECRET = "a-secret-for-tests"
 ADDRESS = "/webhooks/tracking/generic/"
+CORREIOS = "https://rastreamento.correios.com.br/app/index.php?objetos="
 START = timezone.now() - timedelta(hours=12)
 
 
@@ -144,6 +146,80 @@ class TestWhatItBecomes:
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN {query}")
             assert "order_tracking_code" in "".join(row[0] for row in cursor.fetchall())
+
+
+class TestOneParcelHoweverItsCodeIsWritten:
+    @pytest.mark.parametrize(
+        "typed",
+        [
+            "aa223456788br", "AA 323 456 781 BR", "AA423456784BR\u200b", "AA-923456789-BR", "Objeto: AA723456783BR",
+            "https://rastreamento.correios.com.br/app/index.php?objetos=aa623456787br",
+        ],
+    )  # fmt: skip
+    def test_the_news_of_a_code_that_was_pasted_is_applied(self, typed: str) -> None:
+        make_instance()
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        apply_transition(order, "ship", tracking_code=typed)
+        code = order.tracking_code
+        assert re.fullmatch("AA[0-9]{9}BR", code)
+        text = texts.render("ship", NotificationLog.objects.get().snapshot)
+        assert f"Código de rastreio: *{code}*\nRastreie por aqui: {CORREIOS}{code}\n" in text
+        assert tell("delivered", tracking_code=code) == (200, "applied")
+
+    @pytest.mark.parametrize(
+        "told", ["AA 123 456 785 BR", "aa-123456785-br", "AA123456785BR\u200b", "\uff21\uff21123456785BR"]
+    )
+    def test_the_carrier_may_write_it_in_its_way(self, shipped: Order, told: str) -> None:
+        assert tell("out_for_delivery", 1, tracking_code=told) == (200, "applied")
+        assert tell("delivered", 2, tracking_code=told, order=f"#{shipped.code.lower()}") == (200, "applied")
+        assert set(CarrierNews.objects.values_list("tracking_code", flat=True)) == {TRACKING_CODE}
+
+    def test_the_news_of_both_parcels_counts_and_the_last_one_delivers(self) -> None:
+        make_instance()
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        one, other = "AA523456787BR", "AA523456795BR"
+        apply_transition(order, "ship", tracking_code=f"{one}, {other}")
+        text = texts.render("ship", NotificationLog.objects.get().snapshot)
+        assert [f"Rastreie por aqui: {CORREIOS}{code}\n" in text for code in (one, other)] == [True, True]
+        assert tell("out_for_delivery", 1, tracking_code=one) == (200, "applied")
+        assert tell("failed_attempt", 2, tracking_code=other) == (200, "applied")
+        assert tell("delivered", 3, tracking_code=one) == (200, "refused")
+        assert results()[-1] == (
+            "delivered",
+            "refused",
+            f"Outro pacote do pedido ainda não tinha sido entregue: {other}.",
+        )
+        assert way(order)[1:] == ["ship", "out_for_delivery", "fail_delivery"]
+        assert tell("delivered", 4, tracking_code=other) == (200, "applied")
+        assert way(order)[1:] == ["ship", "out_for_delivery", "fail_delivery", "deliver"]
+        assert messages() == ["ship", "out_for_delivery", "fail_delivery", "deliver"]
+
+    def test_of_two_parcels_what_comes_late_delivers_all_the_same(self) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        apply_transition(order, "ship", tracking_code="AA523456787BR, AA523456795BR")
+        assert tell("delivered", 4, tracking_code="AA523456795BR") == (200, "refused")
+        assert tell("delivered", 3, tracking_code="AA523456787BR") == (200, "refused")
+        assert way(order)[1:] == ["ship", "deliver"]
+        assert results() == [
+            ("delivered", "applied", ""),
+            ("delivered", "refused", "Outro pacote do pedido foi entregue por último: AA523456795BR."),
+        ]
+
+    def test_a_posted_parcel_takes_no_code_from_the_order(self) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        Order.objects.filter(pk=order.pk).update(tracking_code="AA523456787BR, AA523456795BR")
+        assert tell("posted", tracking_code="AA523456795BR") == (200, "applied")
+        order.refresh_from_db()
+        assert order.tracking_code == "AA523456787BR, AA523456795BR"
+
+    def test_after_a_correction_the_right_parcels_news_is_applied(self, shipped: Order) -> None:
+        right = "AA323456785BR"
+        assert tell("out_for_delivery", 1, tracking_code=right)[0] == 404
+        assert tell("out_for_delivery", 1, tracking_code=right, order=shipped.code) == (200, "refused")
+        apply_transition(shipped, "correct_tracking", tracking_code=right)
+        assert tell("delivered", 2, tracking_code=right) == (200, "applied")
+        assert way(shipped)[2:] == ["correct_tracking", "out_for_delivery", "deliver"]
+        assert tell("delivered", 3)[0] == 404
 
 
 def messages() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.django_db
 
 LIST = "/admin/orders/customer/"
 ADD = "/admin/orders/customer/add/"
+SURE = re.compile(r'name="sure" value="([^"]*)"')
 
 
 @pytest.fixture
@@ -87,6 +89,44 @@ class TestPhoneAndCpf:
             str(message) for message in response.context["messages"]
         ]
 
+    @pytest.mark.parametrize(
+        ("typed", "e164", "doubt"),
+        [
+            ("+51 98765-0001", "+51987650001", "Brasil ou Peru? Com o sinal de mais, +51 987 650 001"),
+            ("+351 912 345 678", "+351912345678", "+351 912 345 678 é um número de outro país: Portugal."),
+            ("0800 123 4567", "+558001234567", "0800 123 4567 é um número de serviço"),
+        ],
+    )
+    def test_a_number_that_may_be_anothers_is_asked_about(
+        self, client: Client, typed: str, e164: str, doubt: str
+    ) -> None:
+        response = add(client, phone=typed)
+        [asked] = response.context["adminform"].form.errors["phone"]
+        assert doubt in unescape(asked)
+        assert Customer.objects.count() == 0
+        sure = unescape(SURE.findall(response.content.decode())[0])
+        assert add(client, phone="+1 415 555 2671", sure=sure).context["adminform"].form.errors["phone"]
+        assert Customer.objects.count() == 0
+        add(client, phone=typed, sure=sure)
+        customer = Customer.objects.get()
+        assert customer.phone == e164
+        # What was confirmed once is not asked about with every other change.
+        change(client, customer, name="José")
+        assert Customer.objects.get().name == "José"
+
+    def test_the_stores_own_number_is_asked_about_and_warned_of(self, client: Client) -> None:
+        boss = client_of(make_staff("bia", group=MANAGEMENT_GROUP))
+        store = Store.get_default()
+        values = {"name": store.name, "pickup_days": "7", "pickup_until": "18:00", "on_unknown_outcome": "resend"}
+        page = f"/admin/orders/store/{store.pk}/change/"
+        response = boss.post(page, {**values, "phone": "0800 123 4567", "is_default": "on"})
+        assert "é um número de serviço" in response.context["adminform"].form.errors["phone"][0]
+        response = boss.post(page, {**values, "phone": "(11) 3333-4444", "is_default": "on"}, follow=True)
+        assert "(11) 3333-4444 é um telefone fixo; poucos têm WhatsApp." in [
+            str(message) for message in response.context["messages"]
+        ]
+        assert Store.get_default().phone == "+551133334444"
+
     def test_phone_is_shown_as_people_write_it(self, client: Client) -> None:
         customer = make_customer()
         assert b'value="(11) 98765-4321"' in client.get(f"{LIST}{customer.pk}/change/").content
@@ -98,6 +138,17 @@ class TestPhoneAndCpf:
         }
         add(client, cpf="390.533.447-05")
         assert Customer.objects.get().cpf == "39053344705"
+
+    def test_a_company_has_its_cnpj(self, client: Client) -> None:
+        assert add(client, cpf="12.ABC.345/01DE-36").context["adminform"].form.errors == {
+            "cpf": ["Este CNPJ não é válido: confira os números e as letras."]
+        }
+        add(client, cpf="12.abc.345/01de-35")
+        customer = Customer.objects.get()
+        assert customer.cpf == "12ABC34501DE35"
+        page = client.get(f"{LIST}{customer.pk}/change/").content.decode()
+        assert 'value="12.ABC.345/01DE-35"' in page
+        assert "CPF/CNPJ" in page
 
     def test_a_refused_form_points_at_its_fields(self, client: Client) -> None:
         body = add(client, cpf="390.533.447-06").content.decode()

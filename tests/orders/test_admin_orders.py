@@ -256,14 +256,50 @@ class TestEditing:
         order.refresh_from_db()
         assert order.tracking_code == "AA123456785BR"
 
-    def test_warns_of_a_code_that_correios_would_not_give(self, client: Client) -> None:
+    def test_a_code_that_correios_would_not_give_is_asked_about(self, client: Client) -> None:
         order = make_order(until="shipped", delivery_method="correios_pac")
-        response = client.post(self.page(order), {"tracking_code": "12345"}, follow=True)
-        assert "“12345” não parece um código dos Correios (como AA123456785BR)." in text(response)
+        doubt = "“12345” não parece um código dos Correios (como AA123456785BR)."
+        response = client.post(self.page(order), {"tracking_code": "12345", "tell_correction": "on"})
+        assert doubt in text(response)
         order.refresh_from_db()
-        assert order.tracking_code == "12345"
-        response = client.post(self.page(order), {"tracking_code": "12345", "notes": "frágil"}, follow=True)
-        assert "não parece um código" not in text(response)
+        assert (order.tracking_code, NotificationLog.objects.count()) == ("AA123456785BR", 0)
+        client.post(self.page(order), {"tracking_code": "12345", "tell_correction": "on", "sure": doubt})
+        order.refresh_from_db()
+        assert (order.tracking_code, NotificationLog.objects.count()) == ("12345", 1)
+        assert client.post(self.page(order), {"tracking_code": "12345", "notes": "frágil"}).status_code == 302
+
+    def test_a_corrected_code_is_told_once(self, client: Client, ana: User) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac", notify=True)
+        assert "Avisar o cliente do código correto" in text(client.get(self.page(order)))
+        values = {"tracking_code": "aa 323 456 785 br", "tell_correction": "on", "notes": "frágil"}
+        for _ in range(2):
+            assert client.post(self.page(order), values).status_code == 302
+        order.refresh_from_db()
+        assert (order.tracking_code, order.notes, order.delivery_status) == ("AA323456785BR", "frágil", "shipped")
+        event = order.events.get(transition="correct_tracking")
+        assert (event.actor, event.note) == (ana, "AA323456785BR")
+        told = list(NotificationLog.objects.order_by("order_event").values_list("event", flat=True))
+        assert told == ["create", "confirm", "ship", "correct_tracking"]
+        assert "Código de rastreio corrigido" in text(client.get(self.page(order)))
+        client.post(self.page(order), {"tracking_code": "AA523456786BR", "tell_correction": "on"})
+        assert NotificationLog.objects.filter(event="correct_tracking").count() == 2
+
+    def test_a_correction_may_stay_untold(self, client: Client) -> None:
+        order = make_order(until="shipped", delivery_method="carrier")
+        client.post(self.page(order), {"tracking_code": "LOGGI-2"})
+        order.refresh_from_db()
+        assert (order.tracking_code, NotificationLog.objects.count()) == ("LOGGI-2", 0)
+        assert order.events.filter(transition="correct_tracking").count() == 1
+
+    @pytest.mark.parametrize("until", ["confirmed", "delivered"])
+    def test_a_code_that_nobody_waits_for_is_only_stored(self, client: Client, until: str) -> None:
+        order = make_order(until=until, delivery_method="carrier")
+        assert "Avisar o cliente do código correto" not in text(client.get(self.page(order)))
+        values = {"tracking_code": "LOGGI-2", "delivery_method": "carrier", "tell_correction": "on"}
+        assert client.post(self.page(order), values).status_code == 302
+        order.refresh_from_db()
+        assert (order.tracking_code, NotificationLog.objects.count()) == ("LOGGI-2", 0)
+        assert not order.events.filter(transition="correct_tracking").exists()
 
     def test_waiting_order_keeps_its_deadline(self, client: Client) -> None:
         order = make_order(until="ready_for_pickup")

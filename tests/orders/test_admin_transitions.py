@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html import unescape
 from typing import Any
@@ -20,6 +21,7 @@ from tests.staff import client_of, make_staff
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/orders/order/"
+SURE = re.compile(r'name="sure" value="([^"]*)"')
 
 
 @pytest.fixture
@@ -66,26 +68,48 @@ class TestOnOneOrder:
         assert [str(message) for message in response.context["messages"]] == [f"{order.code}: Pedido enviado."]
 
     @pytest.mark.parametrize(
-        ("method", "code", "warned"),
+        ("method", "code", "doubt"),
         [
-            ("correios_sedex", "AA123456785BR", False),
-            ("correios_sedex", "LOGGI-1", True),
-            ("carrier", "LOGGI-1", False),
+            ("correios_sedex", "LOGGI-1", "“LOGGI-1” não parece um código dos Correios (como AA123456785BR)."),
+            ("correios_pac", "aa123456789br", "Os dígitos de “AA123456789BR” não conferem: veja se algum foi digitado"),
+            ("correios_pac", "AA123456785BR", "“AA123456785BR” é o código de mais de um pedido: {code}, {other}."),
+            ("carrier", "loggi 1", "“LOGGI 1” é o código de mais de um pedido: {code}, {other}."),
         ],
     )
-    def test_warns_of_a_code_that_correios_would_not_give(
-        self, client: Client, method: str, code: str, warned: bool
+    def test_a_doubtful_code_is_asked_about_before_anything_is_told(
+        self, client: Client, method: str, code: str, doubt: str
     ) -> None:
         order = make_order(until="confirmed", delivery_method=method)
+        other = make_order(until="confirmed", delivery_method="carrier")
+        apply_transition(other, "ship", tracking_code="LOGGI 1" if "1" in code[-1:] else code, notify=False)
+        if "mais de um" not in doubt:
+            Order.objects.filter(pk=other.pk).update(tracking_code="X")
+        sent = {"tracking_code": code, "notify": "on"}
+        response = client.post(address(order, "ship"), sent)
+        [asked] = response.context["form"].errors["tracking_code"]
+        assert doubt.format(code=order.code, other=other.code) in unescape(asked)
+        assert (history(order), NotificationLog.objects.count()) == (["create", "confirm"], 0)
+        [sure] = SURE.findall(response.content.decode())
+        if method != "carrier":  # ticked for another code it counts for nothing
+            client.post(address(order, "ship"), {**sent, "tracking_code": "AA123456780BR", "sure": unescape(sure)})
+            assert (history(order), NotificationLog.objects.count()) == (["create", "confirm"], 0)
+        client.post(address(order, "ship"), {**sent, "sure": unescape(sure)})
+        assert (history(order), NotificationLog.objects.count()) == (["create", "confirm", "ship"], 1)
+
+    @pytest.mark.parametrize(
+        ("method", "code"),
+        [("correios_pac", "Objeto: AA 123 456 785 BR"), ("carrier", "LOGGI-1"), ("courier", "")],
+    )
+    def test_a_good_code_is_not_asked_about(self, client: Client, method: str, code: str) -> None:
+        order = make_order(until="confirmed", delivery_method=method)
         response = client.post(address(order, "ship"), {"tracking_code": code}, follow=True)
-        warning = f"“{code}” não parece um código dos Correios (como AA123456785BR)."
-        assert [str(message) for message in response.context["messages"]] == [
-            f"{order.code}: Pedido enviado.",
-            *[warning for _ in range(warned)],
-        ]
-        assert history(order) == ["create", "confirm", "ship"]
-        response = client.post(address(order, "deliver"), follow=True)
-        assert len(response.context["messages"]) == 1
+        assert [str(message) for message in response.context["messages"]] == [f"{order.code}: Pedido enviado."]
+
+    def test_a_code_in_the_question_is_text(self, client: Client) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        response = client.post(address(order, "ship"), {"tracking_code": '"><script>alert(1)</script>'})
+        assert b"<script>alert(1)" not in response.content
+        assert "&lt;script&gt;alert(1)" in response.content.decode().lower()
 
     def test_unticked_box_tells_nobody(self, client: Client) -> None:
         order = make_order()
@@ -236,14 +260,60 @@ class TestOnManyOrders:
         assert OrderEvent.objects.get(order=done, transition="confirm").actor == ana
         assert list(NotificationLog.objects.values_list("order", flat=True)) == [done.pk]
 
-    def test_warns_once_of_a_code_that_correios_would_not_give(self, finish: Callable[..., Any]) -> None:
-        orders = [make_order(until="confirmed", delivery_method="correios_pac") for _ in range(2)]
-        others = [make_order(until="confirmed", delivery_method="carrier")]
-        response = finish("ship", orders + others, tracking_code="aa123456786br")
+    def test_each_order_gets_the_code_in_its_line(self, start: Callable[..., Any], finish: Callable[..., Any]) -> None:
+        pac, sedex, carrier = (
+            make_order(until="confirmed", delivery_method=method)
+            for method in ("correios_pac", "correios_sedex", "carrier")
+        )
+        courier = make_order(until="confirmed")
+        Order.objects.filter(pk=carrier.pk).update(tracking_code="LOGGI-1")
+        orders = [pac, sedex, carrier, courier]
+        form = start("ship", orders).context["form"]
+        assert form["codes"].value() == f"{pac.code};\n{sedex.code};\n{carrier.code};LOGGI-1"
+        assert "tracking_code" not in form.fields
+        lines = f"{pac.code};AA 323 456 785 BR\n\n #{sedex.code.lower()}\taa523456786br\n{sedex.code} AA523456790BR\n"
+        response = finish("ship", orders, codes=lines + f"{carrier.code};")
         assert [str(message) for message in response.context["messages"]] == [
-            "Marcar como enviado: 3 pedidos alterados.",
-            "Os dígitos de “AA123456786BR” não conferem: veja se algum foi digitado errado.",
+            "Marcar como enviado: 4 pedidos alterados."
         ]
+        assert dict(Order.objects.values_list("pk", "tracking_code")) == {
+            pac.pk: "AA323456785BR",
+            sedex.pk: "AA523456786BR, AA523456790BR",
+            carrier.pk: "LOGGI-1",
+            courier.pk: "",
+        }
+        assert NotificationLog.objects.count() == 4
+
+    def test_one_code_for_several_orders_is_asked_about(self, client: Client, finish: Callable[..., Any]) -> None:
+        orders = [make_order(until="confirmed", delivery_method="correios_pac") for _ in range(2)]
+        lines = "\n".join(f"{order.code};AA123456785BR" for order in orders)
+        response = finish("ship", orders, codes=lines)
+        [asked] = response.context["form"].errors["codes"]
+        codes = ", ".join(order.code for order in orders)
+        assert f"“AA123456785BR” é o código de mais de um pedido: {codes}." in unescape(asked)
+        assert not OrderEvent.objects.filter(transition="ship").exists()
+        assert NotificationLog.objects.count() == 0
+        [sure] = SURE.findall(response.content.decode())
+        finish("ship", orders, codes=lines, sure=unescape(sure))
+        assert OrderEvent.objects.filter(transition="ship").count() == 2
+
+    def test_a_code_meant_for_all_of_them_is_nobodys(self, finish: Callable[..., Any]) -> None:
+        orders = [make_order(until="confirmed", delivery_method="correios_pac") for _ in range(2)]
+        finish("ship", orders, tracking_code="AA123456785BR")
+        assert not OrderEvent.objects.filter(transition="ship").exists()
+
+    def test_a_line_that_names_no_chosen_order_is_an_error(self, finish: Callable[..., Any]) -> None:
+        order, other = (make_order(until="confirmed", delivery_method="carrier") for _ in range(2))
+        for line in (f"{other.code};X1", "AA123456785BR", ";X1"):
+            response = finish("ship", [order], codes=f"{order.code};X2\n{line}")
+            assert f"“{line}” não diz de qual dos pedidos escolhidos é" in text(response)
+        assert not OrderEvent.objects.filter(transition="ship").exists()
+
+    def test_a_courier_is_never_asked_for_a_code(self, start: Callable[..., Any], finish: Callable[..., Any]) -> None:
+        order = make_order(until="confirmed")
+        assert "codes" not in start("ship", [order]).context["form"].fields
+        finish("ship", [order])
+        assert history(order) == ["create", "confirm", "ship"]
 
     def test_many_refusals_are_cut(self, finish: Callable[..., Any]) -> None:
         orders = [make_order() for _ in range(12)]

@@ -1,7 +1,15 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from orders.contacts import format_phone, mask_phone, normalize_cpf, normalize_phone, phone_warning
+from orders.contacts import (
+    format_document,
+    format_phone,
+    mask_phone,
+    normalize_document,
+    normalize_phone,
+    phone_doubt,
+    phone_warning,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +49,94 @@ def test_formats_and_masks() -> None:
     assert mask_phone("") == ""
 
 
-def test_cpf() -> None:
-    assert normalize_cpf("390.533.447-05") == "39053344705"
-    for wrong in ("390.533.447-06", "11111111111", "123", "abc"):
-        with pytest.raises(ValidationError):
-            normalize_cpf(wrong)
+@pytest.mark.parametrize(
+    ("typed", "e164"),
+    [
+        ("0055 51 98765-4321", "+5551987654321"), ("00 55 84 98765-4321", "+5584987654321"),
+        ("0055 (34) 98765-4321", "+5534987654321"), ("005533987654321", "+5533987654321"),
+        ("(31) 98765-4321 (Ana)", "+5531987654321"), ("(31) 98765-4321 (esposa)", "+5531987654321"),
+        ("(Ana) 31 98765-4321", "+5531987654321"), ("11\u200b98765-4321", "+5511987654321"),
+        # What was read before is read on.
+        ("011 98765-4321", "+5511987654321"), ("(0xx11) 98765-4321", "+5511987654321"),
+        ("015 11 98765-4321", "+5511987654321"), ("041 11 98765-4321", "+5511987654321"),
+        ("+55 0 11 98765-4321", "+5511987654321"), ("11\u00a098765\u20114321", "+5511987654321"),
+        ("\u202a+55 11 98765-4321\u202c", "+5511987654321"), ("\uff11\uff1198765-4321", "+5511987654321"),
+        ("wa.me/5511987654321", "+5511987654321"), ("tel:+55-11-98765-4321", "+5511987654321"),
+        ("+54 9 11 2345-6789", "+5491123456789"), ("+595 0981 123456", "+595981123456"),
+    ],
+)  # fmt: skip
+def test_reads_what_a_library_alone_would_not(typed: str, e164: str) -> None:
+    assert normalize_phone(typed) == e164
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["55 55 11 98765-4321", "(11) 98765-4321 / 3333-4444", "98765-4321", "+11 98765-4321", "00 351 912 345 678"],
+)
+def test_guesses_nothing(typed: str) -> None:
+    with pytest.raises(ValidationError):
+        normalize_phone(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "country", "brazilian"),
+    [
+        ("+51 98765-0001", "Peru", "(51) 98765-0001"),
+        ("+66 98765-0001", "Tailândia", "(66) 98765-0001"),
+        ("+84 98765-0001", "Vietnã", "(84) 98765-0001"),
+        ("+33 98765-0001", "França", "(33) 98765-0001"),
+        ("+34 98765-0001", "Espanha", "(34) 98765-0001"),
+    ],
+)
+def test_an_area_code_with_a_plus_is_asked_about(typed: str, country: str, brazilian: str) -> None:
+    doubt = phone_doubt(normalize_phone(typed))
+    assert doubt.startswith(f"Brasil ou {country}?")
+    assert doubt.endswith(f"este país: {country}. Se for do Brasil, escreva {brazilian}.")
+    assert phone_warning(normalize_phone(typed)) == doubt
+
+
+def test_a_foreign_number_is_asked_about_by_its_country() -> None:
+    assert phone_doubt("+351912345678") == "+351 912 345 678 é um número de outro país: Portugal."
+    assert phone_doubt("+14155552671") == "+1 415-555-2671 é um número de outro país: Estados Unidos."
+    for brazilian in ("+5511987654321", "+551187654321", "+551134567890", "+5551987654321"):
+        assert phone_doubt(brazilian) == ""
+
+
+@pytest.mark.parametrize("typed", ["0800 123 4567", "4004-1234", "0300 123 4567", "0900 123 456"])
+def test_a_service_number_is_asked_about(typed: str) -> None:
+    assert "é um número de serviço" in phone_doubt(normalize_phone(typed))
+    assert phone_warning(normalize_phone(typed)) == phone_doubt(normalize_phone(typed))
+
+
+@pytest.mark.parametrize(
+    ("typed", "document", "written"),
+    [
+        ("390.533.447-05", "39053344705", "390.533.447-05"),
+        ("529982247/25", "52998224725", "529.982.247-25"),
+        ("529.982.247-25\u200b", "52998224725", "529.982.247-25"),
+        ("11.222.333/0001-81", "11222333000181", "11.222.333/0001-81"),
+        ("12.ABC.345/01DE-35", "12ABC34501DE35", "12.ABC.345/01DE-35"),
+        ("12abc34501de35", "12ABC34501DE35", "12.ABC.345/01DE-35"),
+    ],
+)
+def test_a_document_is_a_cpf_or_a_cnpj(typed: str, document: str, written: str) -> None:
+    assert normalize_document(typed) == document
+    assert format_document(document) == written
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("390.533.447-06", "Este CPF não é válido: confira os dígitos."),
+        ("111.111.111-11", "Este CPF não é válido: confira os dígitos."),
+        ("39O.533.447-05", "Este CPF não é válido: confira os dígitos."),
+        ("11.222.333/0001-82", "Este CNPJ não é válido: confira os números e as letras."),
+        ("00.000.000/0000-00", "Este CNPJ não é válido: confira os números e as letras."),
+        ("123", "O CPF tem 11 números e o CNPJ, 14 caracteres; aqui há 3."),
+        ("9053344705", "O CPF tem 11 números e o CNPJ, 14 caracteres; aqui há 10."),
+    ],
+)
+def test_a_wrong_document_is_called_what_it_was_taken_for(typed: str, sentence: str) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        normalize_document(typed)
+    assert refusal.value.messages == [sentence]

@@ -167,9 +167,8 @@ class TestApplyTransition:
                 apply_transition(order, "ship", tracking_code=empty)
             assert order.code in str(refusal.value)
         apply_transition(order, "ship", tracking_code=" aa123456785br ")
-        expected = "aa123456785br" if method == "carrier" else "AA123456785BR"
-        assert Order.objects.get().tracking_code == expected
-        assert order.events.last().note == expected  # type: ignore[union-attr]
+        assert Order.objects.get().tracking_code == "AA123456785BR"
+        assert order.events.last().note == "AA123456785BR"  # type: ignore[union-attr]
 
     def test_a_tracking_code_whose_capitals_are_longer_is_stored_as_it_is(self) -> None:
         order = make_order(until="confirmed", delivery_method="correios_pac")
@@ -187,6 +186,42 @@ class TestApplyTransition:
             apply_transition(order, "ship", tracking_code="X1", tracking_url="javascript:alert(1)")
         apply_transition(order, "ship", tracking_code="X1", tracking_url="https://carrier.example/X1")
         assert order.tracking_link == "https://carrier.example/X1"
+
+    def test_a_code_is_stored_as_its_carrier_writes_it(self) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        page = "https://rastreamento.correios.com.br/app/index.php?objetos=aa123456785br"
+        apply_transition(order, "ship", tracking_code=f"Objeto: {page}")
+        assert Order.objects.get().tracking_code == "AA123456785BR"
+
+    def test_a_correction_changes_the_tracking_alone_and_is_told(self) -> None:
+        make_instance()
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        before = (order.status, order.payment_status, order.delivery_status)
+        apply_transition(order, "correct_tracking", tracking_code="AA 323 456 781 BR")
+        order.refresh_from_db()
+        assert (order.status, order.payment_status, order.delivery_status) == before
+        assert order.tracking_code == "AA323456781BR"
+        event = order.events.last()
+        assert event is not None
+        assert (event.transition, event.note) == ("correct_tracking", "AA323456781BR")
+        row = NotificationLog.objects.get()
+        assert (row.event, row.order_event) == ("correct_tracking", event)
+        assert row.snapshot["order"]["parcels"] == [
+            {
+                "code": "AA323456781BR",
+                "link": "https://rastreamento.correios.com.br/app/index.php?objetos=AA323456781BR",
+            }
+        ]
+
+    def test_a_correction_that_corrects_nothing_is_refused(self) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        for code in ("", " aa123456785br "):
+            with pytest.raises(TransitionNotAllowed):
+                apply_transition(order, "correct_tracking", tracking_code=code)
+        for other in (make_order(until="confirmed", delivery_method="carrier"), make_order(until="shipped")):
+            with pytest.raises(TransitionNotAllowed):
+                apply_transition(other, "correct_tracking", tracking_code="X1")
+        assert not OrderEvent.objects.filter(transition="correct_tracking").exists()
 
     def test_pick_up_checks_the_code_that_the_customer_shows(self) -> None:
         order = make_order(until="ready_for_pickup")
@@ -296,6 +331,20 @@ class TestBulk:
                 assert len(apply_transition_bulk(orders, "confirm").applied) == size
             counts.append(len(queries))
         assert counts[0] == counts[1] <= 9
+
+    def test_gives_each_order_its_own_code_in_as_few_statements(self) -> None:
+        counts = []
+        for size in (2, 40):
+            orders = [make_order(until="confirmed", delivery_method="carrier") for _ in range(size)]
+            each = {order.pk: {"tracking_code": f"X-{order.pk}"} for order in orders}
+            with CaptureQueriesContext(connection) as queries:
+                assert len(apply_transition_bulk(orders, "ship", notify=False, each=each).applied) == size
+            counts.append(len(queries))
+            codes = Order.objects.filter(pk__in=each).values_list("pk", "tracking_code", "delivery_status")
+            assert set(codes) == {(pk, f"X-{pk}", "shipped") for pk in each}
+            notes = OrderEvent.objects.filter(order__in=each, transition="ship").values_list("order", "note")
+            assert set(notes) == {(pk, f"X-{pk}") for pk in each}
+        assert counts[0] == counts[1] <= 10
 
     def test_says_what_does_not_exist_any_more(self) -> None:
         order = make_order()

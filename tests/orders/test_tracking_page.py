@@ -94,6 +94,23 @@ class TestStates:
         assert f'class="button" href="{link}"' in body(response)
         assert steps(response)[2] == ("current", "Pedido enviado")
 
+    def test_each_of_several_parcels_has_its_code_and_link(self, client: Client) -> None:
+        order = make_order(until="confirmed", delivery_method="correios_pac")
+        apply_transition(order, "ship", tracking_code="AA523456787BR e AA523456795BR", notify=False)
+        page = body(get(client, order))
+        for code in ("AA523456787BR", "AA523456795BR"):
+            assert f'<p class="tracking-code">{code}</p>' in page
+            assert f'href="https://rastreamento.correios.com.br/app/index.php?objetos={code}"' in page
+
+    def test_a_correction_leaves_the_order_where_it_is(self, client: Client) -> None:
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        apply_transition(order, "correct_tracking", tracking_code="AA323456785BR", notify=False)
+        page = body(get(client, order))
+        assert '<p class="tracking-code">AA323456785BR</p>' in page
+        assert TRACKING_CODE not in page
+        assert "Seu pedido está a caminho" in page
+        assert "Código de rastreio corrigido" not in page
+
     def test_of_a_delivered_order_the_tracking_is_no_button_any_more(self, client: Client) -> None:
         response = get(client, make_order(until="delivered", delivery_method="correios_pac"))
         assert re.findall(r'class="(\w+)" href="https://rastreamento', body(response)) == ["link"]

@@ -1,0 +1,170 @@
+"""The forms on which staff apply a transition: to one order, or to many at once."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import (
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldAdminURLInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from orders import parcels
+from orders.asking import AskingForm
+from orders.codes import compact, compact_tracking
+from orders.forms import TrackingField
+from orders.models import Order
+from orders.statuses import TRACKED_METHODS
+from orders.transitions import MAX_LENGTHS, Transition
+from orders.typed import plain
+
+# What is never the same for many.
+_OF_ONE_ORDER = frozenset({"tracking_code", "pickup_code"})
+
+# A line for one order: its code and, behind any sign, its tracking code.
+_LINE = re.compile(r"\s*#?\s*(\w+)\s*[;,:=\s-]?\s*(.*)")
+
+
+def _data_fields(transition: Transition, order: Order | None) -> dict[str, forms.Field]:
+    """The fields for what the transition takes: of one order, or (None) of many at once."""
+    tracked = order is not None and order.delivery_method in TRACKED_METHODS
+    fields: dict[str, forms.Field] = {
+        "tracking_code": TrackingField(
+            label=_("Tracking code"),
+            required=tracked,
+            initial=order.tracking_code if order else "",
+        ),
+        "tracking_url": forms.URLField(
+            label=_("Carrier's tracking page"),
+            required=False,
+            initial=order.tracking_url if order else "",
+            max_length=MAX_LENGTHS["tracking_url"],
+            assume_scheme="https",
+            widget=UnfoldAdminURLInputWidget,
+        ),
+        "reason": forms.CharField(
+            label=_("Reason"),
+            required=False,
+            max_length=MAX_LENGTHS["reason"],
+            help_text=_("The customer reads it in the message."),
+            widget=UnfoldAdminTextareaWidget({"rows": 2}),
+        ),
+        "pickup_code": forms.CharField(
+            label=_("Pickup code"),
+            required=False,
+            max_length=MAX_LENGTHS["pickup_code"],
+            help_text=_("The code that the customer shows. Leave empty if you checked otherwise."),
+            widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
+        ),
+    }
+    return {name: fields[name] for name in transition.takes if order or name not in _OF_ONE_ORDER}
+
+
+class TransitionForm(AskingForm, forms.Form):
+    """Asks for what a transition takes and whether the customer is told.
+
+    For one order, or with `order` None for many at once. A doubtful tracking code is asked about first.
+    """
+
+    def __init__(self, transition: Transition, order: Order | None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.transition, self.order = transition, order
+        data_fields = _data_fields(transition, order)
+        self._data_names = list(data_fields)
+        self.fields.update(data_fields)
+        if transition.tells_customer:
+            self.fields["notify"] = forms.BooleanField(
+                label=_("Tell the customer on WhatsApp"),
+                required=False,
+                initial=True,
+                widget=UnfoldBooleanSwitchWidget,
+            )
+
+    def clean(self) -> None:
+        super().clean()
+        if self.order and (code := self.cleaned_data.get("tracking_code")):
+            self.ask("tracking_code", parcels.doubts({self.order: code}))
+
+    def arguments(self) -> dict[str, Any]:
+        """What `apply_transition` is called with; only after `is_valid`."""
+        data = {name: self.cleaned_data[name] for name in self._data_names}
+        return {"notify": self.cleaned_data.get("notify", False), **data}
+
+
+class BulkTransitionForm(TransitionForm):
+    """The same for the orders that were chosen in the list, whose ids travel along.
+
+    A parcel's code is never that of all of them: each order has its own, in a line of `codes`.
+    """
+
+    MOST = 5000
+
+    orders = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(self, transition: Transition, *args: Any, chosen: Sequence[int] = (), **kwargs: Any) -> None:
+        kwargs["initial"] = {"orders": ",".join(map(str, chosen)), **kwargs.get("initial", {})}
+        super().__init__(transition, None, *args, **kwargs)
+        self.each: dict[int, dict[str, str]] = {}
+        lines = "\n".join(self._lines(chosen)) if "tracking_code" in transition.takes else ""
+        if lines or (self.is_bound and "tracking_code" in transition.takes):
+            self.fields["codes"] = forms.CharField(
+                label=_("Tracking codes"),
+                required=False,
+                initial=lines,
+                help_text=_("One order per line, and behind it its code. Without one it keeps the code that it has."),
+                widget=UnfoldAdminTextareaWidget({"rows": 10, "spellcheck": "false"}),
+            )
+            self.order_fields(["orders", "codes"])
+
+    def clean_orders(self) -> list[int]:
+        try:
+            chosen = [int(pk) for pk in self.cleaned_data["orders"].split(",")]
+        except ValueError:
+            raise ValidationError(_("Choose the orders in the list again.")) from None
+        if len(chosen) > self.MOST:
+            raise ValidationError(_("At most %(most)d orders at once."), params={"most": self.MOST})
+        return chosen
+
+    def clean(self) -> None:
+        super().clean()
+        if "codes" not in self.fields or not {"orders", "codes"} <= self.cleaned_data.keys():
+            return
+        orders = {
+            order.code: order for order in Order.objects.filter(pk__in=self.cleaned_data["orders"]).order_by("pk")
+        }
+        typed = self._read(orders)
+        self.each = {orders[code].pk: {"tracking_code": compact_tracking(", ".join(typed[code]))} for code in typed}
+        leaving = [order for order in orders.values() if self.transition.is_possible(order)]
+        given = {order: self.each.get(order.pk, {}).get("tracking_code", order.tracking_code) for order in leaving}
+        self.ask("codes", parcels.doubts(given))
+
+    def arguments(self) -> dict[str, Any]:
+        """What `apply_transition_bulk` is called with; only after `is_valid`."""
+        return {"each": self.each, **super().arguments()}
+
+    def _read(self, orders: Mapping[str, Order]) -> dict[str, list[str]]:
+        """The codes in the lines, by the order's; a line that names none of the orders is an error."""
+        typed: defaultdict[str, list[str]] = defaultdict(list)
+        for line in filter(str.strip, self.cleaned_data["codes"].splitlines()):
+            found = _LINE.fullmatch(plain(line))
+            code = compact(found[1]) if found else ""
+            if found is None or code not in orders:
+                words = _("“%(line)s” names none of the chosen orders: write the order's code first.")
+                self.add_error("codes", words % {"line": line.strip()[:60]})
+            elif found[2]:
+                typed[code].append(found[2])
+        return typed
+
+    def _lines(self, chosen: Sequence[int]) -> Iterator[str]:
+        """A line to fill in for each order whose parcel a carrier numbers."""
+        for order in Order.objects.filter(pk__in=chosen, delivery_method__in=TRACKED_METHODS).order_by("pk"):
+            if self.transition.is_possible(order):
+                yield f"{order.code};{order.tracking_code}"
