@@ -105,8 +105,7 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
         customer = row.order.customer if row.order else None
         phone = format_phone(customer.phone if customer else row.recipient)
         question = _("Send this message again, to %(phone)s?") % {"phone": phone or _("a customer without a phone")}
-        warning = _("The customer does not want WhatsApp messages.") if customer and customer.opted_out_at else ""
-        return self._ask(request, _("Send again"), question, back, message=row.message, warning=warning)
+        return self._ask(request, _("Send again"), question, back, message=row.message, warning=_resend_warning(row))
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask (GET) and cancel one message (POST), if it is still waiting then."""
@@ -222,6 +221,16 @@ def _named(row: NotificationLog) -> str:
     if not row.snapshot_order_code:
         return _("“%(kind)s” (%(customer)s)") % named
     return _("“%(kind)s” of order %(code)s (%(customer)s)") % named
+
+
+def _resend_warning(row: NotificationLog) -> str:
+    """Why it may be better not sent again, for the person who asks."""
+    if row.order and row.order.customer.opted_out_at:
+        return _("The customer does not want WhatsApp messages.")
+    told = row.snapshot.get("order", {}).get("tracking_code", "")
+    if row.order and told and told != row.order.tracking_code:
+        return _("The tracking code has changed since; this message still has the old one: %(code)s.") % {"code": told}
+    return ""
 
 
 def _page(row: NotificationLog) -> str:

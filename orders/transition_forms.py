@@ -46,25 +46,26 @@ def _data_fields(transition: Transition, order: Order | None) -> dict[str, forms
             label=_("Carrier's tracking page"),
             required=False,
             initial=order.tracking_url if order else "",
-            max_length=MAX_LENGTHS["tracking_url"],
             assume_scheme="https",
             widget=UnfoldAdminURLInputWidget,
         ),
         "reason": forms.CharField(
             label=_("Reason"),
             required=False,
-            max_length=MAX_LENGTHS["reason"],
             help_text=_("The customer reads it in the message."),
             widget=UnfoldAdminTextareaWidget({"rows": 2}),
         ),
         "pickup_code": forms.CharField(
             label=_("Pickup code"),
             required=False,
-            max_length=MAX_LENGTHS["pickup_code"],
             help_text=_("The code that the customer shows. Leave empty if you checked otherwise."),
             widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
         ),
     }
+    for name, field in fields.items():
+        # What is pasted as a code may be longer than the code in it.
+        if name != "tracking_code":
+            field.widget.attrs["maxlength"] = str(MAX_LENGTHS[name])
     return {name: fields[name] for name in transition.takes if order or name not in _OF_ONE_ORDER}
 
 

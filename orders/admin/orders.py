@@ -177,12 +177,13 @@ class OrderAdmin(TransitionViews, ModelAdmin):
             return ("delivery_method",)
         return ()
 
-    def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:  # noqa: ARG002
+    def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
         if obj is None:
             return self.add_fieldsets
         pickup = obj.delivery_method == DeliveryMethod.PICKUP
         delivery = ("pickup_deadline",) if pickup else ("delivery_address", "tracking_code", "tracking_url")
-        telling = ("tell_correction",) if TRANSITIONS["correct_tracking"].is_possible(obj) else ()
+        may_tell = TRANSITIONS["correct_tracking"].is_possible(obj) and self.has_change_permission(request, obj)
+        telling = ("tell_correction",) if may_tell else ()
         return ((_("Delivery"), {"fields": ("delivery_method", *delivery, *telling, "notes")}),)
 
     @override

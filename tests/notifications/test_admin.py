@@ -82,6 +82,16 @@ class TestResend:
         type(row.order.customer).objects.update(opted_out_at=Now(), opted_out_how="SAIR")
         assert "O cliente não quer mensagens" in words(client, f"{LIST}{row.pk}/resend/")
 
+    def test_says_that_the_message_has_a_code_that_was_corrected(self, client: Client) -> None:
+        row = row_of()
+        order = make_order(until="shipped", delivery_method="correios_pac")
+        NotificationLog.objects.filter(pk=row.pk).update(order=order, snapshot={"order": {"tracking_code": "AA1"}})
+        warning = "O código de rastreio mudou desde então; esta mensagem ainda traz o antigo: AA1."
+        assert warning in words(client, f"{LIST}{row.pk}/resend/")
+        order.tracking_code = "AA1"
+        order.save(update_fields=["tracking_code"])
+        assert warning not in words(client, f"{LIST}{row.pk}/resend/")
+
 
 class TestCancel:
     def test_one_that_waits(self, client: Client) -> None:
