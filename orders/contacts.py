@@ -47,6 +47,17 @@ def normalize_phone(text: str) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
+def certain_phone(text: str) -> str:
+    """`normalize_phone` where nobody is there to be asked: a number that may be another's must be typed in full, as
+    E.164. Raises `ValidationError`."""
+    phone = normalize_phone(text)
+    if text.strip() != phone and (doubt := phone_doubt(phone)):
+        raise ValidationError(
+            _("%(doubt)s If it is right, write it as %(phone)s."), params={"doubt": doubt, "phone": phone}
+        )
+    return phone
+
+
 def validate_phone(e164: str) -> None:
     """A model validator: the number must already be in E.164."""
     if normalize_phone(e164) != e164:

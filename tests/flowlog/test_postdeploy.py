@@ -354,6 +354,7 @@ class TestWeb:
     [
         ([], "Diga com --number para onde vai a mensagem de teste, ou use --dry para não enviar."),
         (["--number", "12"], "12"),
+        (["--number", "+51 98765-0001"], "Brasil ou Peru?"),
         (["--dry", "--timeout", "soon"], "“soon” não é um número de segundos."),
         (["--dry", "--queues", "whatsap"], "“whatsap” não são filas: existem default, whatsapp."),
         (["--dry", "--since", "2026-11-24"], "“2026-11-24” não é um momento com fuso"),

@@ -2,6 +2,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from orders.contacts import (
+    certain_phone,
     format_document,
     format_phone,
     mask_phone,
@@ -100,6 +101,16 @@ def test_a_foreign_number_is_asked_about_by_its_country() -> None:
     assert phone_doubt("+14155552671") == "+1 415-555-2671 é um número de outro país: Estados Unidos."
     for brazilian in ("+5511987654321", "+551187654321", "+551134567890", "+5551987654321"):
         assert phone_doubt(brazilian) == ""
+
+
+def test_where_nobody_can_be_asked_a_doubtful_number_is_typed_in_full() -> None:
+    assert certain_phone("(11) 98765-4321") == "+5511987654321"
+    assert certain_phone(" +51987650001 ") == "+51987650001"
+    with pytest.raises(ValidationError) as refusal:
+        certain_phone("+51 98765-0001")
+    [sentence] = refusal.value.messages
+    assert sentence.startswith("Brasil ou Peru?")
+    assert sentence.endswith("Se estiver certo, escreva assim: +51987650001.")
 
 
 @pytest.mark.parametrize("typed", ["0800 123 4567", "4004-1234", "0300 123 4567", "0900 123 456"])

@@ -21,7 +21,7 @@ from integrations.evolution.manager import EvolutionManager, RemoteWebhook, mana
 from integrations.evolution.webhooks import leads_here, webhook_of_this_site
 from integrations.models import EvolutionInstance, NotificationLog, check_instance_name
 from notifications import outbox
-from orders.contacts import mask_phone, normalize_phone
+from orders.contacts import certain_phone, mask_phone
 from orders.models import Store
 
 State = EvolutionInstance.State
@@ -149,7 +149,7 @@ class Command(BaseCommand):
 
     def _send_test(self, number: str, name: str | None, timeout: float) -> None:
         try:
-            phone = normalize_phone(number)
+            phone = certain_phone(number)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         instance = _instance(name)

@@ -16,7 +16,7 @@ from flowlog.broker import QUEUES
 from flowlog.checklists import postdeploy
 from flowlog.checklists.command import ChecklistCommand
 from flowlog.checklists.items import Item, run
-from orders.contacts import normalize_phone
+from orders.contacts import certain_phone
 
 
 class Command(ChecklistCommand):
@@ -52,7 +52,7 @@ def _phone(number: str) -> str:
     if not number:
         raise CommandError(_("Say where the test message goes with --number, or send none with --dry."))
     try:
-        return normalize_phone(number)
+        return certain_phone(number)
     except ValidationError as error:
         raise CommandError(" ".join(error.messages)) from None
 
