@@ -26,6 +26,7 @@ from orders.contacts import format_document, format_phone, normalize_document, n
 from orders.models import Customer, Order, OrderItem, Store
 from orders.statuses import DeliveryStatus, OrderStatus
 from orders.transitions import TRANSITIONS
+from orders.typed import visible
 
 _TYPED_LENGTH = 60
 # Room for the address of a tracking page, or for several codes with their labels.
@@ -148,6 +149,9 @@ class CustomerForm(PhoneForm, ConstrainedForm):
         model = Customer
         fields = ("store", "name", "phone", "cpf")
 
+    def clean_name(self) -> str:
+        return " ".join(visible(self.cleaned_data["name"]).split())
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["opted_out"] = self.instance.opted_out_at is not None
@@ -210,6 +214,9 @@ class OrderForm(AskingForm, ConstrainedForm):
         """What was corrected of the tracking that the customer may know; only after `is_valid`."""
         edited = {name: self.cleaned_data.get(name, "") for name in ("tracking_code", "tracking_url")}
         return {name: value for name, value in edited.items() if value and name in self.changed_data}
+
+    def clean_tracking_url(self) -> str:
+        return visible(self.cleaned_data["tracking_url"])
 
     def clean_delivery_method(self) -> str:
         method: str = self.cleaned_data["delivery_method"]

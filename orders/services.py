@@ -20,11 +20,12 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from orders import codes, customers
-from orders.contacts import is_storable, normalize_document, normalize_phone
+from orders.contacts import format_document, is_storable, normalize_document, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.signals import StatusChange, order_status_changed
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
 from orders.transitions import TRANSITIONS, Data, Transition, TransitionNotAllowed, clean_data, get_transition
+from orders.typed import visible
 
 __all__ = [
     "BulkResult",
@@ -79,17 +80,17 @@ def create_order(
     """Create an order for the store's customer whose WhatsApp account this phone is, who is made if there is none.
 
     A customer is not renamed by an order in another name: that stands on the order (`ordered_as`), whose messages greet
-    it, and a CPF that came with it in the order's notes.
+    it, and a CPF or CNPJ that came with it in the order's notes.
 
-    `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str); `customer_cpf` may
-    be a CNPJ. Raises `ValidationError` for anything that cannot be; then nothing is stored. A phone that can be but may
-    be another's than was meant is taken: whoever can ask asks `contacts.phone_warning` before.
+    `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str). Raises
+    `ValidationError` for anything that cannot be; then nothing is stored. A phone that may be another's than was meant
+    is taken: whoever can ask asks `contacts.phone_warning` before.
     """
     typed = [customer_name, customer_phone, customer_cpf, delivery_address, notes]
     if not all(is_storable(text) for text in [*typed, *(str(values.get("description", "")) for values in items)]):
         raise ValidationError(_("The text has characters that cannot be stored."))
     customer = _find_or_make_customer(store, customer_name, customer_phone, customer_cpf)
-    name = " ".join(customer_name.split())
+    name = " ".join(visible(customer_name).split())
     order = Order(
         store=store,
         customer=customer,
@@ -298,9 +299,9 @@ def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Cus
     """The store's customer with this phone's account, who is made if there is none. Raises `ValidationError`.
 
     A customer keeps the name that the store knows, unless this one is only another spelling of it; and takes over a CPF
-    with a name.
+    or CNPJ with a name.
     """
-    name = " ".join(name.split())
+    name = " ".join(visible(name).split())
     phone = normalize_phone(phone) if phone.strip() else ""
     values = {"name": name, **({"cpf": normalize_document(cpf)} if cpf.strip() else {})}
     Customer(phone=phone, **values).clean_fields(exclude=["store"])
@@ -322,9 +323,11 @@ def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Cus
 
 
 def _cpf_of_another(customer: Customer, cpf: str) -> str:
-    """The line for the notes with a CPF that did not become the customer's, since the order is in another name."""
+    """The line for the notes with a document that is not the customer's, since the order is in another name."""
     typed = normalize_document(cpf) if cpf.strip() else ""
-    return _("CPF given with this order: %(cpf)s") % {"cpf": typed} if typed and typed != customer.cpf else ""
+    if not typed or typed == customer.cpf:
+        return ""
+    return _("CPF or CNPJ given with this order: %(cpf)s") % {"cpf": format_document(typed)}
 
 
 def _item(values: dict[str, Any]) -> OrderItem:

@@ -22,6 +22,7 @@ HEADLINES = {
     "confirm": "Seu pedido está confirmado",
     "pay": "Recebemos seu pedido",
     "ship": "Seu pedido está a caminho",
+    "correct_tracking": "Seu pedido está a caminho",
     "out_for_delivery": "Seu pedido saiu para entrega",
     "deliver": "Seu pedido foi entregue",
     "fail_delivery": "Não conseguimos entregar",
@@ -36,6 +37,7 @@ HEADLINES = {
 SHOP = "Falar pelo WhatsApp"
 LINKS = {
     (DeliveryMethod.CORREIOS_PAC, "ship"): ["Rastrear nos Correios", SHOP],
+    (DeliveryMethod.CORREIOS_PAC, "correct_tracking"): ["Rastrear nos Correios", SHOP],
     (DeliveryMethod.CORREIOS_PAC, "out_for_delivery"): ["Rastrear nos Correios", SHOP],
     (DeliveryMethod.CORREIOS_PAC, "deliver"): ["Rastrear nos Correios", SHOP],
     (DeliveryMethod.CORREIOS_PAC, "fail_delivery"): [SHOP, "Rastrear nos Correios"],
@@ -47,6 +49,8 @@ DATA: dict[str, dict[str, Any]] = {
     DeliveryMethod.CORREIOS_SEDEX: {"tracking_code": TRACKING_CODE},
     DeliveryMethod.CARRIER: {"tracking_code": "7788-99", "tracking_url": "https://transportadora.example/7788-99"},
 }
+
+CORRECTED = {"tracking_code": "AA323456785BR"}
 
 
 def ways(method: DeliveryMethod) -> dict[str, tuple[str, ...]]:
@@ -90,7 +94,7 @@ def order_after(method: DeliveryMethod, name: str) -> Order:
     items = [{**shirt, "quantity": 2}, {"description": "Caneca", "quantity": 1, "unit_price": "1290.00"}]
     order = make_order(delivery_method=method, items=items)
     for step in ways(method)[name]:
-        data = DATA.get(method, {}) if step == "ship" else {}
+        data = DATA.get(method, {}) if step == "ship" else CORRECTED if step == "correct_tracking" else {}
         apply_transition(order, step, notify=False, **data)
     return order
 

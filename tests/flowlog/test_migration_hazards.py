@@ -90,7 +90,8 @@ HARMLESS = {
     "index": altered("code", models.CharField(max_length=10, db_index=True)),
     "another name in Python only": ops.RenameField("order", "code", "reference"),
     "a constraint that lets more through": AddConstraintNotValid(
-        "order", models.CheckConstraint(condition=POSITIVE.condition | models.Q(code="", number=-1), name="positive_or")
+        "order",
+        models.CheckConstraint(condition=models.Q(number__gte=0) | models.Q(code="", number=-1), name="positive_or"),
     ),
     "no constraint any more": ops.RemoveConstraint("order", "positive"),
 }

@@ -174,7 +174,7 @@ class TestNames:
         customer = Customer.objects.get()
         assert (customer.name, customer.cpf) == ("Maria da Silva", "52998224725")
         assert (order.ordered_as, order.addressee) == ("João Souza", "João Souza")
-        assert order.notes == "Presente\nCPF informado neste pedido: 11144477735"
+        assert order.notes == "Presente\nCPF/CNPJ informado neste pedido: 111.444.777-35"
         assert NotificationLog.objects.get().snapshot["customer"]["name"] == "João Souza"
 
     @pytest.mark.parametrize("spelling", ["MARIA DA SILVA", "maria  da silva", "María da Silva"])

@@ -139,6 +139,12 @@ class TestPhoneAndCpf:
         add(client, cpf="390.533.447-05")
         assert Customer.objects.get().cpf == "39053344705"
 
+    def test_a_name_has_nothing_invisible(self, client: Client) -> None:
+        add(client, name="\u202eAna\u200b  Souza\ufeff", phone="(11) 98765-4321")
+        assert Customer.objects.get().name == "Ana Souza"
+        order = make_order(customer_name="A\u200bna \u2066Lima", customer_phone="(21) 98765-4321")
+        assert order.customer.name == "Ana Lima"
+
     def test_a_company_has_its_cnpj(self, client: Client) -> None:
         assert add(client, cpf="12.ABC.345/01DE-36").context["adminform"].form.errors == {
             "cpf": ["Este CNPJ não é válido: confira os números e as letras."]
