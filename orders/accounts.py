@@ -13,7 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import CharField, F, Func, Value
+from django.core.checks import CheckMessage
+from django.db.models import CharField, F, Func, GeneratedField, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,19 @@ def account_key_in_sql(phone: str) -> Func:
         arguments = (expression, Value(country.other), Value(rf"\1{country.key_sign}\2"))
         expression = Func(*arguments, function="regexp_replace", output_field=CharField())
     return expression  # type: ignore[no-any-return]
+
+
+class StoredField(GeneratedField):
+    """A column that PostgreSQL fills.
+
+    Django's own check of such a field asks the server for its version. No process of ours may need the database to
+    start, and every supported PostgreSQL has stored columns.
+    """
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        return super().check(**{**kwargs, "databases": ()})
+
+    def deconstruct(self) -> Any:
+        """As Django's own, which is what it is to a migration."""
+        name, _path, arguments, keywords = super().deconstruct()
+        return name, "django.db.models.GeneratedField", arguments, keywords

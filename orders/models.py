@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from orders import codes
-from orders.accounts import account_key_in_sql
+from orders.accounts import StoredField, account_key_in_sql
 from orders.contacts import CNPJ_LENGTH, format_phone, validate_document, validate_phone
 from orders.parcels import SEVERAL, Parcel, parcels_of
 from orders.statuses import (
@@ -117,7 +117,7 @@ class Customer(models.Model):
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="customers")
     name = models.CharField(_("name"), max_length=120)
     phone = models.CharField(_("phone (WhatsApp)"), max_length=16, blank=True, validators=[validate_phone])
-    account = models.GeneratedField(
+    account = StoredField(
         expression=account_key_in_sql("phone"),
         output_field=models.CharField(max_length=16, blank=True),
         db_persist=True,

@@ -259,13 +259,13 @@ def test_a_text_is_as_long_as_whatsapp_takes_and_keeps_its_closing_words() -> No
         return texts.render("create", snapshot(items=items))
 
     long = text(30)
-    assert (len(long.encode("utf-16-le")) // 2, long.count("1× x")) == (4082, 18)
-    assert "\n… e mais 12 itens\n\n*Total: R$ 1.234,50*" in long
+    assert (len(long.encode("utf-16-le")) // 2, long.count("1× x")) == (3916, 17)
+    assert "\n… e mais 13 itens\n\n*Total: R$ 1.234,50*" in long
     assert long.endswith("_Loja da Ana_")
     emoji = text(30, "🌸")
-    assert (len(emoji.encode("utf-16-le")) // 2, emoji.count("1× ")) == (3956, 9)
-    assert text(18).count("1× x") == 18
-    assert text(19).count("1× x") == 18
+    assert (len(emoji.encode("utf-16-le")) // 2, emoji.count("1× ")) == (4004, 9)
+    assert text(17).count("1× x") == 17
+    assert text(18).count("1× x") == 17
 
 
 def test_the_language_is_portuguese_whatever_is_active() -> None:
