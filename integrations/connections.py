@@ -17,6 +17,7 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Greatest, Now
 
 from integrations.evolution import sentences
+from integrations.locks import unlocked
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
 
@@ -65,8 +66,10 @@ def heal(instance_id: int, *, by_message: bool = False) -> bool:
             number = sends.order_by().values("notification").annotate(number=Count("pk")).values("number")
             failed = failed.filter(attempts__gte=Subquery(number) - VAIN_TRIES)
         failed.update(next_attempt_at=F("created_at"))
-        NotificationLog.objects.filter(
-            instance_id=instance_id, status=NotificationLog.Status.UNKNOWN, lookup_at__gt=Now()
+        unlocked(
+            NotificationLog.objects.filter(
+                instance_id=instance_id, status=NotificationLog.Status.UNKNOWN, lookup_at__gt=Now()
+            )
         ).update(lookup_at=Now())
         healed = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).update(
             held_at=None,
@@ -98,13 +101,15 @@ def probe_at_once(instance_id: int) -> None:
 def _waiting_after(instance_id: int, codes: Iterable[str]) -> QuerySet[NotificationLog]:
     """What waits for another try because of one of these. Due when it was made, it is due as if it had had no try.
 
-    To be updated before the instance is written, since a claim too locks a message first and then its instance.
+    To be updated before the instance is written (see `integrations.locks`), but for what is being moved on right now.
     """
-    return NotificationLog.objects.filter(
-        instance_id=instance_id,
-        status=NotificationLog.Status.PENDING,
-        error_code__in=list(codes),
-        next_attempt_at__gt=F("created_at"),
+    return unlocked(
+        NotificationLog.objects.filter(
+            instance_id=instance_id,
+            status=NotificationLog.Status.PENDING,
+            error_code__in=list(codes),
+            next_attempt_at__gt=F("created_at"),
+        )
     )
 
 

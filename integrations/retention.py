@@ -137,8 +137,6 @@ def _messages(age: timedelta) -> Rows:
 
 
 def _anonymise_messages(rows: Rows) -> None:
-    attempts = DeliveryAttempt.objects.filter(notification__in=rows.values("pk"))
-    attempts.exclude(response_body="").update(response_body="")
     told = JSONObject(
         version=F("snapshot__version"),
         event=F("snapshot__event"),
@@ -148,6 +146,8 @@ def _anonymise_messages(rows: Rows) -> None:
     # What the snapshot never had must not come to be there as null.
     kept = Func(told, function="jsonb_strip_nulls", output_field=JSONField())
     rows.update(message="", recipient="", snapshot=kept, anonymised_at=Now())
+    attempts = DeliveryAttempt.objects.filter(notification__in=rows.values("pk"))
+    attempts.exclude(response_body="").update(response_body="")
 
 
 def _replies(age: timedelta) -> Rows:

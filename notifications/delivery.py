@@ -103,8 +103,8 @@ def _give_up(held: Claim, attempt: DeliveryAttempt) -> None:
     logger.warning("Notification %s: stood still before the request, nothing was sent", held.notification.pk)
     with transaction.atomic():
         claims.give_back(held, attempts=F("attempts") - 1)
-        attempt.delete()
         claims.release_slot(held)
+        attempt.delete()
 
 
 def _settle_surely(held: Claim, attempt: DeliveryAttempt, result: Result, *, until: float) -> None:
@@ -143,8 +143,8 @@ def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
         if not settled and result.outcome is None:
             late = NotificationLog.objects.filter(pk=row.pk, status__in=(Status.UNKNOWN, Status.PENDING))
             moves.to_sent(late, result.provider_message_id, sent_at=attempt.started_at)
-        _complete(attempt, result)
         claims.release_slot(held, **(_judge_instance(held, result) if settled else {}))
+        _complete(attempt, result)
 
 
 def _move(own: moves.Rows, held: Claim, attempt: DeliveryAttempt, result: Result) -> int:

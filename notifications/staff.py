@@ -67,6 +67,7 @@ def cancel(notifications: Iterable[NotificationLog], *, actor: User | None = Non
     One that a worker has claimed meanwhile is left alone: it may be on its way.
     """
     with transaction.atomic():
+        # By their keys: see `integrations.locks`.
         pending = NotificationLog.objects.filter(pk__in=[row.pk for row in notifications], status=Status.PENDING)
         cancelled = list(pending.select_for_update().order_by("pk"))
         moves.to_cancelled(NotificationLog.objects.filter(pk__in=[row.pk for row in cancelled]), cancelled_by=actor)

@@ -119,11 +119,11 @@ def clean_up() -> bool:
     orders = Order.objects.filter(store__name=STORE, store__is_default=False)
     with transaction.atomic():
         rows = NotificationLog.objects.filter(order__in=orders)
-        if rows.select_for_update().filter(status__in=NotificationLog.UNFINISHED).exists():
+        if any(row.status in NotificationLog.UNFINISHED for row in rows.select_for_update(of=("self",)).order_by("pk")):
             return False
+        rows.delete()
         customers = Customer.objects.filter(store__name=STORE, store__is_default=False)
         CustomerReply.objects.filter(customer__in=customers).delete()
-        rows.delete()
         OrderEvent.objects.filter(order__in=orders).delete()
         OrderItem.objects.filter(order__in=orders).delete()
         orders.delete()

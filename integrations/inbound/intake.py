@@ -31,15 +31,15 @@ from integrations.models import EvolutionInstance
 
 logger = logging.getLogger(__name__)
 
-# Messages before instances, as a settling worker locks them.
+# In the order of what they lock: messages, instances, the rest (see `integrations.locks`).
 HANDLERS: dict[str, Handler] = {
     MESSAGES_UPDATE: receipts.take_in,
     SEND_MESSAGE: proofs.take_in,
+    **dict.fromkeys(CONNECTION_EVENTS, states.take_in),
     **dict.fromkeys(WRITTEN, replies.take_in),
     TOO_LARGE: replies.take_in_too_large,
     # Nothing is made of them but what every webhook may teach: whose a nameless address is.
     **dict.fromkeys(CONTACT_EVENTS, lambda _instance, _events: {}),
-    **dict.fromkeys(CONNECTION_EVENTS, states.take_in),
 }
 BATCH = 200
 # Well within Celery's time limits.

@@ -16,6 +16,7 @@ from integrations.evolution import jids
 from integrations.evolution.messages import FoundMessage, mapping, own_message, text_of
 from integrations.inbound.models import MESSAGES_UPDATE, SEND_MESSAGE, WebhookEvent
 from integrations.inbound.verdicts import Verdicts
+from integrations.locks import unlocked
 from integrations.models import EvolutionInstance, NotificationLog
 
 
@@ -23,7 +24,7 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
     """Have messages of unknown outcome with such a text looked up at once."""
     texts = {text for event in events if (text := text_of(mapping(event.data.get("message"))))}
     unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
-    unknown.filter(message__in=texts).update(lookup_at=Now())
+    unlocked(unknown.filter(message__in=texts)).update(lookup_at=Now())
     return {}
 
 

@@ -51,11 +51,12 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
 
 
 def _rows(instance: EvolutionInstance, message_ids: Iterable[str]) -> Mapping[str, NotificationLog]:
-    """The messages by these ids. Nobody else writes what is read here: webhooks are worked off one batch at a time."""
+    """The messages by these ids, locked. What somebody else has locked is left for later, as if it were not there."""
     rows = NotificationLog.objects.filter(instance=instance, provider_message_id__in=message_ids)
     # The partial index is used only if the query says so too.
     known = rows.exclude(provider_message_id="").only("provider_message_id", "receipt", *_REACHED)
-    return {row.provider_message_id: row for row in known}
+    free = known.select_for_update(no_key=True, skip_locked=True).order_by()
+    return {row.provider_message_id: row for row in free}
 
 
 def _note(row: NotificationLog, receipt: str, received_at: datetime) -> bool:

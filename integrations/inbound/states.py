@@ -24,11 +24,12 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
     known = {pk: state for pk, state in told.items() if state}
     if known:
         latest = max(known)
+        # First, since it may write messages: see `integrations.locks`.
+        _hold_or_probe(instance, known)
         if not _told_since(instance, latest, *State):
             del verdicts[latest]
             state = known[latest]
             EvolutionInstance.objects.filter(pk=instance.pk).exclude(state=state).update(state=state)
-        _hold_or_probe(instance, known)
     return verdicts
 
 
