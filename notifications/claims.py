@@ -55,12 +55,17 @@ def due() -> QuerySet[NotificationLog]:
     """Messages whose turn it is: pending, due, not expired, and no earlier one of the same order unfinished.
 
     Every condition stands in the outer WHERE, never behind a join: an UPDATE built on it is checked again on
-    the newest version of the row after waiting for another transaction.
+    the newest version of the row after waiting for another transaction. That it is not `blocked` decides nothing, but
+    has an index lead past what waits for its order.
     """
     # Not `expires_at__gt`: PostgreSQL would walk the index of what expires, which nearly all rows match.
     time_left = ExpressionWrapper(F("expires_at") - Now(), DurationField())
     return NotificationLog.objects.filter(
-        ~earlier_unfinished(), GreaterThan(time_left, timedelta()), status=Status.PENDING, next_attempt_at__lte=Now()
+        ~earlier_unfinished(),
+        GreaterThan(time_left, timedelta()),
+        status=Status.PENDING,
+        blocked=False,
+        next_attempt_at__lte=Now(),
     )
 
 
@@ -88,12 +93,16 @@ def capped() -> Q:
     counts.
     """
     since = Now() - CAP_WINDOW
-    gone_out = NotificationLog.objects.filter(
-        Q(status=Status.SENT, sent_at__gt=since) | Q(status=Status.UNKNOWN, first_attempt_at__gt=since),
-        instance=OuterRef("pk"),
-    )
-    counted = gone_out.order_by().values("instance").annotate(number=Count("pk")).values("number")
-    return Q(daily_cap__gt=0, daily_cap__lte=Coalesce(Subquery(counted), 0))
+    # Each by an index of its own.
+    sent = _number(NotificationLog.objects.filter(status=Status.SENT, sent_at__gt=since))
+    unknown = _number(NotificationLog.objects.filter(status=Status.UNKNOWN, first_attempt_at__gt=since))
+    return Q(daily_cap__gt=0, daily_cap__lte=sent + unknown)
+
+
+def _number(rows: QuerySet[NotificationLog]) -> Coalesce:
+    """How many of these are the instance's."""
+    own = rows.filter(instance=OuterRef("pk")).order_by().values("instance")
+    return Coalesce(Subquery(own.annotate(number=Count("pk")).values("number")), 0)
 
 
 def claim(notification_id: int, *, task_id: str = "") -> Claim | None:

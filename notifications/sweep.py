@@ -1,6 +1,7 @@
 """The sweep: whatever was left behind is ended or woken, so that nothing depends on Redis keeping anything.
 
-It makes no call to the gateway. Every pass is a few statements, whatever the number of messages.
+It makes no call to the gateway. Every pass is a few statements, whatever the number of messages, and passes by rows
+that somebody else has locked: they are being moved on, and the next pass comes in seconds.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import (
     CharField,
     DurationField,
@@ -26,14 +28,17 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, Power, Trim
 
 from integrations.connections import probe_pause
-from integrations.models import EvolutionInstance, NotificationLog
-from notifications import claims, lookups, moves, wakeups
+from integrations.locks import unlocked
+from integrations.models import EvolutionInstance, NotificationLog, earlier_unfinished
+from notifications import claims, moves, questions, wakeups
 from notifications.errors import sentence
 
 logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
 BATCH = 500
+# For no longer than this the daily cap keeps a message's news from growing old.
+LONGEST_WAIT = 31  # days
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Swept:
     lease_expired: int = 0
     expired: int = 0
     outcome_unknown: int = 0
+    freed: int = 0
     put_off: int = 0
     woken: int = 0
     looked_up: int = 0
@@ -55,12 +61,13 @@ def sweep() -> Swept:
         lease_expired=_step(_end_leases),
         expired=_step(_expire_pending),
         outcome_unknown=_step(_expire_unknown),
+        freed=_step(_free),
         put_off=_step(_put_off),
         woken=_step(_wake),
         looked_up=_step(_wake_look_ups),
         probed=_step(_probe),
     )
-    if any((swept.lease_expired, swept.expired, swept.outcome_unknown)):
+    if any((swept.lease_expired, swept.expired, swept.outcome_unknown, swept.freed)):
         logger.warning("Sweep: %s", swept)
     return swept
 
@@ -74,23 +81,47 @@ def _step(step: Callable[[], int]) -> int:
         return 0
 
 
+@transaction.atomic
 def _end_leases() -> int:
     """A lease that has run out says nothing of whether the message left: `unknown`, never `pending`."""
     over = NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now())
-    return moves.to_unknown(over, "lease_expired", lookup_at=Now())
+    return moves.to_unknown(unlocked(over), "lease_expired", lookup_at=Now())
 
 
+@transaction.atomic
 def _expire_pending() -> int:
     """What is too old; if its instance is held, the row says why that is."""
     held = EvolutionInstance.objects.filter(pk=OuterRef("instance_id")).values("held_reason")
     why = Concat(Value(sentence("expired") + " "), Coalesce(Subquery(held), Value("")), output_field=CharField())
     too_old = NotificationLog.objects.filter(status=Status.PENDING, expires_at__lte=Now())
-    return moves.to_failed(too_old, "expired", error_message=Trim(why))
+    return moves.to_failed(unlocked(too_old), "expired", error_message=Trim(why))
 
 
+@transaction.atomic
 def _expire_unknown() -> int:
     too_old = NotificationLog.objects.filter(status=Status.UNKNOWN, expires_at__lte=Now())
-    return moves.to_failed(too_old, "outcome_unknown")
+    return moves.to_failed(unlocked(too_old), "outcome_unknown")
+
+
+class _Round:
+    """How far this process has looked through what is blocked; from the end it begins anew."""
+
+    after = 0
+
+
+@transaction.atomic
+def _free() -> int:
+    """Free what is still called blocked though nothing is before it, a batch in each pass.
+
+    That happens only where two transactions met (see `notification_free` in the database), or where the triggers did
+    not work.
+    """
+    blocked = NotificationLog.objects.filter(status=Status.PENDING, blocked=True)
+    batch = list(blocked.filter(pk__gt=_Round.after).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    _Round.after = batch[-1] if len(batch) == BATCH else 0
+    if not batch:
+        return 0
+    return unlocked(blocked.filter(~earlier_unfinished(), pk__in=batch)).update(blocked=False)
 
 
 def _put_off() -> int:
@@ -98,22 +129,24 @@ def _put_off() -> int:
 
     News that is soon too old, by the life of its kind, does not get older than that.
     """
-    waiting = claims.due().filter(instance=OuterRef("pk")).exclude(error_code="daily_cap")
-    instances = EvolutionInstance.objects.filter(claims.capped(), Exists(waiting)).only("daily_cap")
-    return sum(_put_off_at(instance) for instance in instances)
+    return sum(_put_off_at(instance) for instance in EvolutionInstance.objects.filter(claims.capped()).order_by("pk"))
 
 
+@transaction.atomic
 def _put_off_at(instance: EvolutionInstance) -> int:
     here = NotificationLog.objects.filter(instance=instance, status=Status.PENDING)
-    ahead = here.filter(error_code="daily_cap").count()
     waiting = here.exclude(error_code="daily_cap").filter(next_attempt_at__lte=Now(), expires_at__gt=Now())
     ids = list(waiting.order_by("next_attempt_at", "pk").values_list("pk", flat=True)[:BATCH])
+    if not ids:
+        return 0
+    in_line = here.filter(error_code="daily_cap").order_by("next_attempt_at", "pk")
+    ahead = in_line[: LONGEST_WAIT * instance.daily_cap].count()
     by_days: dict[int, list[int]] = {}
     for place, pk in enumerate(ids, start=ahead):
-        by_days.setdefault(place // instance.daily_cap + 1, []).append(pk)
+        by_days.setdefault(min(place // instance.daily_cap + 1, LONGEST_WAIT), []).append(pk)
     lifetime = timedelta(seconds=settings.NOTIFICATIONS.expires_after)
     for days, pks in by_days.items():
-        rows = NotificationLog.objects.filter(pk__in=pks, status=Status.PENDING)
+        rows = unlocked(NotificationLog.objects.filter(pk__in=pks, status=Status.PENDING))
         lasting = rows.filter(expires_at__gte=F("created_at") + lifetime)
         lasting.update(expires_at=Greatest(F("expires_at"), F("created_at") + lifetime + timedelta(days=days)))
         rows.update(**moves.reason("daily_cap"))
@@ -141,7 +174,12 @@ def _wake() -> int:
 
 
 def _wake_look_ups() -> int:
-    rows = list(lookups.due().filter(_forgotten() | Q(woken_at__lt=F("lookup_at")))[:BATCH])
+    """Wake the look-up that is next at each instance about which nobody asks; each then wakes the next."""
+    idle = EvolutionInstance.objects.filter(questions.free())
+    next_ones = idle.values_list(Subquery(questions.next_due(OuterRef("pk")).values("pk")), flat=True)
+    ids = [pk for pk in next_ones if pk is not None]
+    waiting = NotificationLog.objects.filter(_forgotten() | Q(woken_at__lt=F("lookup_at")), pk__in=ids)
+    rows = list(waiting.order_by()) if ids else []
     if rows:
         _stamp(rows)
         wakeups.publish_look_ups(rows)
@@ -172,7 +210,8 @@ def _forgotten() -> Q:
     return Q(woken_at__isnull=True) | Q(woken_at__lte=Now() - pause)
 
 
+@transaction.atomic
 def _stamp(rows: list[NotificationLog]) -> None:
-    NotificationLog.objects.filter(pk__in=[row.pk for row in rows]).update(
+    unlocked(NotificationLog.objects.filter(pk__in=[row.pk for row in rows])).update(
         woken_at=Now(), wakes=Least(F("wakes") + 1, Value(100))
     )

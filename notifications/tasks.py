@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from notifications import delivery, lookups, probes
+from notifications import delivery, questions
 from notifications import sweep as sweeping
 
 
@@ -23,13 +23,13 @@ def send_whatsapp(self: Task, notification_id: int, snapshot: dict[str, Any]) ->
 @shared_task(ignore_result=True)
 def look_up(notification_id: int) -> None:
     """Look for a message whose outcome is unknown, on queue `whatsapp`."""
-    lookups.look_up(notification_id)
+    questions.look_up(notification_id)
 
 
 @shared_task(ignore_result=True)
 def probe(instance_id: int) -> None:
     """Ask whether a held instance is connected again, on queue `whatsapp`."""
-    probes.probe(instance_id)
+    questions.probe(instance_id)
 
 
 @shared_task(ignore_result=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from flowlog import publishing
 from flowlog.publishing import WakeUp
+from integrations.locks import unlocked
 from integrations.models import NotificationLog
 from notifications import claims
 
@@ -54,11 +56,10 @@ def wake_next(row: NotificationLog) -> None:
     While the instance keeps its pace, that is one wake-up with a countdown; losing it is harmless, since the sweep
     wakes the oldest of every instance that stands ready. One that is held is left to the sweep.
     """
-    candidates = claims.due().filter(
-        Q(pk__in=claims.oldest_due(row.instance_id))
-        | Q(order=row.order_id, order__isnull=False) & ~Q(instance=row.instance_id),
-        instance__held_at__isnull=True,
-    )
+    elsewhere = claims.due().filter(order=row.order_id, order__isnull=False).exclude(instance=row.instance_id)
+    # Not `OR`: PostgreSQL would look at all that wait.
+    either = claims.oldest_due(row.instance_id).union(elsewhere.values("pk"), all=True)
+    candidates = NotificationLog.objects.filter(pk__in=either, instance__held_at__isnull=True)
     for candidate in candidates.annotate(pace=F("instance__next_send_at") - Now()):
         seconds = candidate.pace.total_seconds() if candidate.pace else 0
         publish([candidate], countdown=min(seconds, LONGEST_COUNTDOWN) if seconds > 0 else None)
@@ -69,7 +70,9 @@ def _publish(wake_ups: list[WakeUp], countdown: float | None = None) -> int:
 
 
 def _forget_waking(rows: list[NotificationLog]) -> None:
-    if rows:
+    if not rows:
+        return
+    with transaction.atomic():
         waiting = (NotificationLog.Status.PENDING, NotificationLog.Status.UNKNOWN)
         forgotten = NotificationLog.objects.filter(pk__in=[row.pk for row in rows], status__in=waiting)
-        forgotten.update(woken_at=None, wakes=0)
+        unlocked(forgotten).update(woken_at=None, wakes=0)

@@ -25,7 +25,8 @@ def check_instance_name(name: str) -> None:
 class EvolutionInstance(models.Model):
     """One WhatsApp number of a store, connected to the gateway under this name.
 
-    It sends one message at a time: whoever has its slot (`slot_token`, until `slot_until`). While it is held nothing
+    It sends one message at a time: whoever has its slot (`slot_token`, until `slot_until`). The gateway is asked about
+    it by one at a time, too (`question_until`). While it is held nothing
     is sent but probes; `failures` counts what went wrong in a row and not because of one number.
     """
 
@@ -52,6 +53,7 @@ class EvolutionInstance(models.Model):
     next_send_at = models.DateTimeField(_("next message not before"), db_default=Now(), editable=False)
     slot_token = models.UUIDField(null=True, editable=False)
     slot_until = models.DateTimeField(null=True, editable=False)
+    question_until = models.DateTimeField(null=True, editable=False)
     failures = models.PositiveSmallIntegerField(db_default=0, default=0, editable=False)
     failed_recipient = models.CharField(max_length=16, db_default="", default="", editable=False)
     held_at = models.DateTimeField(_("held since"), null=True, editable=False)
