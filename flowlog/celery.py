@@ -10,7 +10,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, task_postrun, task_prerun, worker_process_init, worker_ready
+from celery.signals import (
+    beat_init,
+    celeryd_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_process_init,
+    worker_ready,
+)
 from celery.worker.control import inspect_command
 
 from flowlog.logs import context, startup
@@ -32,6 +40,15 @@ def use_django_logging(**_kwargs: Any) -> None:
     from django.conf import settings  # noqa: PLC0415 - the settings import this package
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@celeryd_init.connect
+def size_the_pool(conf: Any, options: dict[str, Any], **_kwargs: Any) -> None:
+    """Without `--concurrency` the worker of `whatsapp` has as many processes as its instances need."""
+    from flowlog import capacity  # noqa: PLC0415 - needs the models
+
+    if "whatsapp" in str(options.get("queues") or ""):
+        conf.worker_concurrency = capacity.processes()
 
 
 @worker_process_init.connect

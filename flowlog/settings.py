@@ -166,6 +166,9 @@ NOTIFICATIONS_EXPIRES_AFTER_BY_KIND = env.seconds_by_name(
     "NOTIFICATIONS_EXPIRES_AFTER_BY_KIND", "out_for_delivery=43200"
 )
 
+# How many processes send messages and look them up; 0: as many as the instances need and the memory allows.
+WHATSAPP_PROCESSES = env.integer("WHATSAPP_PROCESSES", 0)
+
 # -- Orders --------------------------------------------------------------------------------------
 
 PICKUP_EXPIRY_INTERVAL = env.integer("PICKUP_EXPIRY_INTERVAL", 60, minimum=1)

@@ -117,7 +117,7 @@ def celery(*arguments: str, ready: str, app: str = "flowlog", **env: str) -> Ite
 def worker(
     queue: str, *options: str, app: str = "flowlog", name: str = "", **env: str
 ) -> AbstractContextManager[Process]:
-    """A worker that consumes one queue, as production starts it; `options` are more of the command's."""
+    """A worker that consumes one queue, with one process unless `options`, more of the command's, say otherwise."""
     return celery(
         "worker", "-Q", queue, "-c", "1", "-n", f"{name or queue}@test", "--without-gossip", "--without-mingle",
         *options, ready=READY, app=app, **env,

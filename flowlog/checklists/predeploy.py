@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
-from flowlog.checklists import backup, gateway, installation, servers
+from flowlog.checklists import backup, gateway, installation, servers, workers
 from flowlog.checklists.items import Check, Item, State, ok, run, warning
 
 
@@ -43,6 +43,7 @@ _IN_THE_DATABASE: Sequence[tuple[str, Check]] = (
     ("backup", backup.copies),
     ("room", backup.room),
     ("clock", gateway.clock),
+    ("processes", workers.processes),
 )
 
 

@@ -11,6 +11,7 @@ from celery.utils.nodenames import gethostname, nodesplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from flowlog import capacity
 from flowlog.broker import QUEUES
 from flowlog.celery import app
 from flowlog.checklists.items import Item, Verdict, failed, ok, warning
@@ -74,6 +75,17 @@ def consumed_by_this_revision(timeout: float, own: frozenset[str] | None = None)
         if node.queues & everywhere and node.revision != settings.REVISION:
             ours = own is None or (node.queues & own and nodesplit(node.name)[1] == gethostname())
             yield _old(node, failed if ours else warning)
+
+
+def processes() -> Iterator[Item]:
+    """The worker of `whatsapp` has as many processes as it takes for no instance to wait for another."""
+    found, name = capacity.capacity(), "worker-whatsapp"
+    numbers = {"processes": found.processes, "needed": found.needed}
+    if found.processes >= found.needed:
+        yield ok(name, _("%(processes)d processes, %(needed)d are needed.") % numbers)
+        return
+    words = _("%(processes)d processes, %(needed)d are needed: an instance that hangs can delay others.") % numbers
+    yield warning(name, words, _("Give the server more memory, or set WHATSAPP_PROCESSES."))
 
 
 def left_to_others(queue: str, own: frozenset[str] | None) -> bool:

@@ -27,7 +27,8 @@ from flowlog.dev.supervisor import READY_TIMEOUT, Interrupted, Supervisor
 WEB_PORT, SANDBOX_PORT = 8000, 8085
 # The default store's name, as a new database has it.
 SHOP = "Minha loja"
-WORKERS = {"default": 2, "whatsapp": 1}
+# How many processes each has; the one of `whatsapp` counts by itself how many it needs.
+WORKERS: dict[str, list[str]] = {"default": ["-c", "2"], "whatsapp": []}
 INTERRUPTED = 130
 
 
@@ -215,7 +216,7 @@ def celery_arguments() -> dict[str, list[str]]:
     """What `celery -A flowlog` is given for each process, by its name. The units of production say the same."""
     level, quiet = ["-l", "INFO"], ["--without-gossip", "--without-mingle"]
     workers = {
-        f"worker-{queue}": ["worker", "-Q", queue, "-c", str(size), "-n", f"{queue}@%h", *level, *quiet]
+        f"worker-{queue}": ["worker", "-Q", queue, *size, "-n", f"{queue}@%h", *level, *quiet]
         for queue, size in WORKERS.items()
     }
     return {**workers, "beat": ["beat", *level]}
