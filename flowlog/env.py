@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from decouple import Config, RepositoryEmpty, RepositoryEnv
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 from flowlog.translations import read_gettext as _
 
@@ -116,11 +117,34 @@ class Env:
         """A comma-separated list; blanks are dropped."""
         return [item.strip() for item in self.text(name, default).split(",") if item.strip()]
 
+    def hosts(self, name: str, default: str | None = None) -> list[str]:
+        """Host names as Django's `ALLOWED_HOSTS` has them, comma-separated: without scheme, port or path."""
+        hosts = self.names(name, default)
+        if wrong := [host for host in hosts if not re.fullmatch(r"\*|\.?[\w.-]+|\[[0-9A-Fa-f:.]+\]", host)]:
+            raise ImproperlyConfigured(
+                _("%(name)s must be host names like example.com, not %(value)r.") % {"name": name, "value": wrong[0]}
+            )
+        return hosts
+
+    def emails(self, name: str) -> list[str]:
+        """Addresses of mail, comma-separated; none if it is not set."""
+        emails = self.names(name, "")
+        for email in emails:
+            try:
+                validate_email(email)
+            except ValidationError:
+                raise ImproperlyConfigured(
+                    _("%(name)s must be addresses like dona@example.com, not %(value)r.")
+                    % {"name": name, "value": email}
+                ) from None
+        return emails
+
     def web_url(self, name: str, default: str | None = None, *, https_only: bool = False) -> str:
         """An http(s) address without a trailing slash. `https_only` still accepts http for loopback."""
         value = self.text(name, default).rstrip("/")
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        # What is asked for is appended to it.
+        if parts.scheme not in {"http", "https"} or not _is_whole(value) or "?" in value or "#" in value:
             raise ImproperlyConfigured(
                 _("%(name)s must be an address like https://example.com, not %(value)r.")
                 % {"name": name, "value": value}
@@ -135,7 +159,7 @@ class Env:
         """An optional https address, kept as it is; http for loopback. Never echoed: its path may be a secret."""
         value = self.text(name, "")
         parts = urlsplit(value)
-        if value and not (parts.hostname and (parts.scheme == "https" or parts.hostname in LOOPBACK_HOSTS)):
+        if value and not (_is_whole(value) and (parts.scheme == "https" or parts.hostname in LOOPBACK_HOSTS)):
             raise ImproperlyConfigured(_("%(name)s must be an address that starts with https://.") % {"name": name})
         return value
 
@@ -172,6 +196,15 @@ class Env:
                 % {"name": name, "schemes": ", ".join(sorted(schemes))}
             )
         return value
+
+
+def _is_whole(url: str) -> bool:
+    """Whether it names a host that a client could call."""
+    parts = urlsplit(url)
+    try:
+        return bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s\\]", url)
+    except ValueError:  # a port that is none
+        return False
 
 
 def _seconds(name: str, value: str) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from kombu.exceptions import LimitExceeded, OperationalError
 from kombu.pools import producers
 
-from flowlog.broker import PUBLISH_TRANSPORT_OPTIONS
+from flowlog.broker import CLOCK_SKEW, PUBLISH_TRANSPORT_OPTIONS
 from flowlog.celery import app
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,9 @@ class WakeUp:
 def publish(wake_ups: Iterable[WakeUp], *, expires: float, countdown: float | None = None) -> int:
     """Publish the tasks over one connection; returns how many went out.
 
-    Never raises for a broker that is down or hangs: it gives up at the first failure, within about two seconds, and
-    leaves the rest to the sweep of whoever calls.
+    Never raises, whatever is wrong with the broker or its address, since callers are in the middle of other work: it
+    gives up at the first failure, within about two seconds, and leaves the rest to the sweep of whoever calls. What
+    is `expires` seconds old may still be taken, for as long as clocks may differ.
     """
     wake_ups = list(wake_ups)
     published = 0
@@ -43,10 +44,13 @@ def publish(wake_ups: Iterable[WakeUp], *, expires: float, countdown: float | No
                     argsrepr=wake_up.argsrepr,
                     producer=producer,
                     countdown=countdown,
-                    expires=expires,
+                    expires=expires + CLOCK_SKEW,
                     ignore_result=True,
                 )
                 published += 1
-    except (OperationalError, LimitExceeded, OSError) as error:
-        logger.warning("Broker unavailable (%s): %d wake-ups wait for the sweep", error, len(wake_ups) - published)
+    except Exception as error:
+        # Of a fault that nobody foresaw the trace is wanted; a broker that is away is none.
+        unforeseen = not isinstance(error, (OperationalError, LimitExceeded, OSError))
+        left = len(wake_ups) - published
+        logger.warning("Broker unavailable (%s): %d wake-ups wait for the sweep", error, left, exc_info=unforeseen)
     return published

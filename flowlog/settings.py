@@ -9,13 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dj_database_url
-from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from flowlog import sentry
+from flowlog.addresses import check_redis_url, parse_database_url
 from flowlog.admin_site import UNFOLD  # noqa: F401 - a setting by being here
-from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url
+from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url, periodic
 from flowlog.database import pool_options
 from flowlog.dev.servers import EmbeddedServers
 from flowlog.env import Env
@@ -46,7 +45,7 @@ SECRET_KEY = env.text("SECRET_KEY", _development_only("development-only-key-neve
 if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):  # noqa: PLR2004 - as `check --deploy` asks
     raise ImproperlyConfigured(_("SECRET_KEY must have at least 50 random characters in production."))
 SITE_URL = env.web_url("SITE_URL", _development_only("http://127.0.0.1:8000"), https_only=not DEBUG)
-ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", _development_only("localhost,127.0.0.1,[::1]"))
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", _development_only("localhost,127.0.0.1,[::1]"))
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", SITE_URL)
 
 _https = SITE_URL.startswith("https://")
@@ -128,7 +127,7 @@ _embedded = EmbeddedServers(BASE_DIR / "var" / "dev")
 _database_url = env.server_url(
     "DATABASE_URL", _embedded.database_url if DEBUG else None, frozenset({"postgres", "postgresql"})
 )
-DATABASES = {"default": dj_database_url.parse(_database_url)}
+DATABASES = {"default": parse_database_url("DATABASE_URL", _database_url)}
 DATABASES["default"]["OPTIONS"] = {
     **DATABASES["default"].get("OPTIONS", {}),
     "connect_timeout": 5,
@@ -142,7 +141,10 @@ DATABASES["default"]["OPTIONS"] = {
 if not is_command(sys.argv):
     DATABASES["default"]["OPTIONS"]["pool"] = pool_options(sys.argv)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-REDIS_URL = env.server_url("REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"}))
+REDIS_URL = check_redis_url(
+    "REDIS_URL",
+    env.server_url("REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"})),
+)
 
 # -- The gateway ---------------------------------------------------------------------------------
 
@@ -192,11 +194,14 @@ RETENTION_RESULTS_DAYS = env.days("RETENTION_RESULTS_DAYS", 7)
 # -- Is it alive? --------------------------------------------------------------------------------
 
 HEARTBEAT_INTERVAL = env.seconds("HEARTBEAT_INTERVAL", 60)
+# Within it WhatsApp confirms a message, also if webhooks have to come again; and of so many in a row not one was.
+RECEIPTS_WITHIN = env.seconds("RECEIPTS_WITHIN", 1800)
+RECEIPTS_MISSED = env.integer("RECEIPTS_MISSED", 5, minimum=2)
 METRICS_TOKEN = env.key("METRICS_TOKEN", "")
 DEADMAN_PING_URL = env.optional_https_url("DEADMAN_PING_URL")
 MAILERS = mailers(env.text("EMAIL_URL", "console://" if DEBUG else ""))
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"Flowlog <flowlog@{urlsplit(SITE_URL).hostname}>")
-ALERT_EMAILS = env.names("ALERT_EMAILS", "")
+ALERT_EMAILS = env.emails("ALERT_EMAILS")
 
 # -- Static files, language, time ----------------------------------------------------------------
 
@@ -261,6 +266,7 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.sweep": {"queue": "default"},
     "integrations.tasks.work_off_webhooks": {"queue": "default"},
     "integrations.tasks.purge": {"queue": "default"},
+    "integrations.tasks.nightly": {"queue": "default"},
     "orders.tasks.expire_pickups": {"queue": "default"},
     "flowlog.tasks.heartbeat": {"queue": "default"},
     "flowlog.tasks.look_for_trouble": {"queue": "default"},
@@ -295,50 +301,24 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
 CELERY_TASK_TRACK_STARTED = False
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_RESULT_EXTENDED = True
-# Beat has `celery.backend_cleanup` delete them each night by itself, unless they are kept for ever.
+# `celery.backend_cleanup` deletes them, unless they are kept for ever.
 CELERY_RESULT_EXPIRES = timedelta(days=RETENTION_RESULTS_DAYS) if RETENTION_RESULTS_DAYS else None
 CELERY_TIMEZONE = TIME_ZONE
-# A night in which the worker stood still is made up for until the morning; the next one does the rest.
-PURGE_EXPIRES = timedelta(hours=4).total_seconds()
-CELERY_BEAT_SCHEDULE_FILENAME = str(BASE_DIR / "var" / "celerybeat-schedule")
+# In memory: what beat remembers in a file outlives the clock that wrote it.
+CELERY_BEAT_SCHEDULER = "flowlog.schedule:Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {
-        "task": "notifications.tasks.sweep",
-        "schedule": NOTIFICATIONS.sweep_interval,
-        "options": {"expires": NOTIFICATIONS.sweep_interval},
-    },
-    "work-off-webhooks": {
-        "task": "integrations.tasks.work_off_webhooks",
-        "schedule": NOTIFICATIONS.sweep_interval,
-        "options": {"expires": NOTIFICATIONS.sweep_interval, "ignore_result": True},
-    },
-    "expire-pickups": {
-        "task": "orders.tasks.expire_pickups",
-        "schedule": PICKUP_EXPIRY_INTERVAL,
-        "options": {"expires": PICKUP_EXPIRY_INTERVAL},
-    },
-    "purge": {
-        "task": "integrations.tasks.purge",
-        "schedule": crontab(hour=3, minute=30),
-        "options": {"expires": PURGE_EXPIRES},
-    },
+    "sweep": periodic("notifications.tasks.sweep", NOTIFICATIONS.sweep_interval),
+    "work-off-webhooks": periodic("integrations.tasks.work_off_webhooks", NOTIFICATIONS.sweep_interval),
+    "expire-pickups": periodic("orders.tasks.expire_pickups", PICKUP_EXPIRY_INTERVAL),
+    "nightly": periodic("integrations.tasks.nightly", 300),
     **{
-        f"heartbeat-{queue.name}": {
-            "task": "flowlog.tasks.heartbeat",
-            "schedule": HEARTBEAT_INTERVAL,
-            "options": {"expires": HEARTBEAT_INTERVAL, "queue": queue.name},
-        }
+        f"heartbeat-{queue.name}": periodic("flowlog.tasks.heartbeat", HEARTBEAT_INTERVAL, queue=queue.name)
         for queue in QUEUES
     },
-    "look-for-trouble": {
-        "task": "flowlog.tasks.look_for_trouble",
-        "schedule": HEARTBEAT_INTERVAL / 4,
-        "options": {"expires": HEARTBEAT_INTERVAL / 4},
-    },
+    "look-for-trouble": periodic("flowlog.tasks.look_for_trouble", HEARTBEAT_INTERVAL / 4),
 }
+if RETENTION_RESULTS_DAYS:
+    # Celery's own entry is for four in the morning, and lost if beat is restarted over that minute.
+    CELERY_BEAT_SCHEDULE["celery.backend_cleanup"] = periodic("celery.backend_cleanup", 3600, ignore_result=True)
 if DEADMAN_PING_URL:
-    CELERY_BEAT_SCHEDULE["ping-deadman"] = {
-        "task": "flowlog.tasks.ping_deadman",
-        "schedule": HEARTBEAT_INTERVAL,
-        "options": {"expires": HEARTBEAT_INTERVAL},
-    }
+    CELERY_BEAT_SCHEDULE["ping-deadman"] = periodic("flowlog.tasks.ping_deadman", HEARTBEAT_INTERVAL)

@@ -8,6 +8,7 @@ from celery import Task, shared_task
 from celery.signals import task_postrun, task_prerun, worker_ready
 from django.conf import settings
 
+from flowlog.broker import CLOCK_SKEW
 from flowlog.health import alarms, deadman, heartbeats
 
 
@@ -33,7 +34,7 @@ def ping_deadman() -> None:
 def beat_at_once(sender: Any, **_kwargs: Any) -> None:
     """A worker that has just started is heard at once, not with the next minute's heartbeat."""
     for queue in sender.task_consumer.queues:
-        heartbeat.apply_async(queue=queue.name, expires=settings.HEARTBEAT_INTERVAL)
+        heartbeat.apply_async(queue=queue.name, expires=settings.HEARTBEAT_INTERVAL + CLOCK_SKEW)
 
 
 @task_prerun.connect

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from datetime import time as time_of_day
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from django.db.models import Exists, F, Func, JSONField, Model, OuterRef, QueryS
 from django.db.models.functions import JSONObject, Now
 
 from flowlog import publishing
+from flowlog.health import heartbeats
 from flowlog.publishing import WakeUp
 from integrations.inbound.models import SEND_MESSAGE
 from integrations.models import (
@@ -35,6 +37,7 @@ from integrations.models import (
 )
 
 TASK = "integrations.tasks.purge"
+NIGHT = time_of_day(3, 30)
 BATCH = 500
 # A task stops after so many seconds and has itself called again, behind what waits for its worker meanwhile.
 PATIENCE = 5.0
@@ -108,6 +111,13 @@ def purge_in_turns() -> None:
     """Purge for a while; if that was not all, have the task called again. If that gets lost, the next night goes on."""
     if purge(PATIENCE).more:
         publishing.publish([WakeUp(TASK)], expires=GO_ON_EXPIRES, countdown=GO_ON_AFTER)
+
+
+def purge_each_night(host: str) -> None:
+    """Begin the purge, once since it was last `NIGHT`: also hours later, if nothing ran at that time."""
+    if not heartbeats.done_since(heartbeats.NIGHTLY, NIGHT):
+        purge_in_turns()
+        heartbeats.beat(heartbeats.NIGHTLY, host)
 
 
 def _in_batches(rows: Rows, job: _Job, ends: float) -> tuple[int, bool]:

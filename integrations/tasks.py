@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+from celery import Task, shared_task
 
 from integrations import retention
 from integrations.inbound import intake
@@ -18,3 +18,9 @@ def work_off_webhooks() -> None:
 def purge() -> None:
     """Anonymise and delete what is old enough, on queue `default`, a few seconds at a time."""
     retention.purge_in_turns()
+
+
+@shared_task(bind=True, ignore_result=True)
+def nightly(self: Task) -> None:
+    """Look now and then whether the night's purge is still to be done, on queue `default`."""
+    retention.purge_each_night(str(self.request.hostname))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -27,6 +27,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, Power, Trim
 
+from flowlog.health import heartbeats
 from integrations.connections import probe_pause
 from integrations.locks import unlocked
 from integrations.models import EvolutionInstance, NotificationLog, earlier_unfinished
@@ -53,31 +54,49 @@ class Swept:
     woken: int = 0
     looked_up: int = 0
     probed: int = 0
+    failed: tuple[str, ...] = ()
+
+
+def sweep_in_turn(host: str) -> None:
+    """A pass, unless one was made just now, and a note that it was made: to its end, without a step that failed.
+
+    That note is what tells a system whose sweeps do not come, or come to nothing, from one where all is well.
+    """
+    if heartbeats.done_lately(heartbeats.SWEEP, settings.NOTIFICATIONS.sweep_interval / 2):
+        return
+    if not sweep().failed:
+        heartbeats.beat(heartbeats.SWEEP, host)
 
 
 def sweep() -> Swept:
-    """One pass: end leases and messages whose time is over, wake what can go on and was not woken lately."""
+    """One pass: end leases and messages whose time is over, wake what can go on and was not woken lately.
+
+    `failed` names the steps that broke.
+    """
+    failed: list[str] = []
     swept = Swept(
-        lease_expired=_step(_end_leases),
-        expired=_step(_expire_pending),
-        outcome_unknown=_step(_expire_unknown),
-        freed=_step(_free),
-        put_off=_step(_put_off),
-        woken=_step(_wake),
-        looked_up=_step(_wake_look_ups),
-        probed=_step(_probe),
+        lease_expired=_step(_end_leases, failed),
+        expired=_step(_expire_pending, failed),
+        outcome_unknown=_step(_expire_unknown, failed),
+        freed=_step(_free, failed),
+        put_off=_step(_put_off, failed),
+        woken=_step(_wake, failed),
+        looked_up=_step(_wake_look_ups, failed),
+        probed=_step(_probe, failed),
     )
+    swept = replace(swept, failed=tuple(failed))
     if any((swept.lease_expired, swept.expired, swept.outcome_unknown, swept.freed)):
         logger.warning("Sweep: %s", swept)
     return swept
 
 
-def _step(step: Callable[[], int]) -> int:
+def _step(step: Callable[[], int], failed: list[str]) -> int:
     """One part of a pass. What fails in it is logged, so that it keeps none of the others from running."""
     try:
         return step()
     except Exception:
         logger.exception("Sweep: %s failed", step.__name__)
+        failed.append(step.__name__)
         return 0
 
 

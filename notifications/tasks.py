@@ -32,7 +32,7 @@ def probe(instance_id: int) -> None:
     questions.probe(instance_id)
 
 
-@shared_task(ignore_result=True)
-def sweep() -> None:
+@shared_task(bind=True, ignore_result=True)
+def sweep(self: Task) -> None:
     """Wake what was left behind, on queue `default`."""
-    sweeping.sweep()
+    sweeping.sweep_in_turn(str(self.request.hostname))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
-import redis
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from flowlog.broker import redis_client
+from flowlog.broker import PUBLISH_TRANSPORT_OPTIONS, QUEUES, redis_client
+from flowlog.celery import app
 from flowlog.checklists.items import Item, failed, ok, warning
+
+logger = logging.getLogger(__name__)
 
 POSTGRESQL_AT_LEAST, REDIS_AT_LEAST = 15, 7
 _FULL = 0.8
@@ -71,7 +74,9 @@ def broker() -> Iterator[Item]:
         with redis_client(settings.REDIS_URL) as client:
             client.ping()
             info: dict[str, Any] = client.info()
-    except redis.RedisError as error:
+            _open_as_celery_does()
+    except Exception as error:  # kombu's are of many kinds
+        logger.warning("The broker: %s", type(error).__name__, exc_info=True)
         words = _("Does not answer: %(reason)s") % {"reason": str(error).partition("\n")[0]}
         yield failed(name, words, _("See REDIS_URL, and try `redis-cli ping`."))
         return
@@ -94,6 +99,14 @@ def broker() -> Iterator[Item]:
             _("After a restart of Redis its tasks are gone (appendonly is off)."),
             _("Set appendonly yes. No message is lost either way, but they wait for the sweep."),
         )
+
+
+def _open_as_celery_does() -> None:
+    """The way that tasks take: another library than the one that pings, which reads the address in its own way."""
+    with app.connection_for_write(transport_options=PUBLISH_TRANSPORT_OPTIONS) as connection:
+        channel: Any = connection.default_channel
+        for queue in QUEUES:
+            queue.bind(channel).queue_declare()
 
 
 def _memory(info: dict[str, Any]) -> Item:

@@ -3,24 +3,29 @@
 Beat sends a heartbeat through each queue every `HEARTBEAT_INTERVAL`. A worker that is busy for longer than a
 heartbeat lives proves by every other task that it is alive, so those count too: their beginning, their end, and each
 call to the gateway of one that makes several.
+
+What beat asks for is watched likewise, from outside: when the sweep was last done, by the database's clock.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
+from time import monotonic
 
 from celery import Task, current_task
 from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from flowlog.broker import QUEUES
 from flowlog.models import Heartbeat
 
 SENDING_QUEUE = "whatsapp"
+# Beside the queues, the periodic jobs whose last time is noted.
+SWEEP, NIGHTLY = "sweep", "nightly"
 # After so many intervals without one, nobody consumes the queue: with the quarter until the next look (in the settings)
 # that is less than the two within which everything says so.
 SILENT_AFTER = 1.5
@@ -33,7 +38,7 @@ _noted: dict[str, float] = {}
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The latest sign of life of one queue, by the database's clock; `age` in seconds.
+    """The latest sign of life of one queue, or of the sweep, by the database's clock; `age` in seconds.
 
     Without `host` there never was one: then `beat_at` is since when it is awaited, if anybody does.
     """
@@ -51,18 +56,19 @@ class Pulse:
     @property
     def overdue(self) -> bool:
         """The same, but for a system that has only just been started."""
-        return self.age is not None and self.age > silent_after()
+        return self.age is not None and self.age > silent_after(self.queue)
 
 
-def silent_after() -> float:
-    """After how many seconds a queue without a sign of life counts as silent."""
-    return SILENT_AFTER * float(settings.HEARTBEAT_INTERVAL)
+def silent_after(queue: str = "") -> float:
+    """After how many seconds a queue, or the sweep, counts as silent without a sign of life."""
+    seconds = SILENT_AFTER * float(settings.HEARTBEAT_INTERVAL)
+    return seconds + settings.NOTIFICATIONS.sweep_interval if queue == SWEEP else seconds
 
 
 def beat(queue: str, host: str) -> None:
-    """A worker on `host` has taken a task from the queue just now."""
+    """A worker on `host` has taken a task from the queue, or done the job, just now."""
     # Also if this fails: while the database is away not every task shall wait for it once more.
-    _noted[queue] = time.monotonic()
+    _noted[queue] = monotonic()
     Heartbeat.objects.bulk_create(
         [Heartbeat(queue=queue, beat_at=Now(), host=host)],
         update_conflicts=True,
@@ -74,7 +80,7 @@ def beat(queue: str, host: str) -> None:
 def note(task: Task) -> None:
     """The same for the queue that brought the task, by this process at most twice in an interval."""
     queue = queue_of(task)
-    if queue and time.monotonic() - _noted.get(queue, float("-inf")) >= settings.HEARTBEAT_INTERVAL / NOTES:
+    if queue and monotonic() - _noted.get(queue, float("-inf")) >= settings.HEARTBEAT_INTERVAL / NOTES:
         beat(queue, str(task.request.hostname))
 
 
@@ -90,17 +96,32 @@ def queue_of(task: Task) -> str:
     return str((task.request.delivery_info or {}).get("routing_key") or "")
 
 
+def done_lately(job: str, seconds: float) -> bool:
+    """Whether the periodic job was done in the last seconds, by the database's clock."""
+    lately = Heartbeat.objects.filter(queue=job, beat_at__gt=Now() - timedelta(seconds=seconds))
+    return lately.exclude(host="").exists()
+
+
+def done_since(job: str, at: time) -> bool:
+    """Whether the job was done since it was last that time of day in the shop, by the database's clock."""
+    done = Heartbeat.objects.filter(queue=job).exclude(host="").annotate(now=Now()).first()
+    if done is None:
+        return False
+    now = timezone.localtime(done.now)
+    today = timezone.make_aware(datetime.combine(now.date(), at))
+    return done.beat_at >= (today if today <= now else today - timedelta(days=1))
+
+
 def await_first() -> None:
-    """Begin to wait for the sending queue's first sign of life, so that one that never comes is noticed."""
-    Heartbeat.objects.bulk_create([Heartbeat(queue=SENDING_QUEUE)], ignore_conflicts=True)
+    """Begin to wait for the first sign of life of sending queue and sweep: one that never comes is noticed."""
+    awaited = [Heartbeat(queue=name) for name in (SENDING_QUEUE, SWEEP)]
+    Heartbeat.objects.bulk_create(awaited, ignore_conflicts=True)
 
 
 def pulses() -> dict[str, Pulse]:
-    """The pulse of every queue. One query."""
+    """The pulse of every queue, and of the sweep. One query."""
     found = {row.queue: row for row in Heartbeat.objects.annotate(age=Now() - F("beat_at"))}
     return {
-        queue.name: Pulse(queue.name, row.beat_at, row.age.total_seconds(), row.host)
-        if (row := found.get(queue.name))
-        else Pulse(queue.name)
-        for queue in QUEUES
+        name: Pulse(name, row.beat_at, row.age.total_seconds(), row.host) if (row := found.get(name)) else Pulse(name)
+        for name in (*(queue.name for queue in QUEUES), SWEEP)
     }

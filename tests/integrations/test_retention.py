@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from celery.beat import PersistentScheduler
 from django.conf import settings as django_settings
 from django.db.models.functions import Now
+from django.utils import timezone
 from django_celery_results.models import TaskResult
 
 from flowlog.celery import app
+from flowlog.health import heartbeats
+from flowlog.models import Heartbeat
+from flowlog.schedule import Scheduler
 from integrations import retention
 from integrations.inbound.intake import work_off
 from integrations.models import (
@@ -286,17 +288,45 @@ class TestInTurns:
 
 
 class TestByBeat:
-    def test_each_night_results_too(self, tmp_path: Path) -> None:
-        # The one that `celery beat` uses: only it adds the library's own entry for good.
-        scheduler = PersistentScheduler(app=app, schedule_filename=str(tmp_path / "schedule"))
-        nightly = {name: scheduler.schedule[name] for name in ("purge", "celery.backend_cleanup")}
-        scheduler.close()
+    def test_looked_for_often_and_results_too(self) -> None:
+        # The one that `celery beat` uses: of the library's own entries it keeps none.
+        scheduler = Scheduler(app=app)
+        nightly = {name: scheduler.schedule[name] for name in ("nightly", "celery.backend_cleanup")}
         assert {name: (entry.task, str(entry.schedule)) for name, entry in nightly.items()} == {
-            "purge": ("integrations.tasks.purge", "<crontab: 30 3 * * * (m/h/dM/MY/d)>"),
-            "celery.backend_cleanup": ("celery.backend_cleanup", "<crontab: 0 4 * * * (m/h/dM/MY/d)>"),
+            "nightly": ("integrations.tasks.nightly", "<freq: 5.00 minutes>"),
+            "celery.backend_cleanup": ("celery.backend_cleanup", "<freq: 1.00 hour>"),
         }
         for entry in nightly.values():
             assert app.amqp.router.route({}, str(entry.task))["queue"].name == "default"
+
+    def test_once_a_night_or_later_if_nothing_ran_then(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """By the database's clock; `NIGHT` is put before and after what it says now."""
+        now = timezone.localtime()
+        if not 1 <= now.hour <= 22:
+            pytest.skip("around midnight the times of this test are of two days")
+
+        def left(*, last: float, night_ago: int) -> Purged:
+            """What two looks leave, when the job was last done so many hours ago and its time was those minutes ago."""
+            heartbeats.beat(heartbeats.NIGHTLY, "default@test")
+            Heartbeat.objects.update(beat_at=Now() - timedelta(hours=last))
+            monkeypatch.setattr(retention, "NIGHT", (now - timedelta(minutes=night_ago)).time())
+            NotificationLog.objects.update(anonymised_at=Now())
+            for _ in range(2):
+                message()
+                retention.purge_each_night("default@test")
+            return retention.due()
+
+        assert left(last=0.25, night_ago=30) == Purged(messages=2)
+        assert left(last=0.75, night_ago=30) == Purged(messages=1)
+        assert left(last=23, night_ago=-30) == Purged(messages=2)
+        assert left(last=24, night_ago=-30) == Purged(messages=1)
+        assert left(last=24 * 40, night_ago=30) == Purged(messages=1)
+
+    def test_on_a_new_system_at_once(self) -> None:
+        message()
+        retention.purge_each_night("default@test")
+        assert retention.due() == Purged()
+        assert Heartbeat.objects.get(queue="nightly").host == "default@test"
 
     def test_the_library_deletes_the_results_that_are_old(self) -> None:
         for name, days in (("old", 8), ("young", 6)):
