@@ -7,7 +7,10 @@ from django.db.models.functions import Now
 
 
 class Heartbeat(models.Model):
-    """When a worker last took a task from this queue. Without a host none ever has: then since when it is awaited."""
+    """When a worker last took a task from this queue, or did the periodic job of this name.
+
+    Without a host none ever has: then since when it is awaited.
+    """
 
     queue = models.CharField(max_length=40, unique=True)
     beat_at = models.DateTimeField(db_default=Now())
@@ -28,6 +31,8 @@ class Alarm(models.Model):
         SILENT_WORKER = "silent_worker"
         HELD_INSTANCE = "held_instance"
         OLD_BACKUP = "old_backup"
+        LATE_SWEEP = "late_sweep"
+        WAY_BACK = "way_back"
 
     kind = models.CharField(max_length=20, choices=Kind)
     name = models.CharField(max_length=100)

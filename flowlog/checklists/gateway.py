@@ -8,11 +8,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import redis
 import requests
 from django.conf import settings
 from django.db import connection
 from django.utils.translation import gettext as _
 
+from flowlog.broker import redis_client
 from flowlog.checklists.items import Item, failed, ok, warning
 from integrations.evolution.errors import GatewayError
 from integrations.evolution.manager import EvolutionManager, RemoteInstance, manager
@@ -55,6 +57,8 @@ def instances() -> Iterator[Item]:
                 yield _missing(instance.name, gateway)
             else:
                 yield _instance(instance, remote[instance.name])
+                if remote[instance.name].state == "open":
+                    yield _way_back(instance.name, gateway)
 
 
 def _missing(name: str, gateway: EvolutionManager) -> Item:
@@ -80,32 +84,37 @@ def _instance(instance: EvolutionInstance, remote: RemoteInstance) -> Item:
         words = _("Connected, but its messages are held: %(reason)s") % {"reason": instance.held_reason}
         todo = _("It is probed and goes on by itself; `manage.py notifications release %(name)s` ends it now.")
         return warning(name, words, todo % {"name": instance.name})
-    return _webhook(instance) or ok(name, _("Connected."))
+    return ok(name, _("Connected."))
 
 
-def _webhook(instance: EvolutionInstance) -> Item | None:
-    """What is wrong with where the instance's events go: nothing is, if none were ever asked for."""
+def _way_back(instance: str, gateway: EvolutionManager) -> Item:
+    """Whether the gateway tells this site what happens at the instance."""
+    name = _("webhook of %(name)s") % {"name": instance}
     try:
-        webhook = manager().webhook(instance.name)
-    except GatewayError:
-        return None  # it is connected all the same
-    if not webhook.lacks or not leads_here(webhook.url, instance.name):
-        return None
-    return warning(
-        _("instance %(name)s") % {"name": instance.name},
-        _("Connected, but the gateway does not tell of %(events)s.") % {"events": ", ".join(sorted(webhook.lacks))},
-        _("Run `manage.py evolution set-webhook %(name)s`.") % {"name": instance.name},
-    )
+        webhook = gateway.webhook(instance)
+    except GatewayError as error:
+        return warning(name, cause(error.code), _("Run predeploy again."))
+    todo = _("Run `manage.py evolution set-webhook %(name)s`.") % {"name": instance}
+    if not webhook.url:
+        return warning(name, _("Its receipts and answers go nowhere."), todo)
+    if not leads_here(webhook.url, instance):
+        return warning(name, _("Its receipts and answers go to %(url)s.") % {"url": webhook.url}, todo)
+    if webhook.lacks:
+        events = ", ".join(sorted(webhook.lacks))
+        return warning(name, _("The gateway does not tell of %(events)s.") % {"events": events}, todo)
+    return ok(name, _("Comes here."))
 
 
 def clock() -> Iterator[Item]:
-    """Our clock, the database's and the gateway's say the same, and this machine keeps its time by NTP."""
+    """The clocks of this machine, PostgreSQL, Redis and the gateway say the same, and this one is kept by NTP."""
     name, todo = _("clock"), _("Let all servers keep their time by NTP: `timedatectl set-ntp true`.")
-    database, at_gateway = _seconds_from_the_database(), _seconds_from_the_gateway()
+    database, in_redis, at_gateway = _seconds_from_the_database(), _seconds_from_redis(), _seconds_from_the_gateway()
     words = _("The database's differs by %(seconds).1f s.") % {"seconds": database}
+    if in_redis is not None:
+        words = " ".join([words, _("The one of Redis differs by %(seconds).1f s.") % {"seconds": in_redis}])
     if at_gateway is not None:
         words = " ".join([words, _("The gateway's differs by %(seconds).1f s.") % {"seconds": at_gateway}])
-    worst = max(abs(database), abs(at_gateway or 0.0))
+    worst = max(abs(seconds or 0.0) for seconds in (database, in_redis, at_gateway))
     if worst > _MUST_NOT_DIFFER:
         yield failed(name, words, todo)
     elif worst > _MAY_DIFFER:
@@ -130,6 +139,16 @@ def _seconds_from_the_database() -> float:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         return float((cursor.fetchone()[0] - datetime.now(UTC)).total_seconds())
+
+
+def _seconds_from_redis() -> float | None:
+    """None if it does not answer."""
+    try:
+        with redis_client(settings.REDIS_URL) as client:
+            seconds, microseconds = client.time()
+    except redis.RedisError:
+        return None
+    return float(seconds) + float(microseconds) / 1e6 - datetime.now(UTC).timestamp()
 
 
 def _seconds_from_the_gateway() -> float | None:

@@ -104,7 +104,7 @@ def broker() -> Iterator[Item]:
 def _open_as_celery_does() -> None:
     """The way that tasks take: another library than the one that pings, which reads the address in its own way."""
     with app.connection_for_write(transport_options=PUBLISH_TRANSPORT_OPTIONS) as connection:
-        channel: Any = connection.default_channel
+        channel: Any = connection.channel()  # `default_channel` would try for ever
         for queue in QUEUES:
             queue.bind(channel).queue_declare()
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import Exists, Q
+from django.db.models import Exists, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -26,6 +26,7 @@ from flowlog.health.words import moment
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
 from flowlog.models import Alarm, Heartbeat
 from flowlog.publishing import WakeUp, publish
+from integrations.inbound import way_back
 from integrations.models import EvolutionInstance
 
 logger = logging.getLogger(__name__)
@@ -67,10 +68,15 @@ def _all_is_well() -> bool:
     """Whether there is no trouble, and none to tell the end of. One query, since it is asked so often."""
     if backups.missing_since():
         return False
-    heard_since = Now() - timedelta(seconds=heartbeats.silent_after())
-    heard = Heartbeat.objects.filter(queue=heartbeats.SENDING_QUEUE, beat_at__gte=heard_since)
     held = EvolutionInstance.objects.filter(held_at__isnull=False)
-    return heard.filter(~Exists(held), ~Exists(Alarm.objects.all())).exists()
+    troubled = (held, way_back.troubled(), Alarm.objects.all())
+    heard = _heard(heartbeats.SENDING_QUEUE).filter(Exists(_heard(heartbeats.SWEEP)))
+    return heard.filter(*(~Exists(rows) for rows in troubled)).exists()
+
+
+def _heard(queue: str) -> QuerySet[Heartbeat]:
+    """Its sign of life, unless it is too old."""
+    return Heartbeat.objects.filter(queue=queue, beat_at__gte=Now() - timedelta(seconds=heartbeats.silent_after(queue)))
 
 
 def _judge(alarm: Alarm, trouble: Trouble | None) -> None:
@@ -101,6 +107,10 @@ def _tell_end(alarm: Alarm) -> bool:
         headline = _("The messages to the customers go out again")
     elif alarm.kind == Alarm.Kind.OLD_BACKUP:
         headline = _("The database is backed up again")
+    elif alarm.kind == Alarm.Kind.LATE_SWEEP:
+        headline = _("Messages that wait are looked for again")
+    elif alarm.kind == Alarm.Kind.WAY_BACK:
+        headline = _("WhatsApp %(instance)s: the receipts come in again") % {"instance": alarm.name}
     else:
         headline = _("WhatsApp %(instance)s is back") % {"instance": alarm.name}
     return _mail(headline, [_("The trouble since %(since)s is over.") % {"since": moment(alarm.began_at)}])
@@ -115,5 +125,8 @@ def _mail(headline: str, paragraphs: list[str]) -> bool:
             EmailMessage(subject, "\n\n".join(paragraphs) + "\n", to=to).send()
     except OSError as error:  # smtplib's errors are of this kind
         logger.warning("The mail to the staff could not be sent: %s", type(error).__name__)
+        return False
+    except Exception:  # an address that no mail can have: other alarms come after this one
+        logger.exception("The mail to the staff could not be written")
         return False
     return True

@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from flowlog.broker import redis_client
 from flowlog.health import figures, heartbeats
 from flowlog.health.words import lasting, oldest_is_due
+from integrations.inbound import way_back
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +68,22 @@ def _broker() -> Iterator[Check]:
 
 
 def _heartbeats() -> Iterator[Check]:
-    for pulse in heartbeats.pulses().values():
+    pulses = heartbeats.pulses()
+    yield _sweep(pulses.pop(heartbeats.SWEEP))
+    for pulse in pulses.values():
         if pulse.host and pulse.age is not None:
             words = _("Last sign of life %(lasting)s ago.") % {"lasting": lasting(pulse.age)}
         else:
             words = _("No worker has ever consumed this queue.")
         yield Check(f"worker-{pulse.queue}", not pulse.silent, words)
+
+
+def _sweep(pulse: heartbeats.Pulse) -> Check:
+    if pulse.host and pulse.age is not None:
+        words = _("Last done %(lasting)s ago.") % {"lasting": lasting(pulse.age)}
+    else:
+        words = _("It was never done.")
+    return Check("sweep", not pulse.silent, words)
 
 
 def _oldest_due() -> Iterator[Check]:
@@ -83,6 +94,16 @@ def _instances() -> Iterator[Check]:
     number = len(figures.held_instances())
     words = ngettext("%(number)d is held.", "%(number)d are held.", number) % {"number": number}
     yield Check("instances", not number, words if number else _("None is held."))
+
+
+def _way_back() -> Iterator[Check]:
+    number = way_back.troubled().count()
+    words = ngettext(
+        "Of %(number)d instance no news comes back from the gateway.",
+        "Of %(number)d instances no news comes back from the gateway.",
+        number,
+    ) % {"number": number}
+    yield Check("receipts", not number, words if number else _("Nothing is amiss."))
 
 
 def _migrations() -> Iterator[Check]:
@@ -101,5 +122,6 @@ _IN_THE_DATABASE: tuple[tuple[str, Callable[[], Iterator[Check]]], ...] = (
     ("workers", _heartbeats),
     ("messages", _oldest_due),
     ("instances", _instances),
+    ("receipts", _way_back),
     ("migrations", _migrations),
 )

@@ -14,6 +14,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Now
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
@@ -21,7 +22,8 @@ from prometheus_client.registry import Collector
 
 from flowlog.broker import QUEUES, queue_keys, redis_client
 from flowlog.health import figures, heartbeats
-from integrations.models import EvolutionInstance
+from integrations.inbound import way_back
+from integrations.models import EvolutionInstance, WebhookTally
 
 __all__ = ("CONTENT_TYPE", "page")
 
@@ -68,12 +70,18 @@ def _from_database() -> Iterator[Metric]:
     yield from _messages()
     yield _time_to_sent()
     yield from _instances()
+    yield from _webhooks()
     age = GaugeMetricFamily(
         "flowlog_heartbeat_age_seconds", "Since a worker last took a task from the queue.", labels=["queue"]
     )
-    for pulse in heartbeats.pulses().values():
-        # Never is older than anything.
-        age.add_metric([pulse.queue], pulse.age if pulse.host and pulse.age is not None else float("inf"))
+    pulses = heartbeats.pulses()
+    # Never is older than anything.
+    ages = {name: each.age if each.host and each.age is not None else float("inf") for name, each in pulses.items()}
+    yield GaugeMetricFamily(
+        "flowlog_sweep_age_seconds", "Since the last sweep was done to its end.", ages.pop(heartbeats.SWEEP)
+    )
+    for queue, seconds in ages.items():
+        age.add_metric([queue], seconds)
     yield age
 
 
@@ -119,10 +127,24 @@ def _instances() -> Iterator[Metric]:
     state = GaugeMetricFamily(
         "flowlog_instance_state", "1 for the connection's state as last known.", labels=["instance", "state"]
     )
+    deaf = GaugeMetricFamily(
+        "flowlog_instance_receipts_missing", "Whether no news of its messages comes back.", labels=["instance"]
+    )
     held = GaugeMetricFamily("flowlog_instance_held", "Whether the instance's messages are held.", labels=["instance"])
-    for instance in EvolutionInstance.objects.all():
+    for instance in way_back.judged():
+        deaf.add_metric([instance.name], int(instance.deaf or instance.refused))
         held.add_metric([instance.name], int(instance.held_at is not None))
         for value in EvolutionInstance.State.values:
             state.add_metric([instance.name, value], int(instance.state == value))
-    yield state
-    yield held
+    yield from (state, held, deaf)
+
+
+def _webhooks() -> Iterator[Metric]:
+    labels = ["source", "name", "status"]
+    number = GaugeMetricFamily("flowlog_webhooks", "Webhooks so far, by the status of their answer.", labels=labels)
+    age = GaugeMetricFamily("flowlog_webhook_age_seconds", "Since the latest of them came.", labels=labels)
+    for each in WebhookTally.objects.annotate(age=Now() - F("last_at")):
+        values = [each.source, each.name, str(each.status)]
+        number.add_metric(values, each.number)
+        age.add_metric(values, each.age.total_seconds())
+    yield from (number, age)

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from flowlog.health import figures, heartbeats
 from flowlog.health.words import lasting, moment, oldest_is_due
-from integrations.models import EvolutionInstance, NotificationLog
+from integrations.inbound import way_back
+from integrations.models import NotificationLog, WebhookTally
 
 Status = NotificationLog.Status
 
 
 def as_data() -> dict[str, Any]:
     """Everything, as JSON types."""
+    sweep = heartbeats.pulses()[heartbeats.SWEEP]
     return {
         "messages": figures.unfinished(),
         "last_day": _last_day(),
@@ -24,7 +27,9 @@ def as_data() -> dict[str, Any]:
         "heartbeats": {
             pulse.queue: {"age_seconds": pulse.age if pulse.host else None, "host": pulse.host, "silent": pulse.silent}
             for pulse in heartbeats.pulses().values()
+            if pulse.queue != heartbeats.SWEEP
         },
+        "sweep_age_seconds": sweep.age if sweep.host else None,
         "instances": [
             {
                 "name": instance.name,
@@ -32,9 +37,12 @@ def as_data() -> dict[str, Any]:
                 "held_since": instance.held_at.isoformat() if instance.held_at else None,
                 "held_code": instance.held_code,
                 "held_reason": instance.held_reason,
+                "receipts_missing": instance.deaf,
+                "webhooks_refused": instance.refused,
             }
-            for instance in EvolutionInstance.objects.all()
+            for instance in way_back.judged()
         ],
+        "webhooks": list(_tallies().values("source", "name", "status", "number")),
     }
 
 
@@ -47,7 +55,9 @@ def as_lines() -> list[str]:
         _("Workers"),
         *(f"  {pulse.queue}: {_pulse(pulse)}" for pulse in heartbeats.pulses().values()),
         _("Instances"),
-        *(f"  {instance.name}: {_instance(instance)}" for instance in EvolutionInstance.objects.all()),
+        *(f"  {instance.name}: {_instance(instance)}" for instance in way_back.judged()),
+        _("Webhooks"),
+        *(f"  {_tally(tally)}" for tally in _tallies()),
     ]
 
 
@@ -65,14 +75,31 @@ def _counted(numbers: dict[str, int]) -> str:
 
 def _pulse(pulse: heartbeats.Pulse) -> str:
     if not pulse.host or pulse.age is None:
-        return _("No worker has ever consumed this queue.")
+        never = _("It was never done.") if pulse.queue == heartbeats.SWEEP else ""
+        return never or _("No worker has ever consumed this queue.")
     words = _("last sign of life %(lasting)s ago (%(host)s)") % {"lasting": lasting(pulse.age), "host": pulse.host}
     return f"{_('SILENT')}, {words}" if pulse.silent else words
 
 
-def _instance(instance: EvolutionInstance) -> str:
+def _tallies() -> QuerySet[WebhookTally]:
+    return WebhookTally.objects.order_by("source", "name", "status")
+
+
+def _tally(tally: WebhookTally) -> str:
+    words = _("%(whose)s: %(number)d answered with %(status)d, the last %(when)s")
+    return words % {
+        "whose": f"{tally.get_source_display()} {tally.name or '?'}",
+        "number": tally.number,
+        "status": tally.status,
+        "when": moment(tally.last_at),
+    }
+
+
+def _instance(instance: Any) -> str:
+    if instance.deaf or instance.refused:
+        return ". ".join(way_back.words(instance))
     if not instance.held_at:
-        return instance.get_state_display()
+        return f"{instance.get_state_display()}. {way_back.hint(instance)}".rstrip(". ")
     return _("HELD since %(since)s. %(reason)s") % {
         "since": moment(instance.held_at),
         "reason": instance.held_reason,

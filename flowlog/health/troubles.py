@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from flowlog.health import backups, figures, heartbeats
 from flowlog.health.words import messages_wait, moment
 from flowlog.models import Alarm
+from integrations.inbound import way_back
 from integrations.models import EvolutionInstance
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One thing that keeps messages back, and since when. `address` is the page of the admin to look at next."""
+    """One thing that is amiss with the messages, and since when. `address` is the page of the admin to look at next."""
 
     kind: str
     name: str
@@ -27,9 +30,14 @@ class Trouble:
     permission: str
     instance_id: int | None = None
 
+    @property
+    def keeps_back(self) -> bool:
+        """Whether messages wait for its end."""
+        return self.kind not in (Alarm.Kind.OLD_BACKUP, Alarm.Kind.WAY_BACK)
+
     def waiting(self) -> str:
         """How many messages wait for its end; nothing of what keeps none back. One query."""
-        if self.kind == Alarm.Kind.OLD_BACKUP:
+        if not self.keeps_back:
             return ""
         of = {"instance": self.instance_id} if self.instance_id else {}
         return messages_wait(figures.waiting(**of), figures.COUNTED)
@@ -37,16 +45,18 @@ class Trouble:
 
 def present() -> list[Trouble]:
     """All troubles there are now. Two queries."""
-    pulse = heartbeats.pulses()[heartbeats.SENDING_QUEUE]
-    silent = [_silent_worker(pulse)] if pulse.silent else []
-    return silent + [_held_instance(instance) for instance in figures.held_instances()]
+    pulses = heartbeats.pulses()
+    silent = [words(pulses[name]) for name, words in _OF_PULSES.items() if pulses[name].silent]
+    instances = way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
+    return silent + [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
 
 
 def lasting_ones() -> list[Trouble]:
-    """The same, without a worker that is still awaited after the first start of the system; and an old backup."""
+    """The same, without what is still awaited after the first start of the system; and an old backup."""
     heartbeats.await_first()
-    starting = heartbeats.pulses()[heartbeats.SENDING_QUEUE]
-    lasting = [trouble for trouble in present() if trouble.kind != Alarm.Kind.SILENT_WORKER or starting.overdue]
+    pulses = heartbeats.pulses()
+    awaited = {name for name in _OF_PULSES if not pulses[name].overdue}
+    lasting = [trouble for trouble in present() if trouble.kind not in _KINDS_OF_PULSES or trouble.name not in awaited]
     since = backups.missing_since()
     return [*lasting, _old_backup(since)] if since else lasting
 
@@ -64,6 +74,36 @@ def _silent_worker(pulse: heartbeats.Pulse) -> Trouble:
         detail=detail % {"since": moment(pulse.beat_at)},
         address=reverse("admin:integrations_notificationlog_changelist", query={"status__in": "pending,sending"}),
         permission="integrations.view_notificationlog",
+    )
+
+
+def _late_sweep(pulse: heartbeats.Pulse) -> Trouble:
+    if pulse.host:
+        detail = _("The search for them was last done to its end on %(since)s: see flowlog-beat and worker-default.")
+    else:
+        detail = _("The search for them was never done yet: see flowlog-beat and worker-default.")
+    return Trouble(
+        kind=Alarm.Kind.LATE_SWEEP,
+        name=pulse.queue,
+        since=pulse.beat_at,
+        headline=_("Messages that wait are not looked for"),
+        detail=detail % {"since": moment(pulse.beat_at)},
+        address=reverse("admin:integrations_notificationlog_changelist", query={"status__in": "pending,sending"}),
+        permission="integrations.view_notificationlog",
+    )
+
+
+def _way_back(instance: Any) -> Trouble:
+    headline, detail = way_back.words(instance)
+    return Trouble(
+        kind=Alarm.Kind.WAY_BACK,
+        name=instance.name,
+        since=instance.refused_at if instance.refused else instance.silent_since,
+        headline=headline,
+        detail=detail,
+        address=reverse("admin:integrations_evolutioninstance_change", args=[instance.pk]),
+        permission="integrations.view_evolutioninstance",
+        instance_id=instance.pk,
     )
 
 
@@ -92,3 +132,7 @@ def _held_instance(instance: EvolutionInstance) -> Trouble:
         permission="integrations.view_evolutioninstance",
         instance_id=instance.pk,
     )
+
+
+_OF_PULSES = {heartbeats.SENDING_QUEUE: _silent_worker, heartbeats.SWEEP: _late_sweep}
+_KINDS_OF_PULSES = (Alarm.Kind.SILENT_WORKER, Alarm.Kind.LATE_SWEEP)

@@ -10,9 +10,11 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
+from integrations import tally
 from integrations.carriers import inbox, payload, signature
 from integrations.carriers.errors import RefusedError
 from integrations.carriers.models import CarrierNews
+from integrations.models import WebhookTally
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +41,12 @@ def tracking_news(request: HttpRequest, source: str) -> JsonResponse:
         news = _take_in(request, source)
     except RefusedError as refusal:
         logger.warning("News of a carrier was refused: %s", refusal)
+        tally.note(WebhookTally.Source.CARRIER, source, refusal.status)
         return _error(refusal.status, str(refusal))
     except (OperationalError, InterfaceError) as failure:
         logger.warning("News of a carrier has to come again: %s", failure)
         return _error(HTTPStatus.SERVICE_UNAVAILABLE, "The news cannot be taken in just now. Send it again.")
+    tally.note(WebhookTally.Source.CARRIER, source, HTTPStatus.OK)
     if problem := _WITHOUT_ORDER.get(CarrierNews.Result(news.result)):
         return _error(*problem)
     return JsonResponse({"order": news.order.code if news.order else "", "result": news.result})

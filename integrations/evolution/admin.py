@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
@@ -10,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.evolution import sentences
+from integrations.inbound import way_back
 from integrations.models import EvolutionInstance
 from orders.admin.base import ModelAdmin, label_html, moment
 
@@ -30,8 +33,17 @@ class EvolutionInstanceAdmin(ModelAdmin):
     list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
     list_select_related = ("store",)
     search_fields = ("name",)
-    fields = ("store", "name", "is_default", "messages_per_minute", "daily_cap", "state_label", "hold_shown")
-    readonly_fields = ("state_label", "hold_shown")
+    fields = (
+        "store",
+        "name",
+        "is_default",
+        "messages_per_minute",
+        "daily_cap",
+        "state_label",
+        "hold_shown",
+        "news_shown",
+    )
+    readonly_fields = ("state_label", "hold_shown", "news_shown")
 
     def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
         """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
@@ -44,6 +56,15 @@ class EvolutionInstanceAdmin(ModelAdmin):
     @admin.display(description=_("messages"))
     def hold_shown(self, instance: EvolutionInstance) -> str:
         return f"{_whether_they_go(instance)} {_how_to_reconnect(instance)}".rstrip()
+
+    @admin.display(description=_("receipts and answers"))
+    def news_shown(self, instance: EvolutionInstance) -> str:
+        judged: Any = way_back.judged().filter(pk=instance.pk).first()
+        if judged is None:
+            return ""
+        if judged.deaf or judged.refused:
+            return ". ".join(way_back.words(judged))
+        return way_back.hint(judged) or gettext("They come in.")
 
 
 def state_html(instance: EvolutionInstance) -> SafeString:

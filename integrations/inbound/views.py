@@ -21,11 +21,13 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from integrations import tally
 from integrations.evolution.classify import printable
 from integrations.inbound import bodies, payloads, wakeups
 from integrations.inbound.intake import HANDLERS
 from integrations.inbound.models import TOO_LARGE, WRITTEN, WebhookEvent
 from integrations.inbound.verdicts import Verdict
+from integrations.models import WebhookTally
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,13 @@ def evolution_webhook(request: HttpRequest, instance: str) -> HttpResponse:
     Of one that is too large to be kept, only that it came is stored. Nothing is read before the secret is known to be
     right.
     """
+    answer = _answer(request, instance)
+    if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        tally.note(WebhookTally.Source.EVOLUTION, printable(instance), answer.status_code)
+    return answer
+
+
+def _answer(request: HttpRequest, instance: str) -> HttpResponse:
     if not _is_authorized(request):
         return _Unread(request, HTTPStatus.UNAUTHORIZED)
     if not printable(instance):

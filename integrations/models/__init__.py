@@ -5,6 +5,7 @@ from integrations.inbound.models import CustomerReply, LidNumber, WebhookEvent
 from integrations.models.attempts import DeliveryAttempt
 from integrations.models.instances import EvolutionInstance, check_instance_name
 from integrations.models.log import NotificationLog, earlier_unfinished
+from integrations.models.tallies import WebhookTally
 
 __all__ = [
     "CarrierNews",
@@ -14,6 +15,7 @@ __all__ = [
     "LidNumber",
     "NotificationLog",
     "WebhookEvent",
+    "WebhookTally",
     "check_instance_name",
     "earlier_unfinished",
 ]

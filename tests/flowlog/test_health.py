@@ -57,7 +57,8 @@ def not_ok() -> list[str]:
 
 @pytest.fixture
 def alive() -> None:
-    """Both workers were heard just now."""
+    """Both workers were heard just now, and the sweep was done."""
+    heartbeats.beat(heartbeats.SWEEP, "default@test")
     for queue in ("default", "whatsapp"):
         heartbeats.beat(queue, f"{queue}@test")
 
@@ -114,10 +115,12 @@ class TestProbes:
                 "checks": {
                     "database": {"ok": True, "words": "Responde."},
                     "broker": {"ok": True, "words": "Responde."},
+                    "sweep": {"ok": True, "words": "Feita pela última vez há 0 segundos."},
                     "worker-default": {"ok": True, "words": "Último sinal de vida há 0 segundos."},
                     "worker-whatsapp": {"ok": True, "words": "Último sinal de vida há 0 segundos."},
                     "messages": {"ok": True, "words": "Nenhuma está na vez."},
                     "instances": {"ok": True, "words": "Nenhuma está parada."},
+                    "receipts": {"ok": True, "words": "Nada de errado."},
                     "migrations": {"ok": True, "words": "Todas foram aplicadas."},
                 },
             },
@@ -129,7 +132,16 @@ class TestProbes:
         silence("whatsapp", 91)
         assert not_ok() == ["worker-whatsapp"]
         Heartbeat.objects.all().delete()
-        assert not_ok() == ["worker-default", "worker-whatsapp"]
+        assert not_ok() == ["sweep", "worker-default", "worker-whatsapp"]
+
+    def test_a_sweep_that_does_not_come_is_told_though_workers_live(self, client: Client, alive: None) -> None:
+        silence("sweep", 94)
+        assert not_ok() == []
+        silence("sweep", 96)
+        assert not_ok() == ["sweep"]
+        [words] = [check.words for check in checks.run() if check.name == "sweep"]
+        assert words == "Feita pela última vez há 1 minuto."
+        assert 96 <= metric(client, "flowlog_sweep_age_seconds") < 100
 
     def test_no_broker(self, client: Client, alive: None, settings: Any) -> None:
         settings.REDIS_URL = NOWHERE
@@ -257,7 +269,7 @@ class TestMetrics:
             make_order(notify=True)
         with CaptureQueriesContext(connection) as queries:
             metrics.page()
-        assert len(queries) == 8
+        assert len(queries) == 9
 
 
 class TestBanner:
@@ -451,6 +463,32 @@ class TestAlarms:
         silence("whatsapp", 91)
         alarms.look()
         assert Alarm.objects.get().told_at
+
+    def test_a_sweep_that_does_not_come_is_told_once_and_its_return(self, settings: Any) -> None:
+        settings.ALERT_EMAILS = ["ti@example.com"]
+        with mail_server() as server:
+            settings.MAILERS = mailers(server.url)
+            silence("sweep", 96)
+            assert "não estão sendo procuradas" in client_of(make_staff()).get("/admin/").content.decode()
+            alarms.look()
+            alarms.look()
+            heartbeats.beat("sweep", "default@test")
+            alarms.look()
+            seen_gone(60)
+            alarms.look()
+            assert server.subjects == [
+                "Flowlog: As mensagens que esperam não estão sendo procuradas",
+                "Flowlog: As mensagens que esperam voltaram a ser procuradas",
+            ]
+        assert not Alarm.objects.exists()
+
+    def test_an_address_that_no_mail_can_have_stops_no_other_alarm(self, settings: Any) -> None:
+        settings.ALERT_EMAILS = ["dona\n@example.com"]
+        settings.MAILERS = mailers("smtp://127.0.0.1:9")
+        silence("whatsapp", 300)
+        connections.hold(make_instance().pk, "unauthorized")
+        alarms.look()
+        assert list(Alarm.objects.values_list("kind", "told_at")) == [("silent_worker", None), ("held_instance", None)]
 
     def test_while_all_is_well_a_look_costs_one_query(self) -> None:
         make_instance()

@@ -20,6 +20,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from flowlog.celery import app
 from flowlog.checklists import backup, installation, servers
 from flowlog.checklists import gateway as gateway_checks
 from flowlog.checklists import predeploy as predeploy_checks
@@ -121,7 +122,7 @@ class TestOldSchema:
         assert "integrations.0003_notification_indexes" in found["migrations"].words
         assert State.FAILED not in {item.state for item in found.values()}
 
-    def test_no_column_is_read_that_a_release_could_have_added(self, gateway: SandboxProcess) -> None:
+    def test_no_column_is_read_that_a_release_could_have_added(self, gateway: SandboxProcess, settings: Any) -> None:
         make_instance()
         read = {"integrations_evolutioninstance": {"id", "name", "held_at", "held_reason"}}
         with connection.cursor() as cursor:
@@ -131,6 +132,7 @@ class TestOldSchema:
                     table = model._meta.db_table
                     for column in {field.column for field in model._meta.concrete_fields} - read.get(table, set()):
                         cursor.execute(f'ALTER TABLE "{table}" DROP COLUMN IF EXISTS "{column}" CASCADE')
+        gateway.set_webhook("flowlog", f"{settings.SITE_URL}/webhooks/evolution/flowlog/")
         found = list(run(predeploy_checks._IN_THE_DATABASE))
         assert [item for item in found if item.state is not State.OK] == []
 
@@ -207,6 +209,13 @@ class TestBroker:
         own.config_set("maxmemory", used + (128 << 10))
         assert states(servers.broker())[1] == ("memória do Redis", State.FAILED)
 
+    def test_one_that_only_celery_cannot_open_fails(self, own: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It answers a ping, and yet no task could be published."""
+        monkeypatch.setattr(app.conf, "broker_write_url", "redis://127.0.0.1:9/shop")
+        [item] = servers.broker()
+        assert (item.name, item.state) == ("Redis", State.FAILED)
+        assert "Database is int" in item.words
+
     def test_one_that_does_not_answer_fails(self, settings: Any) -> None:
         settings.REDIS_URL = "redis://127.0.0.1:9/0"
         [item] = servers.broker()
@@ -224,23 +233,35 @@ class TestGateway:
             (item.name, item.state, item.words) for item in (*gateway_checks.credentials(), *gateway_checks.instances())
         ]
 
-    def test_a_connected_instance_is_fine(self, gateway: SandboxProcess) -> None:
+    def test_a_connected_instance_is_fine(self, gateway: SandboxProcess, settings: Any) -> None:
         make_instance()
+        gateway.set_webhook("flowlog", f"{settings.SITE_URL}/webhooks/evolution/flowlog/")
         assert self.items() == [
             ("Evolution API", State.OK, "Responde e aceita a nossa chave."),
             ("instância flowlog", State.OK, "Conectada."),
+            ("avisos de flowlog", State.OK, "Chegam aqui."),
         ]
 
     def test_a_webhook_without_the_events_of_this_release_is_told(self, gateway: SandboxProcess) -> None:
         make_instance()
         call_command("evolution", "set-webhook", "flowlog", stdout=io.StringIO())
-        assert self.items()[1:] == [("instância flowlog", State.OK, "Conectada.")]
+        assert self.items()[2] == ("avisos de flowlog", State.OK, "Chegam aqui.")
         gateway.set_webhook("flowlog", "http://testserver/webhooks/evolution/flowlog", events=["MESSAGES_UPDATE"])
-        [(name, state, words)] = self.items()[1:]
-        assert (name, state) == ("instância flowlog", State.WARNING)
-        assert words.startswith("Conectada, mas o gateway não avisa de CONNECTION_UPDATE, LOGOUT_INSTANCE, MESSAGES_D")
-        gateway.set_webhook("flowlog", "http://elsewhere.example/", events=["MESSAGES_UPDATE"])
-        assert self.items()[1:] == [("instância flowlog", State.OK, "Conectada.")]
+        (name, state, words) = self.items()[2]
+        assert (name, state) == ("avisos de flowlog", State.WARNING)
+        assert words.startswith("O gateway não avisa de CONNECTION_UPDATE, LOGOUT_INSTANCE, MESSAGES_D")
+
+    @pytest.mark.parametrize(
+        ("url", "words"),
+        [
+            ("", "As confirmações e respostas dela não vão a lugar nenhum."),
+            ("http://127.0.0.1:9/x/", "As confirmações e respostas dela vão para http://127.0.0.1:9/x/."),
+        ],
+    )
+    def test_whose_webhooks_go_elsewhere_is_told(self, url: str, words: str, gateway: SandboxProcess) -> None:
+        make_instance()
+        gateway.set_webhook("flowlog", url)
+        assert self.items()[2] == ("avisos de flowlog", State.WARNING, words)
 
     def test_a_wrong_key_fails(self, gateway: SandboxProcess, settings: Any) -> None:
         settings.EVOLUTION_API_KEY = "wrong"
@@ -304,15 +325,18 @@ class TestGateway:
     def test_a_held_instance_is_told(self, gateway: SandboxProcess) -> None:
         instance = make_instance()
         connections.hold(instance.pk, "connection_closed")
-        [item] = self.items()[1:]
+        item = self.items()[1]
         assert item[:2] == ("instância flowlog", State.WARNING)
 
     def test_the_clocks_agree(self, gateway: SandboxProcess) -> None:
         assert states(gateway_checks.clock()) == [("relógio", State.OK)]
 
+    @pytest.mark.parametrize("whose", ["redis", "the_gateway"])
     @pytest.mark.parametrize(("seconds", "state"), [(4, State.OK), (-30, State.WARNING), (90, State.FAILED)])
-    def test_a_clock_that_is_off_is_told(self, seconds: float, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gateway_checks, "_seconds_from_the_gateway", lambda: seconds)
+    def test_a_clock_that_is_off_is_told(
+        self, seconds: float, state: State, whose: str, gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(gateway_checks, f"_seconds_from_{whose}", lambda: seconds)
         assert states(gateway_checks.clock()) == [("relógio", state)]
 
     @pytest.mark.parametrize(
@@ -333,7 +357,9 @@ class TestGateway:
         found = list(gateway_checks.clock())
         assert states(found) == [("relógio", state) for state in states_found]
         assert re.fullmatch(
-            r"O do banco difere em -?0[.,]0 s\. O do gateway difere em -?[01][.,]\d s\.", found[0].words
+            r"O do banco difere em -?0[.,]0 s\. O do Redis difere em -?0[.,]0 s\. "
+            r"O do gateway difere em -?[01][.,]\d s\.",
+            found[0].words,
         )
 
     def test_without_anything_that_knows_of_ntp_nothing_is_said(

@@ -217,7 +217,9 @@ def _webhook_words(webhook: RemoteWebhook, name: str) -> str:
 
 def _still_waiting(row: NotificationLog) -> str:
     """Why the message has no outcome yet, as far as can be told."""
-    reasons = [f"{one.headline}. {one.detail}" for one in troubles.present() if one.name in _concerned(row)]
+    reasons = [
+        f"{one.headline}. {one.detail}" for one in troubles.present() if one.keeps_back and one.name in _concerned(row)
+    ]
     # A trouble may be what it has met.
     if row.error_message and not any(sentences.cause(row.error_code) in reason for reason in reasons):
         reasons.insert(0, row.error_message)
