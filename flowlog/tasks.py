@@ -40,6 +40,9 @@ def beat_at_once(sender: Any, **_kwargs: Any) -> None:
 @task_prerun.connect
 @task_postrun.connect
 def note_life(task: Task, **_kwargs: Any) -> None:
-    """Any task proves that its queue is consumed, also while heartbeats expire behind a thousand others."""
-    if task.name != heartbeat.name:
-        heartbeats.note(task)
+    """Any task proves that its queue is consumed, also while heartbeats expire behind a thousand others.
+
+    And it may be the only one to see that beat is gone, which alone asks for looks.
+    """
+    if task.name != heartbeat.name and heartbeats.note(task) and heartbeats.pulses()[heartbeats.SWEEP].overdue:
+        alarms.ask_for_a_look()

@@ -77,11 +77,13 @@ def beat(queue: str, host: str) -> None:
     )
 
 
-def note(task: Task) -> None:
-    """The same for the queue that brought the task, by this process at most twice in an interval."""
+def note(task: Task) -> bool:
+    """The same for the queue that brought the task, by this process at most twice in an interval; whether it did."""
     queue = queue_of(task)
-    if queue and monotonic() - _noted.get(queue, float("-inf")) >= settings.HEARTBEAT_INTERVAL / NOTES:
+    due = bool(queue) and monotonic() - _noted.get(queue, float("-inf")) >= settings.HEARTBEAT_INTERVAL / NOTES
+    if due:
         beat(queue, str(task.request.hostname))
+    return due
 
 
 def note_progress() -> None:

@@ -132,6 +132,15 @@ def test_a_sweep_that_comes_to_nothing_is_not_taken_for_one(monkeypatch: pytest.
     assert not heartbeats.pulses()["sweep"].silent
 
 
+def test_without_beat_whoever_sends_a_message_asks_for_a_look(system: System) -> None:
+    heartbeats.beat(heartbeats.SWEEP, "default@test")
+    Heartbeat.objects.update(beat_at=Now() - timedelta(minutes=5))
+    make_instance()
+    system.worker("whatsapp", HEARTBEAT_INTERVAL="0.1")
+    make_order(notify=True)
+    wait_until(lambda: published("flowlog.tasks.look_for_trouble"), "a look that was asked for")
+
+
 def test_publishing_never_raises_whatever_the_address(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     """In the middle of a status change: what cannot be published is left to the sweep, and the change stays."""
     for url in ("redis://127.0.0.1:9/shop", "redis://127.0.0.1:9/6?db=6", "nothing://x"):
