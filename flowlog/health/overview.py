@@ -48,6 +48,7 @@ def as_data() -> dict[str, Any]:
 
 def as_lines() -> list[str]:
     """The same for people."""
+    tallies = list(_tallies())
     return [
         _("Messages"),
         f"  {_counted(figures.unfinished())}. {oldest_is_due(figures.oldest_due())}",
@@ -56,8 +57,7 @@ def as_lines() -> list[str]:
         *(f"  {pulse.queue}: {_pulse(pulse)}" for pulse in heartbeats.pulses().values()),
         _("Instances"),
         *(f"  {instance.name}: {_instance(instance)}" for instance in way_back.judged()),
-        _("Webhooks"),
-        *(f"  {_tally(tally)}" for tally in _tallies()),
+        *([_("Webhooks"), *(f"  {_tally(tally)}" for tally in tallies)] if tallies else []),
     ]
 
 
@@ -99,7 +99,7 @@ def _instance(instance: Any) -> str:
     if instance.deaf or instance.refused:
         return ". ".join(way_back.words(instance))
     if not instance.held_at:
-        return f"{instance.get_state_display()}. {way_back.hint(instance)}".rstrip(". ")
+        return ". ".join(filter(None, [instance.get_state_display(), way_back.hint(instance)]))
     return _("HELD since %(since)s. %(reason)s") % {
         "since": moment(instance.held_at),
         "reason": instance.held_reason,

@@ -79,8 +79,9 @@ def test_beat_goes_on_at_once_when_its_clock_is_set_back() -> None:
     every = app.conf.beat_schedule["sweep"]["schedule"]
     assert scheduler.tick() <= every
     for entry in scheduler.schedule.values():
+        assert entry.last_run_at is not None
         assert entry.last_run_at <= entry.default_now()
-        entry.last_run_at -= timedelta(seconds=every)
+        entry.last_run_at = entry.last_run_at - timedelta(seconds=every)
     scheduler._heap = None
     while scheduler.tick() == 0:
         pass

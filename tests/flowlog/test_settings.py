@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -189,10 +190,9 @@ NOT_UNDERSTOOD = [
 @pytest.mark.parametrize("url", UNDERSTOOD)
 def test_an_address_of_redis_that_both_libraries_understand(url: str) -> None:
     assert check_redis_url("REDIS_URL", url) == url
-    kombu = Connection(broker_url(url)).transport.Channel
     redis_py = redis.Redis.from_url(url).connection_pool.connection_kwargs
-    transport = Connection(broker_url(url)).transport
-    channel = object.__new__(kombu)
+    transport: Any = Connection(broker_url(url)).transport
+    channel = object.__new__(transport.Channel)
     channel.connection = transport
     found = channel._connparams()
     for name, default in (("host", None), ("port", 6379), ("db", 0), ("username", None), ("password", None)):

@@ -14,6 +14,7 @@ from django.utils import timezone
 from flowlog.health import heartbeats
 from integrations import connections
 from integrations.evolution.sentences import cause
+from integrations.inbound import way_back
 from integrations.models import EvolutionInstance, NotificationLog
 from tests.broker import purge, take_all
 from tests.factories import make_instance, make_order
@@ -82,6 +83,8 @@ class TestStatus:
         assert since
         when = f"{timezone.localtime(since):%d/%m/%Y %H:%M}"
         others = "falhou 0, incerta 0, descartada 0, cancelada 0"
+        unheard = way_back.hint(way_back.judged().get(name="gama"))
+        assert "set-webhook gama" in unheard
         assert run("status") == [
             "Mensagens",
             "  pendente 1, enviando 0, incerta 0. A mais antiga espera há 2 minutos.",
@@ -89,10 +92,11 @@ class TestStatus:
             "Workers",
             "  default: último sinal de vida há 0 segundos (default@loja)",
             "  whatsapp: Nenhum worker consumiu esta fila até agora.",
+            "  sweep: Nunca foi feita.",
             "Instâncias",
             f"  alfa: PARADA desde {when}. {cause('unauthorized')}",
             f"  beta: PARADA desde {when}. {cause('unauthorized')}",
-            "  gama: desconhecida",
+            f"  gama: desconhecida. {unheard}",
         ]
 
     def test_for_scripts(self) -> None:
