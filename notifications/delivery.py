@@ -22,6 +22,7 @@ from flowlog.logs.context import about
 from integrations.connections import VAIN_TRIES, heal, hold, probe_at_once
 from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
+from integrations.evolution.transport import TOO_LATE
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, lookups, moves, retries, wakeups
 from notifications.claims import Claim
@@ -39,10 +40,9 @@ SETTLE_PAUSES = (0.2, 1.0, 3.0)
 STREAK = 3
 # These say nothing of the number: the request did not get as far.
 NOT_ABOUT_A_NUMBER = frozenset({"gateway_unreachable", "gateway_database_down", "meta_rate_limit", "bad_gateway"})
-# Seconds from the last look at the lease to the request; a process that stood still for longer sends nothing.
+# Seconds from the last look at the lease to the request, beside those that connecting may take; a process that stood
+# still for longer sends nothing.
 PROMPT = 5.0
-# Goes on while the machine sleeps, where there is such a clock.
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +81,26 @@ def deliver(notification_id: int, *, task_id: str = "") -> None:
 
 
 def _send(held: Claim, gateway: EvolutionClient) -> None:
-    claimed_at, looked_at = time.monotonic(), time.clock_gettime(_CLOCK)
+    claimed_at, not_after = time.monotonic(), gateway.clock() + _time_to_write()
     attempt = claims.begin_attempt(held)
     if attempt is None:
         claims.release_slot(held)
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     row = held.notification
-    if time.clock_gettime(_CLOCK) - looked_at > min(PROMPT, settings.NOTIFICATIONS.connect_timeout):
+    result = _call(gateway, row, not_after)
+    if result.code == TOO_LATE:
         _give_up(held, attempt)
         return
-    result = _call(gateway, row)
     # Before anything else can fail: what the gateway said is not to be had a second time.
     said = result.code or f"sent, {result.provider_message_id or 'a message without id'}"
     logger.info("Notification %s (%s to %s): %s", row.pk, row.event, mask_phone(row.recipient), said)
     _settle_surely(held, attempt, result, until=claimed_at + settings.NOTIFICATIONS.soft_time_limit)
+
+
+def _time_to_write() -> float:
+    connect_timeout = settings.NOTIFICATIONS.connect_timeout
+    return connect_timeout + min(PROMPT, connect_timeout)
 
 
 def _give_up(held: Claim, attempt: DeliveryAttempt) -> None:
@@ -194,11 +199,11 @@ def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
     return {"failures": min(failures, STREAK), "failed_recipient": row.recipient, **state}
 
 
-def _call(gateway: EvolutionClient, row: NotificationLog) -> Result:
+def _call(gateway: EvolutionClient, row: NotificationLog, not_after: float) -> Result:
     assert row.instance is not None  # noqa: S101 - the claim has its slot
     started = time.monotonic()
     try:
-        receipt = gateway.send_text(row.instance.name, row.recipient, row.message, own_id(row))
+        receipt = gateway.send_text(row.instance.name, row.recipient, row.message, own_id(row), not_after=not_after)
     except GatewayError as error:
         return Result(
             error.outcome,

@@ -23,7 +23,7 @@ from integrations.evolution.classify import UNEXPECTED, Accepted, classify, pars
 from integrations.evolution.errors import GatewayError, Outcome, Refused
 from integrations.evolution.jids import addresses
 from integrations.evolution.messages import FoundMessage, Page, key_of, own_message, parse_page
-from integrations.evolution.transport import Clock, GatewaySession, transport_failure
+from integrations.evolution.transport import Clock, GatewaySession, transport_failure, uptime, writing_by
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _MAX_BODY = 64 * 1024
@@ -79,7 +79,7 @@ class EvolutionClient:
         *,
         connect_timeout: float,
         read_timeout: float,
-        clock: Clock = time.monotonic,
+        clock: Clock = uptime,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -89,20 +89,25 @@ class EvolutionClient:
         self._base_url = base_url.rstrip("/")
         self._api_key = api_key
         self._timeout = (connect_timeout, read_timeout)
+        self.clock = clock
         self._session = GatewaySession(clock)
         self._session.headers.update({"apikey": api_key, "Accept-Encoding": "identity", "User-Agent": "flowlog"})
 
-    def send_text(self, instance_name: str, number: str, text: str, message_id: str = "") -> SendReceipt:
+    def send_text(
+        self, instance_name: str, number: str, text: str, message_id: str = "", *, not_after: float | None = None
+    ) -> SendReceipt:
         """Send `text` to `number` (E.164) once; raises `GatewayError` unless the gateway accepted it.
 
-        From 2.4 on the message has the id that is given; until then the gateway ignores it and makes one.
+        From 2.4 on the message has the id that is given; until then the gateway ignores it and makes one. After
+        `not_after`, by `clock`, nothing is written any more: the code is `too_late`, for certain not sent.
         """
         _check_number(number)
         # Looking for a preview of a link makes the gateway wait for a third party's site.
         payload: dict[str, object] = {"number": number.removeprefix("+"), "text": text, "linkPreview": False}
         if message_id:
             payload["messageId"] = message_id
-        answer = self._call("POST", f"/message/sendText/{path_segment(instance_name)}", payload)
+        with writing_by(not_after):
+            answer = self._call("POST", f"/message/sendText/{path_segment(instance_name)}", payload)
         verdict = classify(answer.status, answer.body)
         if isinstance(verdict, Refused):
             raise self._error(verdict, answer)

@@ -12,7 +12,9 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, override
 
@@ -26,9 +28,34 @@ from integrations.evolution.errors import Outcome, Refused
 
 IDLE_LIMIT = 4.0
 """Seconds after which an idle connection is not used again; the gateway closes it at five."""
+TOO_LATE = "too_late"
+"""The code of a request that was not written, since the time that its caller had for it was over."""
 _POOL_SIZE = 4
 
 Clock = Callable[[], float]
+
+# Goes on while the machine sleeps, where there is such a clock.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_write_by: ContextVar[float | None] = ContextVar("write_by", default=None)
+
+
+def uptime() -> float:
+    """Seconds by a clock that nobody sets, and that counts those in which this process or its machine stood still."""
+    return time.clock_gettime(_CLOCK)
+
+
+class TooLateError(HTTPError):
+    """It was too late to write the request: no more than a part of it was written, of which nothing comes."""
+
+
+@contextmanager
+def writing_by(moment: float | None) -> Iterator[None]:
+    """Let requests of this block raise `TooLateError` instead of going out after `moment`, by the session's clock."""
+    token = _write_by.set(moment)
+    try:
+        yield
+    finally:
+        _write_by.reset(token)
 
 
 class _BoundedReader(io.RawIOBase):
@@ -74,7 +101,7 @@ class _BoundedConnection(HTTPConnection):
     has been written then. Any other error may have come after it.
     """
 
-    clock: Clock = staticmethod(time.monotonic)
+    clock: Clock = staticmethod(uptime)
     idle_since = 0.0
     _connect_by = 0.0
 
@@ -123,6 +150,20 @@ class _BoundedConnection(HTTPConnection):
         if remaining <= 0:
             raise TimeoutError("connecting took too long")
         return remaining
+
+    @override
+    def send(self, data: Any) -> None:
+        """Write a part of the request, connected by now, unless it is too late for it.
+
+        A process may have stood still since its caller looked at the clock: over the name, the connection or TLS. The
+        last part makes the request whole, so whoever is late for that has sent nothing.
+        """
+        if self.sock is None:
+            self.connect()
+        write_by = _write_by.get()
+        if write_by is not None and self.clock() > write_by:
+            raise TooLateError
+        super().send(data)
 
     @override
     def getresponse(self) -> Any:
@@ -189,7 +230,7 @@ class _Adapter(HTTPAdapter):
 class GatewaySession(requests.Session):
     """A session that talks to the gateway alone: no proxy, credentials or cookies of others, no redirect."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Clock = uptime) -> None:
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -204,7 +245,9 @@ class GatewaySession(requests.Session):
 
 
 def transport_failure(error: requests.RequestException | HTTPError) -> Refused:
-    """What a call that ended in `error` means: only a connection that was never made sent nothing."""
+    """What a call that ended in `error` means: only one that was never connected, or came too late, sent nothing."""
+    if isinstance(error, TooLateError):
+        return Refused(Outcome.RETRYABLE, TOO_LATE)
     cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else error
     if isinstance(cause, MaxRetryError):
         cause = cause.reason

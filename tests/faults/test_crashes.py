@@ -56,6 +56,7 @@ DEATHS = (
     Death(Point.AFTER_CLAIM, Status.SENDING, ("sent",)),
     # The gateway does not have it, though it has the message before: so it was not sent.
     Death(Point.BEFORE_REQUEST, Status.SENDING, ("", "sent"), frozenset({"not_found"})),
+    Death(Point.BEFORE_BODY, Status.SENDING, ("", "sent"), frozenset({"not_found"})),
     Death(Point.AFTER_REQUEST, Status.SENDING, ("",), frozenset({"found"})),
     Death(Point.AFTER_ANSWER, Status.SENDING, ("",), frozenset({"found"})),
     Death(Point.AFTER_SETTLE, Status.SENT, ("sent",)),
@@ -168,7 +169,12 @@ class TestFrozen:
 
     @pytest.mark.parametrize(
         ("point", "look_ups"),
-        [(Point.AFTER_CLAIM, set()), (Point.BEFORE_REQUEST, {"not_found"}), (Point.AFTER_ANSWER, {"found"})],
+        [
+            (Point.AFTER_CLAIM, set()),
+            (Point.BEFORE_REQUEST, {"not_found"}),
+            (Point.BEFORE_BODY, {"not_found"}),
+            (Point.AFTER_ANSWER, {"found"}),
+        ],
         ids=lambda value: str(value) if isinstance(value, Point) else "",
     )
     def test_another_one_has_sent_it_meanwhile(

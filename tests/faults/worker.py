@@ -33,6 +33,8 @@ class Point(StrEnum):
     AFTER_CLAIM = "after_claim"
     BEFORE_REQUEST = "before_request"
     """The attempt is on record, nothing is written to the gateway."""
+    BEFORE_BODY = "before_body"
+    """The connection is made and the request's head is written, its body not."""
     AFTER_REQUEST = "after_request"
     """The request is written, its answer not read."""
     AFTER_ANSWER = "after_answer"
@@ -102,20 +104,27 @@ def _install() -> None:
 
     sending: list[bool] = []
     send_text, getresponse = EvolutionClient.send_text, transport._BoundedConnection.getresponse
+    write = transport._BoundedConnection.send
 
-    def marked(*args: Any) -> Any:
+    def marked(*args: Any, **kwargs: Any) -> Any:
         sending.append(True)
         try:
-            return send_text(*args)
+            return send_text(*args, **kwargs)
         finally:
             sending.pop()
+
+    def before_body(connection: Any, data: bytes) -> None:
+        if sending and data.startswith(b"{"):
+            _pass(Point.BEFORE_BODY)
+        write(connection, data)
 
     def after_request(connection: Any) -> Any:
         if sending:
             _pass(Point.AFTER_REQUEST)
         return getresponse(connection)
 
-    EvolutionClient.send_text = marked  # type: ignore[assignment,method-assign]
+    EvolutionClient.send_text = marked  # type: ignore[method-assign]
+    transport._BoundedConnection.send = before_body  # type: ignore[assignment,method-assign]
     transport._BoundedConnection.getresponse = after_request  # type: ignore[assignment,method-assign]
 
 

@@ -396,6 +396,46 @@ def test_each_process_and_each_setting_has_its_own_client(settings: Any, monkeyp
     assert client_module.client() is not second
 
 
+# -- The last look at the clock ------------------------------------------------------------------
+
+
+def late(client: EvolutionClient, not_after: float) -> None:
+    with pytest.raises(GatewayError) as caught:
+        client.send_text("loja", NUMBER, TEXT, not_after=not_after)
+    assert (caught.value.outcome, caught.value.code, caught.value.http_status) == (RETRYABLE, "too_late", None)
+
+
+def test_a_send_whose_process_stood_still_while_it_connected_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    arrived: list[bytes] = []
+    resolve = socket.getaddrinfo
+
+    def stand_still(*args: Any, **kwargs: Any) -> Any:
+        clock.now += 4
+        return resolve(*args, **kwargs)
+
+    def talk(connection: Connection) -> None:
+        arrived.append(connection.request())
+
+    with raw_server(talk) as server:
+        client = connect(server.url, clock=clock)
+        monkeypatch.setattr(socket, "getaddrinfo", stand_still)
+        late(client, not_after=clock.now + 3)
+        assert server.finished.wait(5)
+        assert (arrived, server.connections) == ([b""], 1)
+
+
+def test_one_in_time_is_written_and_one_that_is_late_leaves_the_client_usable() -> None:
+    clock = Clock()
+    requests: list[bytes] = []
+    with raw_server(answering(requests)) as server:
+        client = connect(server.url, clock=clock)
+        assert client.send_text("loja", NUMBER, "1", not_after=clock.now).http_status == 201
+        late(client, not_after=clock.now - 0.001)
+        assert client.send_text("loja", NUMBER, "2").http_status == 201
+        assert [json.loads(request.partition(b"\r\n\r\n")[2])["text"] for request in requests] == ["1", "2"]
+
+
 # -- What is kept --------------------------------------------------------------------------------
 
 

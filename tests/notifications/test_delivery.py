@@ -256,7 +256,7 @@ def test_a_read_time_out_is_unknown(gateway: SandboxProcess, settings: Any) -> N
 def test_the_soft_time_limit_inside_the_call_is_unknown(
     gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_args: Any) -> None:
+    def interrupted(*_args: Any, **_kwargs: Any) -> None:
         raise SoftTimeLimitExceeded
 
     monkeypatch.setattr("integrations.evolution.client.EvolutionClient.send_text", interrupted)
@@ -269,7 +269,7 @@ def test_the_soft_time_limit_inside_the_call_is_unknown(
 def test_a_defect_inside_the_call_is_unknown_and_frees_the_slot(
     gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_args: Any) -> None:
+    def broken(*_args: Any, **_kwargs: Any) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("integrations.evolution.client.EvolutionClient.send_text", broken)
@@ -303,9 +303,9 @@ def test_no_database_connection_is_held_during_the_call(
     held: list[object] = []
     original = EvolutionClient.send_text
 
-    def send_text(*args: Any) -> Any:
+    def send_text(*args: Any, **kwargs: Any) -> Any:
         held.append(connection.connection)
-        return original(*args)
+        return original(*args, **kwargs)
 
     monkeypatch.setattr(EvolutionClient, "send_text", send_text)
     deliver(pending().pk)
