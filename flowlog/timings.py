@@ -78,7 +78,7 @@ class Timings:
 
     @property
     def lookup_soft_time_limit(self) -> float:
-        """A look-up asks for both forms of the number, and for a message to compare with: three calls."""
+        """A look-up makes several calls: what three take at worst. One that takes longer is made again later."""
         return self.soft_time_limit + 2 * self.call_timeout
 
     @property

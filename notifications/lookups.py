@@ -24,7 +24,8 @@ from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.inbound import proofs
 from integrations.models import DeliveryAttempt, NotificationLog
-from notifications import moves, retries, wakeups
+from notifications import controls, moves, retries, wakeups
+from notifications.controls import AHEAD, CLOCK_SKEW
 from notifications.message_ids import own_id
 from orders.models import Store
 
@@ -32,10 +33,6 @@ logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
 Finding = DeliveryAttempt.Result
-
-# How far the gateway's clock may be behind the database's, and ahead of it.
-CLOCK_SKEW = timedelta(seconds=10)
-AHEAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ class LookUp:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the gateway said. `keeps_messages`: whether it has the latest message that it is known to have sent."""
+    """What the gateway said. `keeps_messages`: whether the same question finds what it is known to have sent."""
 
     finding: Finding
     provider_message_id: str = ""
@@ -164,7 +161,7 @@ def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
         ids = [each.provider_message_id for each in found if each.text == row.message]
         if free := not_held_by_others(row, ids):
             return Answer(Finding.FOUND, free)
-        keeps = begun.is_last and keeps_messages(gateway, row)
+        keeps = begun.is_last and controls.keeps_messages(gateway, row)
     except GatewayError as error:
         return Answer(Finding.NO_ANSWER, error=error)
     except SoftTimeLimitExceeded:
@@ -177,17 +174,6 @@ def not_held_by_others(row: NotificationLog, ids: list[str]) -> str:
     rows = NotificationLog.objects.filter(instance=row.instance_id, provider_message_id__in=ids)
     held = set(rows.values_list("provider_message_id", flat=True))
     return next((each for each in reversed(ids) if each not in held), "")
-
-
-def keeps_messages(gateway: EvolutionClient, row: NotificationLog) -> bool:
-    """Whether the gateway keeps what it sends: it has the latest message that the row's instance sent.
-
-    False if there is none, or it has no id. Raises `GatewayError` unless the answer is certain.
-    """
-    assert row.instance is not None  # noqa: S101 - asked for by the caller
-    sent = NotificationLog.objects.filter(instance=row.instance_id, status=Status.SENT).order_by("-sent_at", "-pk")
-    control = sent.values_list("provider_message_id", flat=True).first() or ""
-    return bool(control) and gateway.has_message(row.instance.name, control)
 
 
 def _settle(begun: LookUp, answer: Answer) -> int:

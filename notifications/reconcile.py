@@ -16,7 +16,7 @@ from django.utils import timezone
 from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError
 from integrations.models import NotificationLog
-from notifications import claims, lookups, moves
+from notifications import claims, controls, lookups, moves
 from notifications.message_ids import own_id
 
 logger = logging.getLogger(__name__)
@@ -52,19 +52,20 @@ def reconcile() -> Reconciled:
         except (GatewayError, TemplateDoesNotExist, ValueError) as error:
             logger.warning("Notification %s cannot be reconciled: %s", row.pk, error)
             result.unclear.append(row.pk)
-    # Only now, since what was found shows it too.
-    one_of_each = {row.instance_id: row for row in not_there}
-    keeps = {instance: _keeps_messages(gateway, row) for instance, row in one_of_each.items()}
+    # Only now, since what was found is something to compare with too.
+    found: dict[int, bool] = {}
     for row in not_there:
-        (result.waiting if keeps[row.instance_id] else result.unclear).append(row.pk)
+        (result.waiting if _keeps_messages(gateway, row, found) else result.unclear).append(row.pk)
     return result
 
 
 def _was_sent(gateway: EvolutionClient, row: NotificationLog) -> bool:
     """Whether the gateway has it; if so the row is `sent`, as of then."""
     assert row.instance is not None  # noqa: S101 - asked for by the caller
+    went_to = row.recipient if row.first_attempt_at else ""
     claims.put_into_words(row)
-    since, until = row.created_at - lookups.CLOCK_SKEW, timezone.now() + lookups.AHEAD
+    row.recipient = went_to or row.recipient
+    since, until = row.created_at - controls.CLOCK_SKEW, timezone.now() + controls.AHEAD
     found = gateway.find_messages(row.instance.name, row.recipient, since=since, until=until)
     at = {each.provider_message_id: each.timestamp for each in found if each.text == row.message}
     message_id = lookups.not_held_by_others(row, list(at))
@@ -82,8 +83,15 @@ def _note(row: NotificationLog, message_id: str, sent_at: datetime) -> bool:
         return bool(moves.to_sent(unchanged, message_id, sent_at=sent_at))
 
 
-def _keeps_messages(gateway: EvolutionClient, row: NotificationLog) -> bool:
+def _keeps_messages(gateway: EvolutionClient, row: NotificationLog, found: dict[int, bool]) -> bool:
+    """Whether the gateway keeps what the row's instance sends; `found` remembers what it was asked before."""
+
+    def is_found(gateway: EvolutionClient, control: NotificationLog) -> bool:
+        if control.pk not in found:
+            found[control.pk] = controls.is_found(gateway, control)
+        return found[control.pk]
+
     try:
-        return lookups.keeps_messages(gateway, row)
+        return controls.keeps_messages(gateway, row, found=is_found)
     except GatewayError:
         return False

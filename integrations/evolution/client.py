@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from flowlog.health import heartbeats
 from integrations.evolution.classify import UNEXPECTED, Accepted, classify, parse_object
 from integrations.evolution.errors import GatewayError, Outcome, Refused
-from integrations.evolution.jids import addresses
+from integrations.evolution.jids import addresses, bare
 from integrations.evolution.messages import FoundMessage, Page, key_of, own_message, parse_page
 from integrations.evolution.transport import Clock, GatewaySession, transport_failure, uptime, writing_by
 
@@ -132,19 +132,17 @@ class EvolutionClient:
         raise self._unreadable(answer)
 
     def find_messages(self, instance_name: str, number: str, *, since: datetime, until: datetime) -> list[FoundMessage]:
-        """What the instance sent to `number` (E.164), in either form of it, from `since` to `until` (aware).
+        """What the instance sent to `number` (E.164), under whatever address, from `since` to `until` (aware).
 
         Both ends count, the first rounded down and the last up to whole seconds. A record that is not whole
         is left out; the latest come first. Raises `GatewayError` unless the gateway gave all that it has, so
-        an empty list says that it has nothing. Makes a request for each page of each form.
+        an empty list says that it has nothing. Makes a request for each page of each address.
         """
         _check_number(number)
         between = {"gte": _stamp(math.floor(since.timestamp())), "lte": _stamp(math.ceil(until.timestamp()))}
-        found = []
-        for address in addresses(number):
-            where = {"key": {"remoteJid": address, "fromMe": True}, "messageTimestamp": between}
-            records = self._records(instance_name, where)
-            found += [message for record in records if (message := own_message(record, address))]
+        found = [each for jid in addresses(number) for each in self._own_messages(instance_name, jid, between)]
+        # An instance keeps all that it sends by JIDs or, on the gateway's own channel, all by bare numbers.
+        found = found or self._own_messages(instance_name, bare(number), between)
         return sorted(found, key=lambda message: message.timestamp, reverse=True)
 
     def has_message(self, instance_name: str, provider_message_id: str) -> bool:
@@ -161,6 +159,11 @@ class EvolutionClient:
         if page.total or page.records:
             raise self._error(UNEXPECTED, answer)
         return False
+
+    def _own_messages(self, instance_name: str, address: str, between: dict[str, str]) -> list[FoundMessage]:
+        where = {"key": {"remoteJid": address, "fromMe": True}, "messageTimestamp": between}
+        records = self._records(instance_name, where)
+        return [message for record in records if (message := own_message(record, address))]
 
     def _records(self, instance_name: str, where: dict[str, object]) -> list[object]:
         """All records that match; raises `GatewayError` unless it is certain that they are all."""

@@ -27,6 +27,11 @@ def addresses(number: str) -> tuple[str, ...]:
     return tuple(each.removeprefix("+") + USER for each in numbers_of_account(f"+{digits}"))
 
 
+def bare(number: str) -> str:
+    """What an instance of the gateway's own channel, EVOLUTION, keeps a message to `number` (E.164) under."""
+    return number.removeprefix("+")
+
+
 def numbers(jid: str) -> tuple[str, ...]:
     """The numbers (E.164) of the person with this address, as it says first; none if it is not a person's number.
 

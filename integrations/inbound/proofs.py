@@ -50,7 +50,6 @@ def sent_messages(instance: EvolutionInstance, recipient: str, text: str, *, sin
     told = WebhookEvent.objects.filter(
         in_these_words, instance_name=instance.name, event=SEND_MESSAGE, received_at__gte=since, error=""
     )
-    found = [
-        own_message(event.data, address) for event in told.order_by("-pk") for address in jids.addresses(recipient)
-    ]
+    addresses = (*jids.addresses(recipient), jids.bare(recipient))
+    found = [own_message(event.data, address) for event in told.order_by("-pk") for address in addresses]
     return [each for each in found if each and each.text == text and each.timestamp >= int(since.timestamp())]

@@ -170,6 +170,29 @@ def test_what_the_gateway_does_not_store_is_not_found(gateway: SandboxProcess) -
     assert [client.has_message("loja", message_id) for message_id in (kept, forgotten)] == [True, False]
 
 
+def test_what_an_instance_of_the_gateways_own_channel_sent_is_found_under_the_bare_number() -> None:
+    with sandbox() as process:
+        process._post(
+            "/instance/create", {"instanceName": "loja", "integration": "EVOLUTION", "number": "5511999990000"}
+        )
+        client = connect(process.base_url)
+        receipt = client.send_text("loja", NUMBER, "Olá")
+        assert receipt.remote_jid == "5511987654321"
+        assert [(each.provider_message_id, each.text) for each in find(client)] == [
+            (receipt.provider_message_id, "Olá")
+        ]
+        assert texts(client, "+5511987654322") == []
+
+
+def test_what_is_kept_under_a_hidden_address_is_found_by_its_id_alone(gateway: SandboxProcess) -> None:
+    gateway.options(lid_rows=True)
+    client = connect(gateway.base_url)
+    receipt = client.send_text("loja", NUMBER, "Olá")
+    gateway.options(lid_rows=False)
+    assert texts(client) == []
+    assert client.has_message("loja", receipt.provider_message_id) is True
+
+
 # -- What it asks --------------------------------------------------------------------------------
 
 
@@ -222,10 +245,10 @@ def test_each_address_is_asked_for_with_the_filters_that_work() -> None:
     wheres = [
         *(
             {
-                "key": {"remoteJid": f"{digits}@s.whatsapp.net", "fromMe": True},
+                "key": {"remoteJid": address, "fromMe": True},
                 "messageTimestamp": {"gte": "2026-11-23T17:00:00Z", "lte": "2026-11-23T17:05:00Z"},
             }
-            for digits in ("5511987654321", "551187654321")
+            for address in ("5511987654321@s.whatsapp.net", "551187654321@s.whatsapp.net", "5511987654321")
         ),
         {"key": {"id": "3EB0AE029FD590A33D65F4"}},
     ]
@@ -233,7 +256,7 @@ def test_each_address_is_asked_for_with_the_filters_that_work() -> None:
 
 
 def test_times_of_another_zone_are_asked_for_in_utc() -> None:
-    talk, payloads = saying(answer_of())
+    talk, payloads = saying(answer_of(record()))
     zone = ZoneInfo("America/Sao_Paulo")
     with raw_server(talk) as server:
         find(connect(server.url), FOREIGN, since=SINCE.astimezone(zone), until=UNTIL.astimezone(zone))

@@ -18,6 +18,7 @@
     server_ack_seconds, delivery_ack_seconds, read_seconds
                                how long after a send each of them comes (null: never; reads by a click only)
     lid_receipts               whether receipts name the hidden address instead of the number
+    lid_rows                   whether what is sent from now on is stored under the hidden address
     meta_code, meta_transient  the code with which Meta refuses what a WHATSAPP-BUSINESS instance sends (0: none),
                                and whether it calls that transient
     ghost_seconds              how long connectionState still answers for an instance that was deleted (2.3.7)
@@ -181,6 +182,7 @@ _OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "delivery_ack_seconds": _NUMBER_OR_NONE,
     "read_seconds": _NUMBER_OR_NONE,
     "lid_receipts": _FLAG,
+    "lid_rows": _FLAG,
     "reply_form": (lambda value: value in list(ReplyForm), f"one of: {', '.join(ReplyForm)}"),
     "send_message_seconds": _NUMBER,
     "webhook_jitter_seconds": _NUMBER,

@@ -55,6 +55,7 @@ class Options:
     delivery_ack_seconds: float | None = 1
     read_seconds: float | None = 5
     lid_receipts: bool = False
+    lid_rows: bool = False
     reply_form: ReplyForm = ReplyForm.NUMBER
     send_message_seconds: float = 0
     webhook_jitter_seconds: float = 0

@@ -220,7 +220,10 @@ class Sandbox:
                 return repeated
             message = self._new_message(instance, number, jid, text)
             message.key_id = key_id or message.key_id
-            message.kept_as = number if instance.integration == EVOLUTION else ""
+            if instance.integration == EVOLUTION:
+                message.kept_as = number
+            elif self.options.lid_rows:
+                message.kept_as = lid_of(jid)
             message.stored = stored
             return self._put(message)
 
