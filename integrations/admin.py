@@ -24,6 +24,7 @@ import integrations.evolution.admin
 import integrations.inbound.admin
 import integrations.inbound.reply_admin  # noqa: F401 - Django looks for admin pages here
 from integrations import snapshots, timeline
+from integrations.connections import why_held
 from integrations.evolution.sentences import sentence
 from integrations.kinds import kind_words, kinds
 from integrations.models import DeliveryAttempt, NotificationLog, earlier_unfinished
@@ -179,7 +180,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         if row.status == NotificationLog.Status.PENDING and row.waits_for_earlier:  # type: ignore[attr-defined]
             return gettext("Waits for the earlier message of this order.")
         if row.status == NotificationLog.Status.PENDING and row.instance and row.instance.held_at:
-            return gettext("The instance is held: %(reason)s") % {"reason": row.instance.held_reason}
+            return gettext("The instance is held: %(reason)s") % {"reason": why_held(row.instance)}
         if row.receipt == NotificationLog.Receipt.ERROR:
             return sentence("not_delivered")
         if row.cancelled_by and row.status == NotificationLog.Status.CANCELLED:

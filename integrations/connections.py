@@ -1,7 +1,8 @@
 """Holding an instance that cannot send, and healing it; the one place that sends `instance_connection_changed`.
 
-While an instance is held its messages wait without spending attempts. Every now and then one thing is tried, the
-probe, and the first that succeeds heals it.
+While an instance is held its messages wait without spending attempts. Every now and then one of them is tried, the
+probe, and the first that succeeds heals it. What the gateway says of the connection does not: it calls one open whose
+socket is dead. At most it has the next probe come sooner.
 """
 
 from __future__ import annotations
@@ -10,11 +11,24 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Greatest, Now
+from django.db.models import (
+    Case,
+    Count,
+    DateTimeField,
+    F,
+    OuterRef,
+    PositiveIntegerField,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Greatest, Now
+from django.utils.translation import gettext
 
 from integrations.evolution import sentences
 from integrations.locks import unlocked
@@ -22,6 +36,8 @@ from integrations.models import DeliveryAttempt, EvolutionInstance, Notification
 from integrations.signals import instance_connection_changed
 
 logger = logging.getLogger(__name__)
+
+State = EvolutionInstance.State
 
 # A message that met one of these waits for another try although nothing is wrong with it.
 GATEWAY_AWAY = frozenset({"gateway_unreachable", "gateway_database_down", "number_query_timeout"})
@@ -33,17 +49,24 @@ VAIN_TRIES = 3
 def hold(instance_id: int, code: str) -> bool:
     """Hold the instance for the gateway's `code`; returns whether it was not held before.
 
-    An instance that is held already stays so, with the latest reason. What failed because the gateway was away is due
-    at once, since it is what the instance is probed with.
+    An instance that is held already stays so, with the latest reason. One that was released by hand, and has sent
+    nothing since, is held again as if it had not been: since then, and with the pauses that its probes had come to.
+    What failed because the gateway was away is due at once, since it is what the instance is probed with.
     """
     instances = EvolutionInstance.objects.filter(pk=instance_id)
+    free = instances.filter(held_at__isnull=True)
     reason = sentences.cause(code)
     with transaction.atomic():
-        if instances.filter(held_at__isnull=True).exists():
+        probes = free.values_list("probes", flat=True).first()
+        if probes is not None:
             _waiting_after(instance_id, GATEWAY_AWAY).update(next_attempt_at=F("created_at"))
-        first_probe = Now() + timedelta(seconds=settings.NOTIFICATIONS.probe_first)
-        if not instances.filter(held_at__isnull=True).update(
-            held_at=Now(), held_code=code, held_reason=reason, probe_at=first_probe, probes=0
+        if not free.update(
+            held_at=Coalesce("troubled_since", Now()),
+            held_code=code,
+            held_reason=reason,
+            probe_at=Now() + probe_pause((probes or 0) - 1),
+            ask_at=None,
+            troubled_since=None,
         ):
             instances.filter(held_at__isnull=False).exclude(held_code=code).update(held_code=code, held_reason=reason)
             return False
@@ -55,10 +78,12 @@ def heal(instance_id: int, *, by_message: bool = False) -> bool:
     """End the hold; returns whether there was one. What had failed because of it is due at once, the oldest first.
 
     `by_message`: that one message could be sent has shown it. Then one that could not, again and again, keeps its
-    pause, since it may be the trouble itself.
+    pause, since it may be the trouble itself. By hand, nothing is shown yet: should the instance be held again before
+    anything was sent, that hold goes on.
     """
     if not EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).exists():
         return False
+    shown: dict[str, Any] = {"probes": 0, "troubled_since": None} if by_message else {"troubled_since": F("held_at")}
     with transaction.atomic():
         failed = _waiting_after(instance_id, GATEWAY_AWAY | sentences.INSTANCE.keys())
         if by_message:
@@ -76,19 +101,37 @@ def heal(instance_id: int, *, by_message: bool = False) -> bool:
             held_code="",
             held_reason="",
             probe_at=None,
-            probes=0,
+            ask_at=None,
             failures=0,
             failed_recipient="",
             # Never earlier than the pace; and what was woken before now is woken again.
             next_send_at=Greatest(F("next_send_at"), Now()),
+            **shown,
         )
         if healed:
             transaction.on_commit(partial(_tell, instance_id, held=False), robust=True)
     return bool(healed)
 
 
+def alive() -> dict[str, Any]:
+    """What a message that could be sent changes on its instance, beside its hold.
+
+    If the instance was held since the message was claimed, that is news, and the message is none: only its streak ends.
+    """
+    if_free = {
+        "state": Value(State.OPEN),
+        "probes": Value(0, PositiveIntegerField()),
+        "troubled_since": Value(None, DateTimeField()),
+    }
+    return {
+        "failures": 0,
+        "failed_recipient": "",
+        **{name: Case(When(held_at=None, then=new), default=F(name)) for name, new in if_free.items()},
+    }
+
+
 def probe_pause(probes: int) -> timedelta:
-    """How long after the probe with that number (from 0) the next one comes."""
+    """How long after the probe with that number (from 0; -1 is the start of the hold) the next one comes."""
     times = settings.NOTIFICATIONS
     return timedelta(seconds=min(times.probe_first * 2 ** min(probes + 1, 20), times.probe_max))
 
@@ -96,6 +139,14 @@ def probe_pause(probes: int) -> timedelta:
 def probe_at_once(instance_id: int) -> None:
     """Let the next probe be due, if the instance is held."""
     EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False, probe_at__gt=Now()).update(probe_at=Now())
+
+
+def why_held(instance: EvolutionInstance) -> str:
+    """What the staff read about a hold: its reason, and what the gateway has said since of the connection."""
+    if instance.state != State.OPEN:
+        return instance.held_reason
+    again = gettext("By now the gateway calls it connected; the next message shows whether it is.")
+    return f"{instance.held_reason} {again}"
 
 
 def _waiting_after(instance_id: int, codes: Iterable[str]) -> QuerySet[NotificationLog]:

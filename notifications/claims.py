@@ -52,7 +52,12 @@ class Claim:
 
 
 def due() -> QuerySet[NotificationLog]:
-    """Messages whose turn it is: pending, due, not expired, and no earlier one of the same order unfinished.
+    """Messages whose turn it is: pending, due, not expired, and no earlier one of the same order unfinished."""
+    return waiting().filter(next_attempt_at__lte=Now())
+
+
+def waiting() -> QuerySet[NotificationLog]:
+    """The same, whether they are due or pause before another try.
 
     Every condition stands in the outer WHERE, never behind a join: an UPDATE built on it is checked again on
     the newest version of the row after waiting for another transaction. That it is not `blocked` decides nothing, but
@@ -61,11 +66,7 @@ def due() -> QuerySet[NotificationLog]:
     # Not `expires_at__gt`: PostgreSQL would walk the index of what expires, which nearly all rows match.
     time_left = ExpressionWrapper(F("expires_at") - Now(), DurationField())
     return NotificationLog.objects.filter(
-        ~earlier_unfinished(),
-        GreaterThan(time_left, timedelta()),
-        status=Status.PENDING,
-        blocked=False,
-        next_attempt_at__lte=Now(),
+        ~earlier_unfinished(), GreaterThan(time_left, timedelta()), status=Status.PENDING, blocked=False
     )
 
 

@@ -19,7 +19,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from flowlog.logs.context import about
-from integrations.connections import VAIN_TRIES, heal, hold, probe_at_once
+from integrations.connections import VAIN_TRIES, alive, heal, hold, probe_at_once
 from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.evolution.transport import TOO_LATE
@@ -185,7 +185,7 @@ def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
     if result.shows_life:
         if held.probe:
             heal(instance.pk, by_message=True)
-        return {"state": State.OPEN, "failures": 0, "failed_recipient": ""}
+        return alive()
     if not result.is_trouble:
         # The refusal of one message shows nothing of the connection: the next one finds out.
         if held.probe:
@@ -193,9 +193,11 @@ def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
         return {}
     same_number = instance.failed_recipient == row.recipient and result.code not in NOT_ABOUT_A_NUMBER
     failures = instance.failures if same_number else instance.failures + 1
+    state = {}
     if held.probe or result.outcome is Outcome.INSTANCE_DOWN or failures >= STREAK:
         hold(instance.pk, result.code)
-    state = {"state": State.CLOSE} if result.outcome is Outcome.INSTANCE_DOWN else {}
+        # Whatever the gateway said of it before was wrong, or is nothing to go by.
+        state["state"] = State.CLOSE if result.outcome is Outcome.INSTANCE_DOWN else State.UNKNOWN
     return {"failures": min(failures, STREAK), "failed_recipient": row.recipient, **state}
 
 

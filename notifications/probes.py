@@ -1,21 +1,61 @@
-"""Asking the gateway whether a held instance is connected again, where no message waits that would show it."""
+"""Probing held instances: by the message that is next or, where none waits, by asking for the connection."""
 
 from __future__ import annotations
 
 import logging
 
 from django.db import connection
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce, Now
 
-from integrations.connections import heal
+from integrations.connections import probe_pause
 from integrations.evolution.client import client
 from integrations.evolution.errors import GatewayError
-from integrations.models import EvolutionInstance
+from integrations.models import EvolutionInstance, NotificationLog
+from notifications import claims
 
 logger = logging.getLogger(__name__)
 
 
+def possible(instance: OuterRef) -> QuerySet[NotificationLog]:
+    """The messages that could be the probe of an instance: one that this release cannot prepare shows nothing."""
+    return claims.waiting().filter(instance=instance).exclude(error_code="cannot_prepare")
+
+
+def next_at(instance: OuterRef) -> Coalesce:
+    """The key of the message that is next at the instance, an outer query's; of a held one, even if it pauses.
+
+    Nothing else could show that a held instance is connected again.
+    """
+    pausing = possible(instance).order_by("next_attempt_at", "pk").values("pk")[:1]
+    return Coalesce(
+        Subquery(claims.oldest_due(instance)), Case(When(held_at__isnull=False, then=Subquery(pausing)), default=None)
+    )
+
+
+def to_ask() -> list[EvolutionInstance]:
+    """Held instances that no message can be the probe of, where it is time to ask: the next time is on them then.
+
+    Their probe stays due, so that the next message is it at once.
+    """
+    nothing_to_try = ~Exists(possible(OuterRef("pk"))) | claims.capped()
+    instances = claims.idle_instances().filter(
+        nothing_to_try, Q(ask_at__isnull=True) | Q(ask_at__lte=Now()), held_at__isnull=False
+    )
+    return [
+        instance
+        for instance in instances
+        if EvolutionInstance.objects.filter(pk=instance.pk, held_at=instance.held_at, ask_at=instance.ask_at).update(
+            ask_at=Now() + probe_pause(instance.probes), probes=F("probes") + 1
+        )
+    ]
+
+
 def probe(instance_id: int) -> None:
-    """Ask for the instance's connection; `open` heals it. One that is not held (any more) is left alone."""
+    """Ask for the instance's connection and note it; one that is not held (any more) is left alone.
+
+    That heals nothing: the gateway calls a connection open whose socket is dead. The next message finds out.
+    """
     instance = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).first()
     if instance is None:
         return
@@ -26,6 +66,6 @@ def probe(instance_id: int) -> None:
         logger.info("Instance %s is still held: %s", instance.name, error)
         return
     if state in EvolutionInstance.State.values:
-        EvolutionInstance.objects.filter(pk=instance_id).update(state=state)
-    if state == EvolutionInstance.State.OPEN:
-        heal(instance_id)
+        # Not over what a message has shown meanwhile.
+        unchanged = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False, state=instance.state)
+        unchanged.update(state=state)

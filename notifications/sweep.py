@@ -10,13 +10,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import (
     CharField,
     DurationField,
-    Exists,
     ExpressionWrapper,
     F,
     FloatField,
@@ -28,10 +28,9 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, Power, Trim
 
 from flowlog.health import heartbeats
-from integrations.connections import probe_pause
 from integrations.locks import unlocked
 from integrations.models import EvolutionInstance, NotificationLog, earlier_unfinished
-from notifications import claims, moves, questions, wakeups
+from notifications import claims, moves, probes, questions, wakeups
 from notifications.errors import sentence
 
 logger = logging.getLogger(__name__)
@@ -177,17 +176,17 @@ def _wake() -> int:
 
     One is enough, since an instance sends one at a time, and it keeps Redis from filling while a worker is down.
     It is woken when it never was, or not since the instance stood ready; then again after 60 s, 120 s … at most
-    10 min.
+    10 min. One that pauses before another try is due now, if it is the probe of a held instance.
     """
     ready_since = Greatest(F("instance__next_send_at"), F("instance__probe_at"))
     # The keys first: with them in the query itself PostgreSQL walks through the whole table.
-    next_ones = claims.ready_instances().values_list(Subquery(claims.oldest_due(OuterRef("pk"))), flat=True)
+    next_ones = claims.ready_instances().values_list(probes.next_at(OuterRef("pk")), flat=True)
     without_instance = claims.due().filter(instance__isnull=True).values_list("pk", flat=True)[:BATCH]
     ids = [pk for pk in (*next_ones, *without_instance) if pk is not None]
     waiting = NotificationLog.objects.filter(_forgotten() | Q(woken_at__lt=ready_since), pk__in=ids)
     rows = list(waiting.order_by()[:BATCH]) if ids else []
     if rows:
-        _stamp(rows)
+        _stamp(rows, next_attempt_at=Least("next_attempt_at", Now()))
         wakeups.publish(rows)
     return len(rows)
 
@@ -206,15 +205,8 @@ def _wake_look_ups() -> int:
 
 
 def _probe() -> int:
-    """Have held instances asked for their state where no message waits that could be the probe, or none may go."""
-    waiting = claims.due().filter(instance=OuterRef("pk"))
-    instances = [
-        instance
-        for instance in claims.idle_instances().filter(~Exists(waiting) | claims.capped(), held_at__isnull=False)
-        if EvolutionInstance.objects.filter(pk=instance.pk, probe_at=instance.probe_at).update(
-            probe_at=Now() + probe_pause(instance.probes), probes=F("probes") + 1
-        )
-    ]
+    """Have the gateway asked for the state of held instances that no message can be the probe of."""
+    instances = probes.to_ask()
     if instances:
         wakeups.publish_probes([instance.pk for instance in instances])
     return len(instances)
@@ -230,7 +222,7 @@ def _forgotten() -> Q:
 
 
 @transaction.atomic
-def _stamp(rows: list[NotificationLog]) -> None:
+def _stamp(rows: list[NotificationLog], **changes: Any) -> None:
     unlocked(NotificationLog.objects.filter(pk__in=[row.pk for row in rows])).update(
-        woken_at=Now(), wakes=Least(F("wakes") + 1, Value(100))
+        woken_at=Now(), wakes=Least(F("wakes") + 1, Value(100)), **changes
     )

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.health import figures, heartbeats
 from flowlog.health.words import lasting, moment, oldest_is_due
+from integrations.connections import why_held
 from integrations.inbound import way_back
 from integrations.models import NotificationLog, WebhookTally
 
@@ -102,5 +103,5 @@ def _instance(instance: Any) -> str:
         return ". ".join(filter(None, [instance.get_state_display(), way_back.hint(instance)]))
     return _("HELD since %(since)s. %(reason)s") % {
         "since": moment(instance.held_at),
-        "reason": instance.held_reason,
+        "reason": why_held(instance),
     }

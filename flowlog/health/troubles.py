@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from flowlog.health import backups, figures, heartbeats
 from flowlog.health.words import messages_wait, moment
 from flowlog.models import Alarm
+from integrations.connections import why_held
 from integrations.inbound import way_back
 from integrations.models import EvolutionInstance
 
@@ -127,7 +128,7 @@ def _held_instance(instance: EvolutionInstance) -> Trouble:
         since=instance.held_at,
         headline=_("WhatsApp %(instance)s is held") % {"instance": instance.name},
         detail=_("Its messages wait since %(since)s. %(reason)s")
-        % {"since": moment(instance.held_at), "reason": instance.held_reason},
+        % {"since": moment(instance.held_at), "reason": why_held(instance)},
         address=reverse("admin:integrations_evolutioninstance_change", args=[instance.pk]),
         permission="integrations.view_evolutioninstance",
         instance_id=instance.pk,

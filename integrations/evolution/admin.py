@@ -7,10 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from integrations.connections import why_held
 from integrations.evolution import sentences
 from integrations.inbound import way_back
 from integrations.models import EvolutionInstance
@@ -83,14 +85,20 @@ def _whether_they_go(instance: EvolutionInstance) -> str:
     if instance.held_at:
         return gettext("They wait since %(since)s. %(reason)s Next try: %(next)s.") % {
             "since": moment(instance.held_at),
-            "reason": instance.held_reason,
-            "next": moment(instance.probe_at),
+            "reason": why_held(instance),
+            "next": _next_try(instance),
         }
     return (
         gettext("The instance is not connected: the messages will wait.")
         if is_cut(instance)
         else gettext("They go out.")
     )
+
+
+def _next_try(instance: EvolutionInstance) -> str:
+    if instance.probe_at and instance.probe_at > timezone.now():
+        return moment(instance.probe_at)
+    return gettext("with the next message")
 
 
 def _how_to_reconnect(instance: EvolutionInstance) -> str:

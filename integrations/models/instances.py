@@ -26,8 +26,9 @@ class EvolutionInstance(models.Model):
     """One WhatsApp number of a store, connected to the gateway under this name.
 
     It sends one message at a time: whoever has its slot (`slot_token`, until `slot_until`). The gateway is asked about
-    it by one at a time, too (`question_until`). While it is held nothing
-    is sent but probes; `failures` counts what went wrong in a row and not because of one number.
+    it by one at a time, too (`question_until`). While it is held nothing is sent but probes, and its connection is
+    asked for at `ask_at` if no message could be one; `failures` counts what went wrong in a row and not because of one
+    number. `troubled_since` is the start of a hold that somebody ended by hand, until a message shows that it is over.
     """
 
     class State(models.TextChoices):
@@ -61,6 +62,8 @@ class EvolutionInstance(models.Model):
     held_reason = models.CharField(_("why it is held"), max_length=500, db_default="", default="", editable=False)
     probe_at = models.DateTimeField(_("next probe"), null=True, editable=False)
     probes = models.PositiveIntegerField(db_default=0, default=0, editable=False)
+    ask_at = models.DateTimeField(null=True, editable=False)
+    troubled_since = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("Evolution instance")

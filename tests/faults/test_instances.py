@@ -81,6 +81,21 @@ def test_an_instance_that_is_down_is_held_and_heals_by_itself(gateway: SandboxPr
     assert_at_rest()
 
 
+def test_a_dead_socket_that_the_gateway_calls_connected_is_one_hold(gateway: SandboxProcess) -> None:
+    gateway.fault(Fault.CONNECTION_CLOSED_500, times=FOREVER)
+    say_two()
+    wait_for_hold("connection_closed")
+    held_at = EvolutionInstance.objects.get().held_at
+    # So often that its own pause is longer than that of the probes.
+    wait_for_attempts("instance_down", 7)
+    assert EvolutionInstance.objects.get().held_at == held_at
+    gateway.fault(None)
+    message, following = wait_for(Status.SENT, Status.SENT)
+    assert_told(gateway, message, following)
+    assert (message.attempts, following.attempts) == (1, 1)
+    assert_at_rest()
+
+
 def test_what_waits_for_a_held_instance_is_untouched_and_leaves_oldest_first(gateway: SandboxProcess) -> None:
     say_first()
     gateway.disconnect("flowlog")

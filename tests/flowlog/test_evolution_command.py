@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 
 from flowlog.management.commands import evolution
 from integrations import connections
@@ -207,6 +208,19 @@ class TestInstances:
         assert lines[-2:] == ["nova: conectada.", NO_WEBHOOK % "nova"]
         instance.refresh_from_db()
         assert (instance.held_at, instance.state) == (None, "open")
+
+    def test_connect_of_one_that_is_open_already_heals_nothing_but_has_it_probed_at_once(self, canned: Gateway) -> None:
+        instance = make_instance(name="nova")
+        connections.hold(instance.pk, "connection_closed")
+        held_at = EvolutionInstance.objects.get().held_at
+        opened = ("200 OK", {"instance": {"instanceName": "nova", "state": "open"}})
+        canned.answers = [opened, ("200 OK", None)]
+        assert run("connect", "nova") == [
+            "nova: conectada.",
+            f"As mensagens dela estão paradas: {connections.why_held(EvolutionInstance.objects.get())}",
+            NO_WEBHOOK % "nova",
+        ]
+        assert EvolutionInstance.objects.get(probe_at__lte=Now(), state="open").held_at == held_at
 
     @pytest.mark.parametrize("found", [None, {"enabled": False, "url": "http://testserver/x"}, {"enabled": True}])
     def test_no_webhook_that_works_is_none(self, canned: Gateway, found: object) -> None:

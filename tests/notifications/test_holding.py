@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,20 +14,25 @@ from django.utils import timezone
 from integrations import connections
 from integrations.evolution.sandbox.faults import Fault
 from integrations.evolution.sentences import cause
+from integrations.inbound.intake import work_off
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
-from notifications.delivery import deliver
+from notifications import claims, delivery
+from notifications.delivery import Result, deliver
 from notifications.errors import sentence
 from notifications.probes import probe
 from notifications.sweep import Swept, sweep
 from tests.broker import purge, take_all
 from tests.factories import PHONE, make_instance, make_order
+from tests.integrations import webhooks
 from tests.integrations.sandbox import SandboxProcess
+from tests.integrations.webhooks import post
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Status = NotificationLog.Status
 OTHER_PHONE = "+5511987650000"
+OPEN_AGAIN = "Agora o gateway a dá como conectada; a próxima mensagem mostra se é verdade."
 
 
 @pytest.fixture(autouse=True)
@@ -130,6 +135,114 @@ class TestHeldBy:
         row = row_of("+5511900000003")
         deliver(row.pk)
         assert (fresh(row).status, now().failures, now().failed_recipient) == (status, 0, "")
+
+
+class TestDeadSocket:
+    """Nothing can be sent, and the gateway calls the instance connected all the while."""
+
+    def pass_time(self) -> list[str]:
+        """What the sweep has tried at the next probe's time; the pauses of messages go on."""
+        EvolutionInstance.objects.filter(held_at__isnull=False).update(probe_at=Now(), ask_at=None)
+        sweep()
+        tried = []
+        for message in take_all("whatsapp"):
+            task = message.headers["task"].rpartition(".")[2]
+            act: Callable[[int], None] = deliver if task == "send_whatsapp" else probe
+            act(message.decode()[0][0])
+            tried.append(task)
+        return tried
+
+    @pytest.mark.parametrize("waiting", [1, 3])
+    def test_never_looks_healed(self, gateway: SandboxProcess, told: list[tuple[str, bool]], waiting: int) -> None:
+        gateway.fault(Fault.CONNECTION_CLOSED_500, times=1000)
+        rows = [row_of(f"+551190000000{number}") for number in range(waiting)]
+        deliver(rows[0].pk)
+        purge("whatsapp")
+        held_at = now().held_at
+        for _ in range(20):
+            assert self.pass_time() == ["send_whatsapp"]
+            assert post(webhooks.connection("open")) == 200
+            work_off()
+        assert (told, now().held_at, now().probes) == ([("flowlog", True)], held_at, 20)
+        assert [fresh(row).attempts for row in rows] == [0] * waiting
+        gateway.fault(None)
+        assert self.pass_time() == ["send_whatsapp"]
+        assert (now().held_at, now().probes, told[1:]) == (None, 0, [("flowlog", False)])
+        assert len(gateway.messages()) == 1
+
+    def test_one_that_pauses_for_hours_is_the_probe_if_no_other_waits(self, gateway: SandboxProcess) -> None:
+        row, later = row_of(), row_of(OTHER_PHONE)
+        in_hours = timezone.now() + timedelta(hours=2)
+        NotificationLog.objects.filter(pk=row.pk).update(next_attempt_at=in_hours)
+        NotificationLog.objects.filter(pk=later.pk).update(next_attempt_at=in_hours + timedelta(hours=2))
+        connections.hold(now().pk, "connection_closed")
+        purge("whatsapp")
+        assert sweep() == Swept()
+        assert fresh(row).next_attempt_at == in_hours
+        assert self.pass_time() == ["send_whatsapp"]
+        assert (fresh(row).status, now().held_at) == (Status.SENT, None)
+        assert fresh(later).next_attempt_at == in_hours + timedelta(hours=2)
+
+    def test_at_an_instance_that_is_not_held_a_pause_stays_one(self) -> None:
+        row = row_of()
+        in_hours = timezone.now() + timedelta(hours=2)
+        NotificationLog.objects.update(next_attempt_at=in_hours)
+        assert sweep() == Swept()
+        assert fresh(row).next_attempt_at == in_hours
+
+    def test_that_somebody_releases_does_not_begin_the_hold_anew(self, gateway: SandboxProcess) -> None:
+        gateway.fault(Fault.CONNECTION_CLOSED_500, times=1000)
+        row = row_of()
+        deliver(row.pk)
+        for _ in range(3):
+            self.pass_time()
+        held_at = now().held_at
+        assert connections.heal(now().pk)
+        assert now().held_at is None
+        deliver(row.pk)
+        again = now()
+        assert (again.held_at, again.probes, again.troubled_since) == (held_at, 3, None)
+        assert again.probe_at
+        assert timedelta(seconds=118) < again.probe_at - timezone.now() < timedelta(seconds=120)
+
+    def test_a_release_that_a_message_proved_right_is_over(self, gateway: SandboxProcess) -> None:
+        connections.hold(now().pk, "connection_closed")
+        EvolutionInstance.objects.update(probes=4)
+        began = now().held_at
+        assert connections.heal(now().pk)
+        assert (now().troubled_since, now().probes) == (began, 4)
+        deliver(row_of().pk)
+        assert (now().troubled_since, now().probes, now().state) == (None, 0, "open")
+        connections.hold(now().pk, "connection_closed")
+        held = now()
+        assert held.held_at
+        assert held.held_at != began
+        assert held.probe_at == held.held_at + timedelta(seconds=15)
+
+    @pytest.mark.parametrize("result", [Result(None, provider_message_id="3EB0"), Result(None)])
+    def test_one_that_was_claimed_before_the_hold_ends_nothing_of_it(self, result: Result) -> None:
+        row = row_of()
+        claim = claims.claim(row.pk)
+        assert claim
+        attempt = claims.begin_attempt(claim)
+        assert attempt
+        connections.hold(now().pk, "connection_closed")
+        EvolutionInstance.objects.update(state="close", probes=2)
+        before = now()
+        delivery.settle(claim, attempt, result)
+        after = now()
+        assert fresh(row).status == Status.SENT
+        for name in ("held_at", "held_code", "state", "probes", "probe_at"):
+            assert getattr(after, name) == getattr(before, name)
+        assert after.slot_token is None
+
+    def test_what_the_gateway_said_before_is_not_shown_as_news(self, gateway: SandboxProcess) -> None:
+        EvolutionInstance.objects.update(state="open")
+        gateway.fault(Fault.DATABASE_DOWN, times=3)
+        for number in range(3):
+            deliver(row_of(f"+551190000000{number}").pk)
+        assert (now().held_code, now().state) == ("gateway_database_down", "unknown")
+        assert connections.why_held(now()) == cause("gateway_database_down")
 
 
 class TestProbing:
@@ -297,8 +410,42 @@ class TestProbingWithoutMessages:
         [message] = take_all("whatsapp")
         assert (message.headers["task"], message.decode()[0]) == ("notifications.tasks.probe", [instance.pk])
         assert sweep() == Swept()
-        pause = now().probe_at - timezone.now()  # type: ignore[operator]
-        assert timedelta(seconds=28) < pause < timedelta(seconds=30)
+        for pause in (30, 60, 120, 240, 300, 300):
+            ask_at = now().ask_at
+            assert ask_at
+            assert timedelta(seconds=pause - 2) < ask_at - timezone.now() < timedelta(seconds=pause)
+            EvolutionInstance.objects.update(ask_at=Now())
+            assert sweep() == Swept(probed=1)
+
+    def test_the_next_message_is_the_probe_at_once(self, gateway: SandboxProcess, told: list[tuple[str, bool]]) -> None:
+        instance = self.hold()
+        assert sweep() == Swept(probed=1)
+        probe(instance.pk)
+        told.clear()
+        row, other = row_of(), row_of(OTHER_PHONE)
+        gateway.fault(Fault.CONNECTION_CLOSED_500)
+        deliver(row.pk)
+        assert (fresh(row).status, now().held_at, now().state) == (Status.PENDING, instance.held_at, "close")
+        # Only one: the next comes in its time.
+        deliver(other.pk)
+        assert fresh(other).delivery_attempts.count() == 0
+        EvolutionInstance.objects.update(probe_at=Now())
+        deliver(other.pk)
+        assert (fresh(row).status, now().held_at, told) == (Status.SENT, None, [("flowlog", False)])
+
+    @pytest.mark.parametrize("code", ["cannot_prepare", "daily_cap"])
+    def test_where_none_that_waits_could_show_it_the_gateway_is_asked(self, gateway: SandboxProcess, code: str) -> None:
+        deliver(row_of().pk)
+        row = row_of(OTHER_PHONE)
+        self.hold()
+        if code == "daily_cap":
+            EvolutionInstance.objects.update(daily_cap=1)
+        else:
+            NotificationLog.objects.filter(pk=row.pk).update(next_attempt_at=Now() + timedelta(minutes=10))
+        NotificationLog.objects.filter(pk=row.pk).update(error_code=code)
+        before = fresh(row).next_attempt_at
+        assert sweep() == Swept(probed=1)
+        assert fresh(row).next_attempt_at == before
 
     def test_where_a_message_waits_it_is_woken_instead(self) -> None:
         row = row_of()
@@ -307,11 +454,14 @@ class TestProbingWithoutMessages:
         assert sweep() == Swept(woken=1)
         assert [message.decode()[0][0] for message in take_all("whatsapp")] == [row.pk]
 
-    def test_open_heals(self, gateway: SandboxProcess, told: list[tuple[str, bool]]) -> None:
+    def test_open_heals_nothing(self, gateway: SandboxProcess, told: list[tuple[str, bool]]) -> None:
         instance = self.hold()
         told.clear()
         probe(instance.pk)
-        assert (now().held_at, now().state, told) == (None, "open", [("flowlog", False)])
+        assert (now().held_at, now().held_code, now().state, told) == (
+            instance.held_at, "connection_closed", "open", [],
+        )  # fmt: skip
+        assert connections.why_held(now()) == f"{cause('connection_closed')} {OPEN_AGAIN}"
 
     def test_anything_else_does_not(self, gateway: SandboxProcess) -> None:
         instance = self.hold()

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.argparse_words import DJANGOS_OPTIONS
 from flowlog.health import troubles
-from integrations.connections import heal
+from integrations.connections import heal, probe_at_once, why_held
 from integrations.evolution import sentences
 from integrations.evolution.errors import GatewayError
 from integrations.evolution.manager import EvolutionManager, RemoteWebhook, manager
@@ -113,8 +113,10 @@ class Command(BaseCommand):
             time.sleep(PAIRING_PAUSE)
         for instance in EvolutionInstance.objects.filter(name=name):
             EvolutionInstance.objects.filter(pk=instance.pk).update(state=State.OPEN)
-            heal(instance.pk)
+            # Somebody has just paired it. That it is open all the same shows nothing.
+            (heal if shown else probe_at_once)(instance.pk)
         self.stdout.write(_("%(name)s: connected.") % {"name": name})
+        self._say_if_held(name)
         webhook = gateway.webhook(name)
         if webhook.lacks or not leads_here(webhook.url, name):
             self.stdout.write(_webhook_words(webhook, name))
@@ -129,11 +131,13 @@ class Command(BaseCommand):
 
     def _state(self, gateway: EvolutionManager, name: str) -> None:
         self.stdout.write(f"{name}: {_state_words(gateway.connection_state(name))}")
-        held = EvolutionInstance.objects.filter(name=name, held_at__isnull=False).first()
-        if held:
-            self.stdout.write(_("Its messages are held: %(reason)s") % {"reason": held.held_reason})
+        self._say_if_held(name)
         self.stdout.write(_webhook_words(gateway.webhook(name), name))
         self._hint_unless_known(name)
+
+    def _say_if_held(self, name: str) -> None:
+        for held in EvolutionInstance.objects.filter(name=name, held_at__isnull=False):
+            self.stdout.write(_("Its messages are held: %(reason)s") % {"reason": why_held(held)})
 
     def _logout(self, gateway: EvolutionManager, name: str) -> None:
         gateway.logout(name)
