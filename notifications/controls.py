@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
@@ -33,6 +34,7 @@ def keeps_messages(gateway: EvolutionClient, row: NotificationLog, *, found: Fou
     False if there is none. Raises `GatewayError` unless the answer is certain. `found`: else `is_found`.
     """
     controls = _controls(row)
+    connection.close()  # back to the pool: a slow gateway must not hold a database connection
     return bool(controls) and all((found or is_found)(gateway, control) for control in controls)
 
 

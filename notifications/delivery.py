@@ -15,7 +15,7 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from flowlog.logs.context import about
@@ -38,6 +38,8 @@ State = EvolutionInstance.State
 SETTLE_PAUSES = (0.2, 1.0, 3.0)
 # So many failures in a row, not explained by one number, hold the instance.
 STREAK = 3
+# Failed for want of an answer, or of time: an answer that comes late is right all the same.
+GIVEN_UP = ("outcome_unknown", "expired")
 # These say nothing of the number: the request did not get as far.
 NOT_ABOUT_A_NUMBER = frozenset({"gateway_unreachable", "gateway_database_down", "meta_rate_limit", "bad_gateway"})
 # Seconds from the last look at the lease to the request, beside those that connecting may take; a process that stood
@@ -139,14 +141,17 @@ def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
     """Write what the call came to.
 
     If the claim was lost meanwhile, only the attempt is written, except that proof of delivery makes an
-    `unknown` row, or one put back to `pending`, `sent`.
+    `unknown` row, or one put back to `pending`, or given up since, `sent`.
     """
     row = held.notification
     own = NotificationLog.objects.filter(pk=row.pk, status=Status.SENDING, claim_token=held.token)
     with transaction.atomic():
         settled = _move(own, held, attempt, result)
         if not settled and result.outcome is None:
-            late = NotificationLog.objects.filter(pk=row.pk, status__in=(Status.UNKNOWN, Status.PENDING))
+            open_or_given_up = Q(status__in=(Status.UNKNOWN, Status.PENDING)) | Q(
+                status=Status.FAILED, error_code__in=GIVEN_UP
+            )
+            late = NotificationLog.objects.filter(open_or_given_up, pk=row.pk)
             moves.to_sent(late, result.provider_message_id, sent_at=attempt.started_at)
         claims.release_slot(held, **(_judge_instance(held, result) if settled else {}))
         _complete(attempt, result)
@@ -159,7 +164,8 @@ def _move(own: moves.Rows, held: Claim, attempt: DeliveryAttempt, result: Result
         case Outcome.PERMANENT:
             return moves.to_failed(own, result.code)
         case Outcome.UNKNOWN:
-            return moves.to_unknown(own, result.code, lookup_at=lookups.next_after(attempt.started_at, result.duration))
+            first = lookups.first_at(held.notification, attempt.started_at, result.duration)
+            return moves.to_unknown(own, result.code, lookup_at=first)
         case Outcome.RETRYABLE if not held.probe:
             delay = retries.delay_after(held.notification.attempts + 1)
             return moves.retry(own, Now() + delay, code=result.code)

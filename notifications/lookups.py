@@ -22,6 +22,7 @@ from django.db.models.functions import Greatest, Now
 from flowlog.logs.context import about
 from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError, Outcome
+from integrations.evolution.messages import FoundMessage
 from integrations.inbound import proofs
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import controls, moves, retries, wakeups
@@ -55,6 +56,10 @@ class LookUp:
         """No message of before this can be the one."""
         return (self.notification.first_attempt_at or self.now) - CLOCK_SKEW
 
+    def covers(self, message: FoundMessage) -> bool:
+        """Whether the message is of the time in which this one may have gone out."""
+        return message.timestamp >= int(self.since.timestamp())
+
     @property
     def is_last(self) -> bool:
         """Whether the request must be over by now, so that not finding the message means something."""
@@ -78,6 +83,11 @@ def next_after(began_at: datetime, elapsed: timedelta) -> datetime:
     later = (moment for moment in settings.NOTIFICATIONS.lookups if moment > seconds)
     pause = max(_last(), min(seconds, settings.NOTIFICATIONS.wake_repeat_max))
     return began_at + timedelta(seconds=next(later, seconds + pause))
+
+
+def first_at(row: NotificationLog, began_at: datetime, elapsed: timedelta) -> moves.Moment:
+    """When a request whose outcome nobody knows is looked up first: at once if the gateway has told of it already."""
+    return Now() if _told_id(row, since=began_at - CLOCK_SKEW) else next_after(began_at, elapsed)
 
 
 def due() -> moves.Rows:
@@ -141,32 +151,49 @@ def _known_id(begun: LookUp) -> str:
     Either an attempt's answer came late, or the gateway told of the message by itself.
     """
     row = begun.notification
-    assert row.instance is not None  # noqa: S101 - it was sent through it
     sends = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.SEND).exclude(provider_message_id="")
     if known := sends.values_list("provider_message_id", flat=True).first():
         return known
-    if proofs.tell_of(row.instance, own_id(row), since=begun.since):
+    return _told_id(row, since=begun.since)
+
+
+def _told_id(row: NotificationLog, *, since: datetime) -> str:
+    """The id of the message by the gateway's own account of what it sent since; or nothing."""
+    assert row.instance is not None  # noqa: S101 - it was sent through it
+    if proofs.tell_of(row.instance, own_id(row), since=since):
         return own_id(row)
-    told = proofs.sent_messages(row.instance, row.recipient, row.message, since=begun.since)
+    told = proofs.sent_messages(row.instance, row.recipient, row.message, since=since)
     return not_held_by_others(row, [each.provider_message_id for each in told])
 
 
 def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
-    row = begun.notification
-    assert row.instance is not None  # noqa: S101 - it was sent through it
     try:
-        if gateway.has_message(row.instance.name, own_id(row)):
-            return Answer(Finding.FOUND, own_id(row))
-        found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
-        ids = [each.provider_message_id for each in found if each.text == row.message]
-        if free := not_held_by_others(row, ids):
-            return Answer(Finding.FOUND, free)
-        keeps = begun.is_last and controls.keeps_messages(gateway, row)
+        if found := _find(gateway, begun):
+            return Answer(Finding.FOUND, found)
+        keeps = begun.is_last and controls.keeps_messages(gateway, begun.notification)
     except GatewayError as error:
         return Answer(Finding.NO_ANSWER, error=error)
     except SoftTimeLimitExceeded:
         return Answer(Finding.NO_ANSWER, error=GatewayError(Outcome.UNKNOWN, "interrupted"))
     return Answer(Finding.NOT_FOUND, keeps_messages=keeps)
+
+
+def _find(gateway: EvolutionClient, begun: LookUp) -> str:
+    """The id of the message among what the gateway keeps, by its number or by an id known of it; or nothing."""
+    row = begun.notification
+    assert row.instance is not None  # noqa: S101 - it was sent through it
+    if gateway.has_message(row.instance.name, own_id(row)):
+        return own_id(row)
+    found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
+    ids = [each.provider_message_id for each in found if each.text == row.message]
+    if free := not_held_by_others(row, ids):
+        return free
+    received = proofs.acknowledged(row.instance, row.recipient, since=begun.since)
+    connection.close()
+    # Kept under a nameless address, perhaps; the receipt says whose it is.
+    named = (gateway.own_message(row.instance.name, each) for each in received)
+    ids = [each.provider_message_id for each in named if each and each.text == row.message and begun.covers(each)]
+    return not_held_by_others(row, ids) if ids else ""
 
 
 def not_held_by_others(row: NotificationLog, ids: list[str]) -> str:

@@ -150,15 +150,26 @@ class EvolutionClient:
 
         Raises `GatewayError` unless the answer is certain.
         """
+        return bool(self._of_id(instance_name, provider_message_id))
+
+    def own_message(self, instance_name: str, provider_message_id: str) -> FoundMessage | None:
+        """The message of that id that the instance sent, whoever got it; None if there is none, or not a whole one.
+
+        Raises `GatewayError` unless the answer is certain.
+        """
+        records = self._of_id(instance_name, provider_message_id)
+        found = (own_message(record, key_of(record).get("remoteJid")) for record in records)
+        return next((each for each in found if each), None)
+
+    def _of_id(self, instance_name: str, provider_message_id: str) -> list[object]:
         if not provider_message_id:
             # The gateway would take it for no filter at all.
             raise ValueError("There is no message without an id.")
         answer, page = self._page(instance_name, {"key": {"id": provider_message_id}}, 1)
-        if any(key_of(record).get("id") == provider_message_id for record in page.records.values()):
-            return True
-        if page.total or page.records:
+        named = [record for record in page.records.values() if key_of(record).get("id") == provider_message_id]
+        if not named and (page.total or page.records):
             raise self._error(UNEXPECTED, answer)
-        return False
+        return named
 
     def _own_messages(self, instance_name: str, address: str, between: dict[str, str]) -> list[FoundMessage]:
         where = {"key": {"remoteJid": address, "fromMe": True}, "messageTimestamp": between}

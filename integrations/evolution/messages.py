@@ -45,7 +45,7 @@ def key_of(record: object) -> Mapping[str, object]:
     return mapping(mapping(record).get("key"))
 
 
-def own_message(record: object, address: str) -> FoundMessage | None:
+def own_message(record: object, address: object) -> FoundMessage | None:
     """The message that was sent to `address`; None if the record is none, or not whole."""
     key = key_of(record)
     message_id, timestamp = printable(key.get("id")), whole_number(mapping(record).get("messageTimestamp"))

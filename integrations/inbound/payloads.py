@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from integrations.evolution import jids
 from integrations.evolution.classify import printable
 from integrations.evolution.messages import mapping, whole_number
 from integrations.models import EvolutionInstance, NotificationLog
@@ -71,6 +72,12 @@ def receipt(data: Mapping[str, object]) -> tuple[str, NotificationLog.Receipt | 
 def message_id_of(data: Mapping[str, object]) -> str:
     """The gateway's id of the message that it is about; empty if it names none."""
     return printable(data.get("keyId")) or printable(mapping(data.get("key")).get("id"))
+
+
+def recipients(data: Mapping[str, object]) -> tuple[str, ...]:
+    """The numbers (E.164) of the person that a receipt is from; none if it names nobody's number."""
+    address = printable(data.get("remoteJid"))
+    return jids.numbers(address) or (jids.numbers_of(address) if address.isdecimal() else ())
 
 
 def state(event: str, data: Mapping[str, object]) -> EvolutionInstance.State | None:

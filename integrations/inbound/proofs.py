@@ -1,7 +1,8 @@
-"""The gateway's own account of what it sent (`send.message`): proof for a message whose outcome nobody knows.
+"""The gateway's own account of what it sent: proof for a message whose outcome nobody knows.
 
-A webhook of this kind changes no message. It is kept, and the look-up of the message takes it before it asks the
-gateway.
+It says what it sent (`send.message`), and what became of a message by its id (`messages.update`). Neither changes a
+message of unknown outcome, or one that is being sent: it is kept. The look-up of the message takes the first before it
+asks the gateway, and asks it what the second are about.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from integrations.evolution import jids
+from integrations.evolution.classify import printable
 from integrations.evolution.messages import FoundMessage, mapping, own_message, text_of
 from integrations.inbound.models import MESSAGES_UPDATE, SEND_MESSAGE, WebhookEvent
 from integrations.inbound.verdicts import Verdicts
 from integrations.locks import unlocked
 from integrations.models import EvolutionInstance, NotificationLog
+
+# So many receipts of one number are looked at: what the shop writes to it by hand has some too.
+_MOST = 10
 
 
 def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
@@ -53,3 +58,20 @@ def sent_messages(instance: EvolutionInstance, recipient: str, text: str, *, sin
     addresses = (*jids.addresses(recipient), jids.bare(recipient))
     found = [own_message(event.data, address) for event in told.order_by("-pk") for address in addresses]
     return [each for each in found if each and each.text == text and each.timestamp >= int(since.timestamp())]
+
+
+def acknowledged(instance: EvolutionInstance, recipient: str, *, since: datetime) -> list[str]:
+    """The ids of messages that no row has, and of which the gateway has told since then that they went to this number.
+
+    Only what is parked is looked at, as such a webhook is for a day: the latest first, and not many.
+    """
+    addresses = (*jids.addresses(recipient), jids.bare(recipient))
+    told = WebhookEvent.objects.filter(
+        instance_name=instance.name,
+        event=MESSAGES_UPDATE,
+        processed_at__isnull=True,
+        received_at__gte=since,
+        payload__data__remoteJid__in=addresses,
+    )
+    ids = told.order_by("-pk").values_list("payload__data__keyId", flat=True)[:_MOST]
+    return list(dict.fromkeys(each for each in ids if printable(each)))

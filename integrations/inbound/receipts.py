@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
+from django.db.models.functions import Now
 
 from integrations.inbound import payloads
 from integrations.inbound.models import WebhookEvent
@@ -44,10 +45,19 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
         elif _note(row, receipt, event.received_at):
             changed[row.pk] = row
     NotificationLog.objects.bulk_update(changed.values(), ["receipt", *_REACHED])
+    _look_up(instance, [event for event in receipts if verdicts.get(event.pk) is Verdict.PARKED])
     raised = [ReceiptChange(row.pk, row.receipt) for row in changed.values() if row.receipt != before[row.pk]]
     if raised:
         transaction.on_commit(partial(_tell, raised), robust=True)
     return verdicts
+
+
+def _look_up(instance: EvolutionInstance, parked: Sequence[WebhookEvent]) -> None:
+    """Have messages of unknown outcome to these numbers looked up at once: one of them may be what was received."""
+    numbers = {number for event in parked for number in payloads.recipients(event.data)}
+    unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
+    if numbers:
+        unknown.filter(recipient__in=numbers, lookup_at__gt=Now()).update(lookup_at=Now())
 
 
 def _rows(instance: EvolutionInstance, message_ids: Iterable[str]) -> Mapping[str, NotificationLog]:

@@ -333,6 +333,28 @@ class TestLateAnswers:
         row = fresh(held.notification)
         assert (row.status, row.provider_message_id) == (Status.SENT, "3EB0LATE")
 
+    @pytest.mark.parametrize("code", ["outcome_unknown", "expired"])
+    def test_proof_makes_one_that_was_given_up_sent(self, code: str) -> None:
+        held, attempt = self.held()
+        NotificationLog.objects.update(status=Status.FAILED, lease_until=None, error_code=code, error_message="x")
+        delivery.settle(held, attempt, self.sent)
+        row = fresh(held.notification)
+        assert (row.status, row.provider_message_id, row.error_code, row.error_message) == (
+            Status.SENT, "3EB0LATE", "", "",
+        )  # fmt: skip
+        assert row.sent_at == attempt.started_at
+
+    @pytest.mark.parametrize(
+        ("status", "code"),
+        [(Status.FAILED, "not_on_whatsapp"), (Status.CANCELLED, ""), (Status.SKIPPED, "opted_out")],
+    )
+    def test_proof_changes_no_other_end(self, status: str, code: str) -> None:
+        held, attempt = self.held()
+        NotificationLog.objects.update(status=status, lease_until=None, error_code=code)
+        before = NotificationLog.objects.values().get()
+        delivery.settle(held, attempt, self.sent)
+        assert NotificationLog.objects.values().get() == before
+
     def test_proof_does_not_touch_a_row_that_another_is_sending(self) -> None:
         held, attempt = self.held()
         other = uuid.uuid4()
@@ -349,6 +371,7 @@ class TestLateAnswers:
             {"status": Status.UNKNOWN, "lease_until": None},
             {"status": Status.SENT, "lease_until": None, "sent_at": Now()},
             {"status": Status.CANCELLED, "lease_until": None},
+            {"status": Status.FAILED, "lease_until": None, "error_code": "outcome_unknown"},
         ],
     )
     def test_a_refusal_changes_nothing_but_the_attempt(self, values: dict[str, Any]) -> None:

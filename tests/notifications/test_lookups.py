@@ -16,7 +16,9 @@ from django.utils import timezone
 
 from flowlog.models import Heartbeat
 from integrations.evolution.client import client
+from integrations.evolution.errors import Outcome
 from integrations.evolution.sandbox.faults import Fault
+from integrations.evolution.transport import GatewaySession
 from integrations.inbound.intake import work_off
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims, delivery, lookups, tasks
@@ -320,15 +322,21 @@ class TestNoAnswer:
         self, gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         held: list[object] = []
-        ask = lookups._ask
+        request = GatewaySession.request
 
-        def asking(*args: Any) -> Any:
+        def asking(*args: Any, **kwargs: Any) -> Any:
             held.append(connection.connection)
-            return ask(*args)
+            return request(*args, **kwargs)
 
-        monkeypatch.setattr(lookups, "_ask", asking)
-        look_up(unknown(gateway, Fault.RESET).pk)
-        assert held == [None]
+        sent(customer_phone="+5511900000000")
+        row = unknown(gateway, Fault.RESET)
+        age(row, 120)
+        assert post(receipt("3EB0GONE", "READ")) == 200
+        monkeypatch.setattr(GatewaySession, "request", asking)
+        look_up(row.pk)
+        assert fresh(row).status == Status.PENDING
+        # Its own id, the addresses of the number, the id that was received, and the number of what there is to compare.
+        assert held == [None] * 7
 
 
 class TestNeverBegun:
@@ -431,6 +439,20 @@ class TestTold:
         swept = sweep()
         assert swept.looked_up == 1
 
+    def test_while_it_is_being_sent_has_it_looked_up_as_soon_as_it_is_unknown(self, gateway: SandboxProcess) -> None:
+        held = claims.claim(row_of().pk)
+        assert held
+        attempt = claims.begin_attempt(held)
+        assert attempt
+        self.told(fresh(held.notification))
+        work_off()
+        delivery.settle(held, attempt, Result(Outcome.UNKNOWN, "read_timeout"))
+        assert lookups.due().get() == held.notification
+        look_up(held.notification.pk)
+        row = fresh(held.notification)
+        assert (row.status, row.provider_message_id) == (Status.SENT, "3EB0TOLD")
+        assert findings(row) == []
+
     def test_of_the_other_form_of_the_number(self, gateway: SandboxProcess) -> None:
         row = unknown(gateway, Fault.RESET)
         self.told(row, jid="551187654321@s.whatsapp.net")
@@ -489,6 +511,69 @@ class TestTold:
         work_off()
         assert (fresh(row).status, fresh(row).receipt) == (Status.SENT, "delivery_ack")
         assert fresh(row).delivered_at
+
+
+class TestReceived:
+    """The gateway says what became of a message to this number by an id that no row has."""
+
+    def hidden(self, gateway: SandboxProcess, text: str = "") -> tuple[NotificationLog, str]:
+        """One that went out, but is kept under an address that names nobody; with its id."""
+        gateway.options(lid_rows=True)
+        row = unknown(gateway, Fault.RESET_AFTER_SEND)
+        [message] = gateway.messages()
+        NotificationLog.objects.filter(pk=row.pk).update(message=text or row.message)
+        return row, message["key_id"]
+
+    @pytest.mark.parametrize("jid", [JID, "551187654321@s.whatsapp.net", "5511987654321"])
+    @pytest.mark.parametrize("status", ["SERVER_ACK", "ERROR", "READ"])
+    def test_has_the_gateway_asked_for_that_id(self, gateway: SandboxProcess, status: str, jid: str) -> None:
+        row, key_id = self.hidden(gateway)
+        look_up(row.pk)
+        assert findings(row) == [(Finding.NOT_FOUND, "")]
+        NotificationLog.objects.update(lookup_at=Now() + timedelta(minutes=2))
+        assert post(receipt(key_id, status, remoteJid=jid)) == 200
+        work_off()
+        assert lookups.due().get() == row
+        assert fresh(row).status == Status.UNKNOWN
+        look_up(row.pk)
+        assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, key_id)
+        WebhookEvent.objects.update(due_at=Now())
+        work_off()
+        assert fresh(row).receipt == status.lower()
+
+    @pytest.mark.parametrize("jid", ["5511900000000@s.whatsapp.net", "987654321098765@lid", "", "551187654321@g.us"])
+    def test_of_another_chat_proves_nothing(self, gateway: SandboxProcess, jid: str) -> None:
+        row, key_id = self.hidden(gateway)
+        NotificationLog.objects.update(lookup_at=Now() + timedelta(minutes=2))
+        assert post(receipt(key_id, "READ", remoteJid=jid)) == 200
+        work_off()
+        assert not lookups.due().exists()
+        NotificationLog.objects.update(lookup_at=Now())
+        look_up(row.pk)
+        assert (fresh(row).status, findings(row)) == (Status.UNKNOWN, [(Finding.NOT_FOUND, "")])
+
+    def test_of_other_words_proves_nothing(self, gateway: SandboxProcess) -> None:
+        row, key_id = self.hidden(gateway, text="Outra mensagem")
+        assert post(receipt(key_id, "READ")) == 200
+        look_up(row.pk)
+        assert (fresh(row).status, findings(row)) == (Status.UNKNOWN, [(Finding.NOT_FOUND, "")])
+
+    def test_of_an_earlier_time_or_an_id_that_is_gone_proves_nothing(self, gateway: SandboxProcess) -> None:
+        row, key_id = self.hidden(gateway)
+        for each in (key_id, "3EB0GONE", ""):
+            assert post(receipt(each, "READ")) == 200
+        WebhookEvent.objects.update(received_at=Now() + timedelta(seconds=15))
+        NotificationLog.objects.update(first_attempt_at=Now() + timedelta(seconds=12))
+        look_up(row.pk)
+        assert (fresh(row).status, findings(row)) == (Status.UNKNOWN, [(Finding.NOT_FOUND, "")])
+
+    def test_of_an_id_that_another_message_has_proves_nothing(self, gateway: SandboxProcess) -> None:
+        other = sent()
+        assert post(receipt(other.provider_message_id, "READ")) == 200
+        row = unknown(gateway, Fault.RESET)
+        NotificationLog.objects.filter(pk=row.pk).update(message=other.message)
+        look_up(row.pk)
+        assert fresh(row).status == Status.UNKNOWN
 
 
 class TestItsOwnId:

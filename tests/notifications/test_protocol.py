@@ -87,6 +87,13 @@ def settle(result: Result) -> Operation:
     return operation
 
 
+def given_up(row: NotificationLog) -> None:
+    """The answer comes when nobody waits for it any more."""
+    if row.status == Status.FAILED:
+        change(row, error_code="outcome_unknown")
+        settle(Result(None, provider_message_id="3EB0"))(row)
+
+
 def after(prepare: Callable[[NotificationLog], Any], operation: Operation) -> Operation:
     def both(row: NotificationLog) -> None:
         prepare(row)
@@ -124,6 +131,7 @@ OPERATIONS: dict[str, Operation] = {
     "claim": lambda row: claims.claim(row.pk),
     "claim, no permission": after(lambda row: change(row, recipient=""), lambda row: claims.claim(row.pk)),
     "settle, sent": settle(Result(None, provider_message_id="3EB0")),
+    "settle, sent, given up": given_up,
     "settle, permanent": settle(Result(Outcome.PERMANENT, "not_on_whatsapp")),
     "settle, not sent": settle(NOT_SENT),
     "settle, not sent, too late": after(
@@ -163,7 +171,7 @@ def test_only_the_documented_moves_happen(gateway: SandboxProcess, by: str) -> N
 
 
 def test_every_documented_move_is_tried() -> None:
-    assert len(documented()) == 23
+    assert len(documented()) == 24
     assert {by for _source, _target, by in documented()} == set(OPERATIONS) - {"sweep", "webhooks", "reconcile"}
 
 
