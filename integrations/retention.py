@@ -1,7 +1,7 @@
 """Keeping tidy: what nobody needs any more is deleted, and what must stay forgets whom it was about.
 
-Orders, their timeline and customers are the shop's own books and are never touched. A message keeps what became of it,
-its order's code and its id at the gateway, so that figures stay right and late receipts still find it.
+Orders, their timeline and customers are the shop's own books and are not touched here (`orders.erasure` does, on
+request). A message keeps what became of it, its order's code and its id at the gateway, so that figures stay right and late receipts still find it.
 
 Every batch is a short transaction of its own that passes by rows which somebody else has locked, so that any number of
 processes may tidy up at once, beside deliveries.
@@ -146,7 +146,11 @@ def _messages(age: timedelta) -> Rows:
     return old.exclude(status__in=NotificationLog.UNFINISHED)
 
 
-def _anonymise_messages(rows: Rows) -> None:
+def anonymise_messages(rows: Rows) -> None:
+    """Take text, number and person from messages, and what the gateway answered from their attempts.
+
+    `rows` must still be the same ones afterwards.
+    """
     told = JSONObject(
         version=F("snapshot__version"),
         event=F("snapshot__event"),
@@ -166,7 +170,7 @@ def _replies(age: timedelta) -> Rows:
     return old.exclude(text="", earlier_texts=[], customer__isnull=False)
 
 
-def _erase_replies(rows: Rows) -> None:
+def erase_replies(rows: Rows) -> None:
     rows.filter(customer=None).delete()
     rows.update(text="", earlier_texts=[])
 
@@ -206,8 +210,8 @@ def _carrier_news(age: timedelta) -> Rows:
 
 
 _JOBS = (
-    _Job("messages", "RETENTION_ANONYMISE_AFTER_DAYS", _messages, _anonymise_messages, by="created_at"),
-    _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, _erase_replies),
+    _Job("messages", "RETENTION_ANONYMISE_AFTER_DAYS", _messages, anonymise_messages, by="created_at"),
+    _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, erase_replies),
     _Job("instances", "RETENTION_ANONYMISE_AFTER_DAYS", _instances, lambda rows: rows.update(failed_recipient="")),
     _Job("lids", "RETENTION_ANONYMISE_AFTER_DAYS", _lids, lambda rows: rows.delete()),
     _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete()),

@@ -8,8 +8,9 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations.signals import customer_consent_changed  # noqa: PLC0415 - models are loaded only now
-        from notifications.receivers import confirm_consent, tell_customers  # noqa: PLC0415
-        from orders.signals import order_status_changed  # noqa: PLC0415
+        from notifications.receivers import cancel_unsent, confirm_consent, tell_customers  # noqa: PLC0415
+        from orders.signals import customers_erased, order_status_changed  # noqa: PLC0415
 
         order_status_changed.connect(tell_customers, dispatch_uid="notifications.tell_customers")
         customer_consent_changed.connect(confirm_consent, dispatch_uid="notifications.confirm_consent")
+        customers_erased.connect(cancel_unsent, dispatch_uid="notifications.cancel_unsent")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrations.models import CustomerReply
-from notifications import outbox
+from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
+
+from integrations.erasure import messages_of
+from integrations.models import CustomerReply, NotificationLog
+from notifications import outbox, staff
+from orders.erasure import ErasureRefusedError
 from orders.models import Customer
 from orders.signals import StatusChange
 
@@ -18,3 +23,13 @@ def tell_customers(*, changes: list[StatusChange], **_kwargs: Any) -> None:
 def confirm_consent(*, customers: list[Customer], opted_out: bool, reply: CustomerReply, **_kwargs: Any) -> None:
     """Confirm it once, however many customers this one person is."""
     outbox.confirm_consent(customers[0], reply, opted_out=opted_out)
+
+
+def cancel_unsent(*, customers: list[Customer], actor: User | None, **_kwargs: Any) -> dict[str, int]:
+    """Cancel what waits; refuse the erasure while it is not known of a message whether it leaves."""
+    rows = messages_of(customers).filter(status__in=NotificationLog.UNFINISHED)
+    unfinished = list(rows.select_for_update(of=("self",)).order_by("pk"))
+    if any(row.status != NotificationLog.Status.PENDING for row in unfinished):
+        words = _("A message to this customer is being sent, or it is not known whether it went out. Try again later.")
+        raise ErasureRefusedError(words)
+    return {"cancelled": len(staff.cancel(unfinished, actor=actor))}

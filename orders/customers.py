@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from orders.accounts import account_key
 from orders.models import Customer, Store
@@ -17,7 +18,16 @@ def holder(store: Store, phone: str) -> Customer | None:
 
     Where the store has two of them from earlier times, the one with this very phone, else the older. One query.
     """
-    same = Customer.objects.filter(store=store, account=account_key(phone)).order_by("pk")
+    return _of_account(Customer.objects.all(), store, phone)
+
+
+def locked_holder(store: Store, phone: str) -> Customer | None:
+    """The same, locked until the transaction ends: whoever is being erased is waited for, and is then nobody's."""
+    return _of_account(Customer.objects.select_for_update(no_key=True), store, phone)
+
+
+def _of_account(rows: QuerySet[Customer], store: Store, phone: str) -> Customer | None:
+    same = rows.filter(store=store, account=account_key(phone)).order_by("pk")
     return min(same, key=lambda customer: customer.phone != phone, default=None)
 
 

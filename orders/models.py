@@ -127,12 +127,14 @@ class Customer(models.Model):
     cpf = models.CharField(_("CPF or CNPJ"), max_length=CNPJ_LENGTH, blank=True, validators=[validate_document])
     opted_out_at = models.DateTimeField(_("opted out of WhatsApp at"), null=True, blank=True)
     opted_out_how = models.CharField(_("how they opted out"), max_length=200, blank=True)
+    erased_at = models.DateTimeField(_("personal data erased"), null=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("customer")
         verbose_name_plural = _("customers")
         ordering = ("name", "pk")
+        permissions = (("erase_customer", "Can erase a customer's personal data"),)
         indexes = (models.Index(fields=["store", "account"], name="customer_by_account"),)
         constraints = (
             models.UniqueConstraint(
@@ -153,6 +155,11 @@ class Customer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} · {format_phone(self.phone)}" if self.phone else self.name
+
+    def others_of_account(self) -> models.QuerySet[Customer]:
+        """The store's other customers of the same WhatsApp account, from before accounts were known."""
+        same = Customer.objects.filter(store=self.store_id, account=self.account).exclude(pk=self.pk)
+        return same if self.phone else same.none()
 
 
 class ConsentChange(models.Model):
@@ -179,6 +186,32 @@ class ConsentChange(models.Model):
     def when(self) -> datetime:
         """When it was said, as people want to know it."""
         return self.written_at or self.at
+
+
+class Erasure(models.Model):
+    """The proof that a customer's personal data were erased: when, by whom, how much.
+
+    Written by `orders.erasure` alone. `account_hash` is a keyed hash of the WhatsApp account of somebody who wanted no messages.
+    """
+
+    store = models.ForeignKey(Store, models.PROTECT, related_name="+")
+    customer = models.ForeignKey(Customer, models.SET_NULL, null=True, related_name="erasures")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    actor_name = models.CharField(_("who"), max_length=150, blank=True)
+    counts = models.JSONField(_("what"))
+    account_hash = models.CharField(max_length=64, blank=True)
+    at: models.DateTimeField[Any, datetime] = models.DateTimeField(_("when"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("erasure")
+        verbose_name_plural = _("erasures")
+        ordering = ("-pk",)
+        indexes = (
+            models.Index(fields=["store", "account_hash"], condition=~Q(account_hash=""), name="erasure_of_refusing"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} @ {self.at:%Y-%m-%d %H:%M:%S}"
 
 
 class Order(models.Model):
@@ -276,8 +309,8 @@ class Order(models.Model):
 
     @property
     def addressee(self) -> str:
-        """The name of whoever the order's messages greet."""
-        return self.ordered_as or self.customer.name
+        """The name of whoever the order's messages greet; empty once the customer's data are erased."""
+        return "" if self.customer.erased_at else self.ordered_as or self.customer.name
 
     @property
     def parcels(self) -> list[Parcel]:
@@ -321,7 +354,7 @@ class OrderItem(models.Model):
 
 
 class OrderEvent(models.Model):
-    """One transition of an order: the timeline. Never changed, never deleted alone.
+    """One transition of an order: the timeline. Never deleted alone, never changed but for a note that is erased.
 
     The three statuses are those after the transition; the `from_…` ones those before (empty for `create`).
     """

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
-from orders import codes, customers
+from orders import codes, customers, erasure
 from orders.contacts import format_document, is_storable, normalize_document, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.signals import StatusChange, order_status_changed
@@ -307,12 +307,14 @@ def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Cus
     Customer(phone=phone, **values).clean_fields(exclude=["store"])
     if not phone:
         return Customer.objects.create(store=store, **values)
-    known = customers.holder(store, phone)
+    known = customers.locked_holder(store, phone)
     if known is None:
         customers.lock_account(store, phone)
-        known = customers.holder(store, phone)
+        known = customers.locked_holder(store, phone)
     if known is None:
-        return Customer.objects.create(store=store, phone=phone, **values)
+        new = Customer.objects.create(store=store, phone=phone, **values)
+        erasure.recall_refusal(new)
+        return new
     if customers.same_name(known.name, name):
         changed = [field for field, value in values.items() if getattr(known, field) != value]
         for field in changed:

@@ -14,6 +14,20 @@ order_status_changed = Signal()
 Argument `changes`: a list of `StatusChange`. A receiver that raises undoes the whole change.
 """
 
+customers_being_erased = Signal()
+"""Sent by `orders.erasure` before anything is locked, inside the transaction that erases customers.
+
+Arguments: `customers`, all of them one person's rows at a store, and `numbers`, every form of their number. A receiver
+erases what those lock first who lock a customer later, and returns how many rows by name, or None.
+"""
+
+customers_erased = Signal()
+"""Sent by `orders.erasure` inside the same transaction, with the customers and their orders locked, not yet changed.
+
+Arguments: as above, `orders`, theirs, and `actor`. A receiver erases what its app knows of them and returns how many
+rows by name, or None; one that raises `ErasureRefusedError` undoes the whole erasure.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:

@@ -17,7 +17,9 @@ from django.utils.translation import gettext_lazy as _
 
 from orders import consent
 from orders.admin.base import ModelAdmin, label_column, moment, searched_digits
+from orders.admin.erasure import ErasureView, erasure_section
 from orders.contacts import format_phone, phone_doubt, phone_warning
+from orders.erasure import recall_refusal
 from orders.forms import CustomerForm, StoreForm
 from orders.models import Customer, Store
 
@@ -37,8 +39,8 @@ def register_section(section: Section) -> None:
 
 def _others_of_account(customer: Customer) -> SafeString | str:
     """That the store has the person a second time, under the other form of the number. One query."""
-    others = Customer.objects.filter(store=customer.store_id, account=customer.account).exclude(pk=customer.pk)
-    if not customer.phone or not others:
+    others = customer.others_of_account()
+    if not others:
         return ""
     links = format_html_join(
         ", ",
@@ -65,7 +67,7 @@ class StoreAdmin(ModelAdmin):
 
 
 @admin.register(Customer)
-class CustomerAdmin(ModelAdmin):
+class CustomerAdmin(ErasureView):
     form = CustomerForm
     list_display = ("name", "phone_written", "whatsapp", "created")
     list_filter = (("opted_out_at", admin.EmptyFieldListFilter), "created_at")
@@ -122,8 +124,16 @@ class CustomerAdmin(ModelAdmin):
             context["consent_changes"] = [
                 (each, moment(each.when)) for each in obj.consent_changes.all()[:SHOWN_CONSENT_CHANGES]
             ]
-            context["sections"] = [_others_of_account(obj), *(section(request, obj) for section in _sections)]
+            context["sections"] = [
+                _others_of_account(obj),
+                *(section(request, obj) for section in _sections),
+                erasure_section(request, obj),
+            ]
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
+        """Who is erased stays so: nothing of theirs is filled in again."""
+        return super().has_change_permission(request, obj) and not (obj and obj.erased_at)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Customer | None = None) -> Any:
         """A customer stays at the store: their orders are its orders."""
@@ -145,6 +155,8 @@ class CustomerAdmin(ModelAdmin):
         """Save what was edited; whether they want messages is recorded with when and by whom."""
         changed = [name for name in form.changed_data if name != "opted_out"]
         obj.save(update_fields=changed if change else None)
+        if "phone" in form.changed_data:
+            recall_refusal(obj)
         if "opted_out" in form.changed_data:
             record = consent.opt_out if form.cleaned_data["opted_out"] else consent.opt_in
             record([obj], gettext("by the staff (%(user)s)") % {"user": request.user.get_username()})

@@ -30,7 +30,7 @@ _SERVICE_PERMISSIONS = {
     },
 }  # fmt: skip
 _MANAGEMENT_PERMISSIONS = {
-    "orders": {"add_store", "change_store", "delete_customer"},
+    "orders": {"add_store", "change_store", "delete_customer", "erase_customer"},
     "integrations": {"add_evolutioninstance", "change_evolutioninstance", "release_evolutioninstance"},
     "django_celery_results": {"view_taskresult"},
 }

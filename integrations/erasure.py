@@ -1,0 +1,58 @@
+"""What this app forgets of customers who are erased: what they wrote, what was written to them, and who told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from integrations import retention
+from integrations.evolution import jids
+from integrations.models import CarrierNews, CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
+from orders.models import Customer, Order
+
+type Counts = dict[str, int]
+
+
+def messages_of(customers: Iterable[Customer]) -> QuerySet[NotificationLog]:
+    """The messages about the customers' orders, and those that answered them."""
+    pks = [customer.pk for customer in customers]
+    return NotificationLog.objects.filter(
+        Q(order__customer__in=pks) | Q(order__isnull=True, snapshot__customer__id__in=pks)
+    )
+
+
+def delete_webhooks(*, customers: list[Customer], numbers: Sequence[str], **_kwargs: Any) -> Counts:
+    """Delete what the store's gateways told of the number, and of any message that it wrote or got."""
+    messages, replies = messages_of(customers), CustomerReply.objects.filter(customer__in=customers)
+    ids = [*messages.exclude(provider_message_id="").values_list("provider_message_id", flat=True)]
+    ids += replies.values_list("provider_message_id", flat=True)
+    theirs = Q(payload__data__key__id__in=ids) | Q(payload__data__keyId__in=ids)
+    if numbers:
+        digits = {jid.removesuffix(jids.USER) for number in numbers for jid in jids.addresses(number)}
+        # As a whole number: its digits may be a part of another's.
+        theirs |= Q(text__regex=rf"[^0-9]({'|'.join(sorted(digits))})[^0-9]")
+    stores = {customer.store_id for customer in customers}
+    instances = EvolutionInstance.objects.filter(Q(store__in=stores) | Q(pk__in=messages.values("instance")))
+    events = WebhookEvent.objects.alias(text=Cast("payload", TextField())).filter(
+        theirs, instance_name__in=list(instances.values_list("name", flat=True))
+    )
+    locked = list(events.select_for_update().order_by("pk").values_list("pk", flat=True))
+    return {"webhooks": WebhookEvent.objects.filter(pk__in=locked).delete()[0]}
+
+
+def forget(*, customers: list[Customer], numbers: Sequence[str], orders: QuerySet[Order], **_kwargs: Any) -> Counts:
+    """Anonymise messages and answers as the nightly purge does, and the carriers' words about the parcels."""
+    messages = list(messages_of(customers).filter(anonymised_at__isnull=True).values_list("pk", flat=True))
+    retention.anonymise_messages(NotificationLog.objects.filter(pk__in=messages))
+    replies = CustomerReply.objects.filter(customer__in=customers).exclude(text="")
+    codes = orders.exclude(tracking_code="").values_list("tracking_code", flat=True)
+    news = CarrierNews.objects.filter(Q(order__in=orders) | Q(order__isnull=True, tracking_code__in=list(codes)))
+    EvolutionInstance.objects.filter(failed_recipient__in=numbers).update(failed_recipient="")
+    return {
+        "messages": len(messages),
+        "replies": replies.update(text=""),
+        "carrier_news": news.exclude(description="", reason="").update(description="", reason=""),
+    }

@@ -1,0 +1,34 @@
+"""`manage.py erase_customer NUMBER [--dry-run]`: erase a customer's personal data, as the button on their page does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+
+from flowlog.argparse_words import DJANGOS_OPTIONS
+from orders.erasure import ErasureRefusedError, as_lines, erase
+from orders.models import Customer
+
+
+class Command(BaseCommand):
+    help = _("Erase a customer's personal data for good. Sums, statuses and codes of their orders stay.")
+    suppressed_base_arguments = DJANGOS_OPTIONS
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        words = _("The customer's number: the last one in the address of their page in the admin.")
+        parser.add_argument("customer", type=int, metavar="CUSTOMER", help=words)
+        parser.add_argument("--dry-run", action="store_true", help=_("Only count it."))
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            customer = Customer.objects.select_related("store").get(pk=options["customer"])
+            proof = erase(customer, dry_run=options["dry_run"])
+        except Customer.DoesNotExist:
+            raise CommandError(_("There is no customer with this number.")) from None
+        except ErasureRefusedError as refusal:
+            raise CommandError(str(refusal)) from None
+        self.stdout.write(_("Would be erased:") if options["dry_run"] else _("Erased:"))
+        for line in as_lines(proof):
+            self.stdout.write(f"  {line}")
