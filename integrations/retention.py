@@ -1,7 +1,8 @@
 """Keeping tidy: what nobody needs any more is deleted, and what must stay forgets whom it was about.
 
 Orders, their timeline and customers are the shop's own books and are not touched here (`orders.erasure` does, on
-request). A message keeps what became of it, its order's code and its id at the gateway, so that figures stay right and late receipts still find it.
+request). A message keeps what became of it, its order's code and its id at the gateway, so that figures stay right and
+late receipts still find it.
 
 Every batch is a short transaction of its own that passes by rows which somebody else has locked, so that any number of
 processes may tidy up at once, beside deliveries.

@@ -191,7 +191,8 @@ class ConsentChange(models.Model):
 class Erasure(models.Model):
     """The proof that a customer's personal data were erased: when, by whom, how much.
 
-    Written by `orders.erasure` alone. `account_hash` is a keyed hash of the WhatsApp account of somebody who wanted no messages.
+    Written by `orders.erasure` alone. `account_hash` is a keyed hash of the WhatsApp account of somebody who wanted no
+    messages.
     """
 
     store = models.ForeignKey(Store, models.PROTECT, related_name="+")

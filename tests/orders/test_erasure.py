@@ -184,7 +184,7 @@ def test_an_order_made_meanwhile_is_a_new_customers() -> None:
         with transaction.atomic():
             erase(customer)
             waiting = beside.submit(order)
-            wait_until(_somebody_waits)
+            wait_until(_somebody_waits, "the order")
         made_for = waiting.result()
     assert made_for != customer.pk
     assert list(Customer.objects.order_by("pk").values_list("name", flat=True)) == ["Cliente apagado", "Maria da Silva"]
