@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
@@ -104,7 +105,7 @@ def _erase(customer: Customer, actor: User | None) -> Erasure:
     )
 
 
-def _answers(told: Sequence[tuple[object, Counts | None]]) -> Counts:
+def _answers(told: Sequence[tuple[object, Any]]) -> Counts:
     return {name: number for _receiver, counts in told for name, number in (counts or {}).items()}
 
 
@@ -139,10 +140,10 @@ def _forget_customers(locked: Sequence[Customer]) -> Counts:
 
 def _kept(store: Store, phone: str) -> QuerySet[Erasure]:
     """The erasures that remember that this account wanted no messages, made with today's key or an earlier one."""
-    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS] if phone else []
+    keys = [settings.SECRET_KEY, *settings.EARLIER_SECRET_KEYS] if phone else []
     return Erasure.objects.filter(store=store, account_hash__in=[_hash(store, phone, key) for key in keys])
 
 
-def _hash(store: Store, phone: str, key: str) -> str:
+def _hash(store: Store, phone: str, key: str | bytes) -> str:
     named = f"{store.pk} {account_key(phone)}"
     return salted_hmac("orders.erasure", named, secret=key, algorithm="sha256").hexdigest()

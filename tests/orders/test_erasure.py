@@ -148,7 +148,7 @@ class TestConsent:
         consent.opt_out([customer], "SAIR")
         erase(customer)
         old, settings.SECRET_KEY = settings.SECRET_KEY, "another-key-for-the-time-after"  # type: ignore[attr-defined]
-        settings.SECRET_KEY_FALLBACKS = [old]  # type: ignore[attr-defined]
+        settings.EARLIER_SECRET_KEYS = [old]  # type: ignore[attr-defined]
         assert make_order().customer.opted_out_at is not None
 
 
