@@ -10,7 +10,7 @@ from django.db.models.functions import Cast
 
 from integrations import retention
 from integrations.evolution import jids
-from integrations.models import CarrierNews, CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
+from integrations.models import CarrierNews, CustomerReply, EvolutionInstance, LidNumber, NotificationLog, WebhookEvent
 from orders.models import Customer, Order
 
 type Counts = dict[str, int]
@@ -30,14 +30,13 @@ def delete_webhooks(*, customers: list[Customer], numbers: Sequence[str], **_kwa
     ids = [*messages.exclude(provider_message_id="").values_list("provider_message_id", flat=True)]
     ids += replies.values_list("provider_message_id", flat=True)
     theirs = Q(payload__data__key__id__in=ids) | Q(payload__data__keyId__in=ids)
+    instances = _instances(customers)
     if numbers:
-        digits = {jid.removesuffix(jids.USER) for number in numbers for jid in jids.addresses(number)}
+        digits = {jid.partition("@")[0] for jid in _addresses(instances, numbers)}
         # As a whole number: its digits may be a part of another's.
         theirs |= Q(text__regex=rf"[^0-9]({'|'.join(sorted(digits))})[^0-9]")
-    stores = {customer.store_id for customer in customers}
-    instances = EvolutionInstance.objects.filter(Q(store__in=stores) | Q(pk__in=messages.values("instance")))
     events = WebhookEvent.objects.alias(text=Cast("payload", TextField())).filter(
-        theirs, instance_name__in=list(instances.values_list("name", flat=True))
+        theirs, instance_name__in=[instance.name for instance in instances]
     )
     locked = list(events.select_for_update().order_by("pk").values_list("pk", flat=True))
     return {"webhooks": WebhookEvent.objects.filter(pk__in=locked).delete()[0]}
@@ -47,12 +46,39 @@ def forget(*, customers: list[Customer], numbers: Sequence[str], orders: QuerySe
     """Anonymise messages and answers as the nightly purge does, and the carriers' words about the parcels."""
     messages = list(messages_of(customers).filter(anonymised_at__isnull=True).values_list("pk", flat=True))
     retention.anonymise_messages(NotificationLog.objects.filter(pk__in=messages))
-    replies = CustomerReply.objects.filter(customer__in=customers).exclude(text="")
     codes = orders.exclude(tracking_code="").values_list("tracking_code", flat=True)
     news = CarrierNews.objects.filter(Q(order__in=orders) | Q(order__isnull=True, tracking_code__in=list(codes)))
     EvolutionInstance.objects.filter(failed_recipient__in=numbers).update(failed_recipient="")
     return {
         "messages": len(messages),
-        "replies": replies.update(text=""),
+        "replies": _forget_replies(customers, numbers),
         "carrier_news": news.exclude(description="", reason="").update(description="", reason=""),
     }
+
+
+def _forget_replies(customers: list[Customer], numbers: Sequence[str]) -> int:
+    """Theirs, and those of which nobody knew yet that they are; then which nameless address the number has."""
+    instances = _instances(customers)
+    unassigned = Q(
+        customer__isnull=True, instance__in=instances, sender__in={*_addresses(instances, numbers), *numbers}
+    )
+    replies = CustomerReply.objects.filter(Q(customer__in=customers) | unassigned)
+    known = list(replies.exclude(text="", sender="", earlier_texts=[]).values_list("pk", flat=True))
+    rows = CustomerReply.objects.filter(pk__in=known)
+    retention.erase_replies(rows)
+    rows.update(sender="")
+    LidNumber.objects.filter(instance__in=instances, number__in=numbers).delete()
+    return len(known)
+
+
+def _instances(customers: list[Customer]) -> list[EvolutionInstance]:
+    """Those of the customers' store, and any through which they were written to."""
+    stores = {customer.store_id for customer in customers}
+    wrote = messages_of(customers).values("instance")
+    return list(EvolutionInstance.objects.filter(Q(store__in=stores) | Q(pk__in=wrote)))
+
+
+def _addresses(instances: list[EvolutionInstance], numbers: Sequence[str]) -> set[str]:
+    """Every address under which these gateways may know the number, nameless ones too."""
+    lids = LidNumber.objects.filter(instance__in=instances, number__in=numbers).values_list("lid", flat=True)
+    return {jid for number in numbers for jid in jids.addresses(number)} | set(lids)

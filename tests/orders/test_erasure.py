@@ -17,7 +17,7 @@ from django.urls import reverse
 
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
 from integrations.inbound.intake import work_off
-from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
+from integrations.models import CustomerReply, EvolutionInstance, LidNumber, NotificationLog, WebhookEvent
 from notifications import claims
 from orders import consent
 from orders.erasure import ErasureRefusedError, erase
@@ -163,12 +163,18 @@ def test_both_rows_of_one_account_are_the_person() -> None:
     assert make_order().customer.opted_out_at is not None
 
 
-def test_an_answer_without_a_number_is_found_by_its_id(order: Order) -> None:
-    for key_id in (CustomerReply.objects.get().provider_message_id, "3EB0SOMEBODYELSE"):
-        assert post(reply("quero trocar", key_id, remoteJid="13718@lid")) == 200
+def test_what_a_nameless_address_wrote_goes_too(order: Order, instance: EvolutionInstance) -> None:
+    LidNumber.objects.create(instance=instance, lid="13718000111@lid", number="+551187654321")
+    for lid, key_id in (("13718000111@lid", "3EB0HERS"), ("99913718000111@lid", "3EB0SOMEBODYELSE")):
+        assert post(reply("quero trocar", key_id, remoteJid=lid)) == 200
     work_off()
     erase(order.customer)
     assert [event.data["key"]["id"] for event in WebhookEvent.objects.all()] == ["3EB0SOMEBODYELSE"]
+    assert not LidNumber.objects.exists()
+    texts = CustomerReply.objects.order_by("pk").values_list("provider_message_id", "text", "sender")
+    assert [each for each in texts if each[1] or each[2]] == [
+        ("3EB0SOMEBODYELSE", "quero trocar", "99913718000111@lid")
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
