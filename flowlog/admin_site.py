@@ -38,6 +38,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "STYLES": [lambda _request: static("flowlog/admin.css")],
+    "SCRIPTS": [lambda _request: static("flowlog/once.js")],
     "DASHBOARD_CALLBACK": "flowlog.dashboard.fill",
     "COLORS": {
         "primary": {

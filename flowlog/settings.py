@@ -190,6 +190,8 @@ RETENTION_ANONYMISE_AFTER_DAYS = env.days("RETENTION_ANONYMISE_AFTER_DAYS", 180)
 # They are worked off within a day; after that only who looks for a defect reads them.
 RETENTION_WEBHOOKS_DAYS = env.days("RETENTION_WEBHOOKS_DAYS", 30)
 RETENTION_ATTEMPTS_DAYS = env.days("RETENTION_ATTEMPTS_DAYS", 90)
+# A form can be sent again as long as the session lasts in which it was shown.
+RETENTION_USED_FORMS_DAYS = 8
 # No result is read by anything; a few tell who looks how a nightly job went.
 RETENTION_RESULTS_DAYS = env.days("RETENTION_RESULTS_DAYS", 7)
 

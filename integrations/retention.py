@@ -36,6 +36,7 @@ from integrations.models import (
     NotificationLog,
     WebhookEvent,
 )
+from orders.once import UsedForm
 
 TASK = "integrations.tasks.purge"
 NIGHT = time_of_day(3, 30)
@@ -59,6 +60,7 @@ class Purged:
     attempts: int = 0
     webhooks: int = 0
     carrier_news: int = 0
+    used_forms: int = 0
     more: bool = field(default=False, kw_only=True)
 
     def counts(self) -> dict[str, int]:
@@ -210,6 +212,10 @@ def _carrier_news(age: timedelta) -> Rows:
     return old.exclude(result=CarrierNews.Result.APPLIED)
 
 
+def _used_forms(age: timedelta) -> Rows:
+    return UsedForm.objects.filter(used_at__lt=Now() - age)
+
+
 _JOBS = (
     _Job("messages", "RETENTION_ANONYMISE_AFTER_DAYS", _messages, anonymise_messages, by="created_at"),
     _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, erase_replies),
@@ -218,4 +224,5 @@ _JOBS = (
     _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete()),
     _Job("webhooks", "RETENTION_WEBHOOKS_DAYS", _webhooks, lambda rows: rows.delete()),
     _Job("carrier_news", "RETENTION_WEBHOOKS_DAYS", _carrier_news, lambda rows: rows.delete()),
+    _Job("used_forms", "RETENTION_USED_FORMS_DAYS", _used_forms, lambda rows: rows.delete(), by="used_at"),
 )

@@ -26,6 +26,7 @@ from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
 from orders.admin.base import ModelAdmin, Words, person
 from orders.contacts import format_phone
+from orders.once import once
 
 Status = NotificationLog.Status
 MOST_AT_ONCE = 1000
@@ -85,6 +86,7 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
             buttons.append((_("Cancel message"), reverse("admin:integrations_notificationlog_cancel", args=[row.pk])))
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "buttons": buttons})
 
+    @once
     def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask (GET) and send one message again (POST), to the customer's present phone."""
         self._require(request, "resend_notificationlog")
@@ -107,6 +109,7 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
         question = _("Send this message again, to %(phone)s?") % {"phone": phone or _("a customer without a phone")}
         return self._ask(request, _("Send again"), question, back, message=row.message, warning=_resend_warning(row))
 
+    @once
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask (GET) and cancel one message (POST), if it is still waiting then."""
         self._require(request, "cancel_notificationlog")
@@ -135,6 +138,7 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
         action = reverse("admin:integrations_notificationlog_cancel_chosen")
         return self._ask(request, _("Cancel messages"), question, _list(), action=action, chosen=chosen, lines=lines)
 
+    @once
     def cancel_chosen_view(self, request: HttpRequest) -> HttpResponse:
         """Cancel (POST) the messages that the form names, those that are still waiting."""
         self._require(request, "cancel_notificationlog")
@@ -180,6 +184,7 @@ class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
             buttons.append((_("Release"), address))
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "buttons": buttons})
 
+    @once
     def release_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask (GET) and end the hold of an instance (POST)."""
         self._require(request, "release_evolutioninstance")

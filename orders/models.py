@@ -23,6 +23,7 @@ from django.utils.translation import pgettext_lazy
 from orders import codes
 from orders.accounts import StoredField, account_key_in_sql
 from orders.contacts import CNPJ_LENGTH, format_phone, validate_document, validate_phone
+from orders.once import UsedForm  # noqa: F401 - Django looks for models here
 from orders.parcels import SEVERAL, Parcel, parcels_of
 from orders.statuses import (
     HANDED_OVER,
@@ -34,7 +35,7 @@ from orders.statuses import (
     OrderStatus,
     PaymentStatus,
 )
-from orders.throttle import RequestCounter  # noqa: F401 - Django looks for models here
+from orders.throttle import RequestCounter  # noqa: F401 - likewise
 
 
 def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstraint:

@@ -12,13 +12,14 @@ from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
 from django.contrib.auth.models import User
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from orders.once import once
 from orders.transitions import TRANSITIONS
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _MIN_DIGITS = 4
 
 
 class ModelAdmin(ThemeModelAdmin):
-    """The theme's, with the signature that Django 6.1 asks for."""
+    """The theme's, with the signature that Django 6.1 asks for, and each form saved once."""
 
     # Counting what each filter would find costs a scan of the table per filter.
     show_facets = admin.ShowFacets.NEVER
@@ -49,6 +50,12 @@ class ModelAdmin(ThemeModelAdmin):
     ) -> list[tuple[str, str]]:
         choices = default_choices or [("", _("Select action"))]
         return admin.ModelAdmin.get_action_choices(self, request, choices, action_location)
+
+    @once
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
 
 class TabularInline(ThemeTabularInline):

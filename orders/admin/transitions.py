@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 
 from orders.admin.base import ModelAdmin, person
 from orders.models import Order
+from orders.once import once
 from orders.services import apply_transition, apply_transition_bulk
 from orders.transition_forms import BulkTransitionForm, TransitionForm
 from orders.transitions import TRANSITIONS, Transition, TransitionNotAllowed
@@ -39,6 +40,7 @@ class TransitionViews(ModelAdmin):
             *super().get_urls(),
         ]
 
+    @once
     def transition_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """Ask (GET) and apply (POST) one transition of one order; what is refused changes nothing."""
         transition = self._allowed_transition(request, name)
@@ -72,6 +74,7 @@ class TransitionViews(ModelAdmin):
         form = BulkTransitionForm(transition, chosen=chosen)
         return self._bulk_page(request, transition, form, chosen)
 
+    @once
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Apply (POST) the transition to the orders that the form names, and tell of those that refused it."""
         transition = self._allowed_transition(request, name)

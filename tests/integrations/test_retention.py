@@ -28,6 +28,7 @@ from integrations.models import (
     WebhookEvent,
 )
 from integrations.retention import Purged
+from orders.once import UsedForm
 from orders.services import apply_transition
 from tests.broker import purge as empty
 from tests.broker import take_all
@@ -259,6 +260,7 @@ def test_0_days_means_never(setting: str, names: set[str], settings: Any) -> Non
     )
     webhook()
     carrier_news("unknown")
+    UsedForm.objects.create(key="a", content="b", used_at=Now() - timedelta(days=9))
     everything = retention.due()
     assert set(everything.counts().values()) == {1}
     setattr(settings, setting, 0)

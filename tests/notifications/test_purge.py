@@ -66,6 +66,7 @@ class TestCommand:
         "Tentativas de envio excluídas: 0",
         "Webhooks excluídos: 0",
         "Atualizações de transportadoras excluídas: 0",
+        "Formulários usados esquecidos: 0",
     )
 
     def test_dry_run_counts_and_changes_nothing(self) -> None:

@@ -27,6 +27,7 @@ _PURGED = {
     "attempts": gettext_lazy("Delivery attempts deleted"),
     "webhooks": gettext_lazy("Webhooks deleted"),
     "carrier_news": gettext_lazy("Carriers' news deleted"),
+    "used_forms": gettext_lazy("Used forms forgotten"),
 }
 
 
