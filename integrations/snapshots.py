@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from orders.admin.base import Words, moment
 from orders.contacts import format_phone
 from orders.models import Customer, Order, Store
-from orders.wording import money
+from orders.wording import money, quantity
 
 _ORDER = (
     "code", "status", "payment_status", "delivery_status", "delivery_method", "delivery_address", "tracking_code",
@@ -37,7 +37,9 @@ def _all(snapshot: dict[str, Any]) -> Iterator[tuple[str, Words]]:
     yield _label(Order, "pickup_deadline"), _moment(order.get("pickup_deadline", ""))
     for item in order.get("items", []):
         price = money(Decimal(item.get("unit_price", 0)))
-        yield _("item"), f"{item.get('quantity', '')}× {item.get('description', '')}, {price}"
+        yield _("item"), f"{quantity(Decimal(item.get('quantity', 1)))}× {item.get('description', '')}, {price}"
+    for name in ("freight", "discount"):
+        yield _label(Order, name), money(amount) if (amount := Decimal(order.get(name, 0))) else ""
     yield _label(Order, "total"), money(Decimal(order["total"])) if "total" in order else ""
     yield _label(Order, "customer"), customer.get("name", "")
     yield _label(Customer, "phone"), format_phone(customer.get("phone", ""))

@@ -13,7 +13,7 @@ from typing import Any
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from orders.models import Customer, Order, Store
+from orders.models import Customer, Order, OrderItem, Store
 from orders.signals import StatusChange
 
 VERSION = 1
@@ -70,6 +70,12 @@ def _store(store: Store) -> Snapshot:
     return {"id": store.pk, "name": store.name, "phone": store.phone, "pickup_address": store.pickup_address}
 
 
+def _quantity(item: OrderItem) -> int | str:
+    """A whole number as one, which is all that the release before writes, and which it reads as it stands."""
+    quantity = item.quantity
+    return int(quantity) if quantity == int(quantity) else f"{quantity.normalize():f}"
+
+
 def _order(order: Order) -> Snapshot:
     return {
         "id": order.pk,
@@ -80,9 +86,11 @@ def _order(order: Order) -> Snapshot:
         "delivery_method": str(order.delivery_method),
         "delivery_address": order.delivery_address,
         "delivery_attempts": order.delivery_attempts,
+        "freight": str(order.freight),
+        "discount": str(order.discount),
         "total": str(order.total),
         "items": [
-            {"description": item.description, "quantity": item.quantity, "unit_price": str(item.unit_price)}
+            {"description": item.description, "quantity": _quantity(item), "unit_price": str(item.unit_price)}
             for item in order.items.all()
         ],
         "tracking_code": order.tracking_code,

@@ -20,7 +20,7 @@ from django.utils import formats, timezone, translation
 from notifications import marks
 from notifications.snapshot import Snapshot
 from orders.names import first_name
-from orders.wording import spoken_moment
+from orders.wording import quantity, spoken_moment
 
 LANGUAGE = "pt-br"
 # A longer list is cut, so that the total and the closing words are still read.
@@ -70,6 +70,8 @@ def _values(snapshot: Snapshot, listed: int) -> dict[str, Any]:
         "store": _line(store.get("name", "")),
         "pickup_address": _line(store.get("pickup_address", "")),
         "code": order.get("code", ""),
+        "freight": _charge(order.get("freight", "0")),
+        "discount": _charge(order.get("discount", "0")),
         "total": _money(order.get("total", "0")),
         "pickup_code": order.get("pickup_code", ""),
         "deadline": _deadline(order.get("pickup_deadline", "")),
@@ -95,7 +97,7 @@ def _called(customer: dict[str, Any]) -> dict[str, str]:
 
 
 def _item(item: dict[str, Any]) -> str:
-    return f"{item['quantity']}× {_line(item['description'])} ({_money(item['unit_price'])})"
+    return f"{quantity(Decimal(item['quantity']))}× {_line(item['description'])} ({_money(item['unit_price'])})"
 
 
 def _parcels(order: dict[str, Any]) -> list[dict[str, str]]:
@@ -117,6 +119,11 @@ def _sentence(text: str) -> str:
 
 def _money(amount: str) -> str:
     return f"R$ {formats.number_format(Decimal(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
+
+
+def _charge(amount: str) -> str:
+    """Empty for none."""
+    return _money(amount) if Decimal(amount) else ""
 
 
 def _to_the_second(moment: str) -> str:

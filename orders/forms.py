@@ -19,7 +19,8 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from orders import customers, parcels
+from orders import customers, parcels, wording
+from orders.amounts import read, set_total
 from orders.asking import AskingForm
 from orders.codes import compact_tracking
 from orders.contacts import format_document, format_phone, normalize_document, normalize_phone, phone_doubt
@@ -77,22 +78,42 @@ class TrackingField(forms.CharField):
         return compact_tracking(super().to_python(value) or "")
 
 
-class MoneyField(forms.DecimalField):
-    """An amount as people write it: `19,90`, `1.234,56`, `R$ 19,90` or `19.90`."""
+class NumberField(forms.DecimalField):
+    """A number as people write it: see `orders.amounts.read`."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal", "class": "flowlog-money"})
         super().__init__(**kwargs)
 
     def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
-        if isinstance(value, str):
-            value = value.replace("R$", "").strip()
-            if "," in value:
-                value = value.replace(".", "").replace(",", ".")
-        return super().to_python(value)
+        return super().to_python(read(value) if isinstance(value, str) and value.strip() else value)
 
+
+class QuantityField(NumberField):
+    def prepare_value(self, value: Any) -> Any:
+        return wording.quantity(value) if isinstance(value, Decimal) else value
+
+
+class MoneyField(NumberField):
     def prepare_value(self, value: Any) -> Any:
         return formats.number_format(value, decimal_pos=2) if isinstance(value, Decimal) else value
+
+
+class ChargeField(MoneyField):
+    """An amount that is mostly nothing, and then left empty."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs | {"required": False, "min_value": Decimal(0)})
+        self.widget.attrs["placeholder"] = "0,00"
+
+    def to_python(self, value: Any) -> Decimal:  # type: ignore[override]
+        return super().to_python(value) or Decimal(0)
+
+    def prepare_value(self, value: Any) -> Any:
+        return super().prepare_value(value) if value else ""
+
+
+_CHARGES = {"freight": ChargeField, "discount": ChargeField}
 
 
 class ConstrainedForm(forms.ModelForm):
@@ -173,8 +194,26 @@ class CustomerForm(PhoneForm, ConstrainedForm):
             self.add_error("phone", ValidationError(words, params={"customer": other}))
 
 
-class OrderForm(AskingForm, ConstrainedForm):
-    """Editing an order: never its statuses, and its delivery method only before it has left.
+class ChargedForm(forms.ModelForm):
+    """Freight and discount, which stay as they are where a page does not show them."""
+
+    def clean_freight(self) -> Decimal:
+        return self._charge("freight")
+
+    def clean_discount(self) -> Decimal:
+        return self._charge("discount")
+
+    def _charge(self, name: str) -> Decimal:
+        stored: Decimal = getattr(self.instance, name)
+        given: Decimal = stored if self.add_prefix(name) not in self.data else self.cleaned_data[name]
+        if given != stored and self.instance.pk and self.instance.status != OrderStatus.PENDING:
+            raise ValidationError(_("The order is not pending any more: its freight and discount cannot change."))
+        return given
+
+
+class OrderForm(AskingForm, ChargedForm, ConstrainedForm):
+    """Editing an order: never its statuses, its delivery method only before it has left, what it comes to only while
+    it is pending.
 
     Whoever has been told a tracking code may be told the right one.
     """
@@ -194,9 +233,10 @@ class OrderForm(AskingForm, ConstrainedForm):
         model = Order
         fields = (
             "delivery_method", "delivery_address", "tracking_code", "tracking_url", "pickup_deadline", "ordered_as",
-            "notes",
+            "notes", "freight", "discount",
         )  # fmt: skip
         widgets = _NOTES
+        field_classes = _CHARGES
 
     def clean(self) -> None:
         super().clean()
@@ -225,7 +265,7 @@ class OrderForm(AskingForm, ConstrainedForm):
         return method
 
 
-class AddOrderForm(forms.ModelForm):
+class AddOrderForm(ChargedForm):
     tell_customer = forms.BooleanField(
         label=_("Tell the customer on WhatsApp"), required=False, initial=True, widget=UnfoldBooleanSwitchWidget
     )
@@ -234,8 +274,9 @@ class AddOrderForm(forms.ModelForm):
 
     class Meta:
         model = Order
-        fields = ("store", "customer", "delivery_method", "delivery_address", "notes")
+        fields = ("store", "customer", "delivery_method", "delivery_address", "notes", "freight", "discount")
         widgets = _NOTES
+        field_classes = _CHARGES
 
     def clean(self) -> None:
         super().clean()
@@ -244,21 +285,32 @@ class AddOrderForm(forms.ModelForm):
 
 
 class ItemForm(forms.ModelForm):
+    quantity = QuantityField(
+        label=_("Quantity"), min_value=Decimal("0.001"), max_digits=9, decimal_places=3, initial=Decimal(1)
+    )
     unit_price = MoneyField(label=_("Unit price"), min_value=Decimal(0), max_digits=10, decimal_places=2)
 
     class Meta:
         model = OrderItem
-        fields = ("description", "quantity", "unit_price")
+        fields = ("description", "unit_price")
+        labels = {"quantity": _("Quantity")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["quantity"] = self.instance.quantity
         # A phone's width has no room for the columns' titles.
         for field in self.fields.values():
             field.widget.attrs["placeholder"] = capfirst(str(field.label))
 
+    def _post_clean(self) -> None:
+        if "quantity" in self.cleaned_data:
+            self.instance.quantity = self.cleaned_data["quantity"]
+        super()._post_clean()  # type: ignore[misc]
+
 
 class ItemFormSet(BaseInlineFormSet):
-    """The items of an order, which change only while it is pending."""
+    """The items of an order, which change only while it is pending, and never come to less than the discount."""
 
     default_error_messages = BaseInlineFormSet.default_error_messages | {
         "too_few_forms": _("An order needs at least one item.")
@@ -268,3 +320,8 @@ class ItemFormSet(BaseInlineFormSet):
         super().clean()
         if self.instance.pk and self.instance.status != OrderStatus.PENDING and self.has_changed():
             raise ValidationError(_("The order is not pending any more: its items cannot change."))
+        if all(form.is_valid() for form in self.forms):
+            set_total(self.instance, [form.instance for form in self.forms if self._stays(form)])
+
+    def _stays(self, form: forms.ModelForm) -> bool:
+        return (bool(form.instance.pk) or form.has_changed()) and not self._should_delete_form(form)  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ The constraints make rows impossible that no sequence of transitions reaches; st
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
@@ -20,8 +21,9 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from orders import codes
+from orders import codes, wording
 from orders.accounts import StoredField, account_key_in_sql
+from orders.amounts import in_cents
 from orders.contacts import CNPJ_LENGTH, format_phone, validate_document, validate_phone
 from orders.once import UsedForm  # noqa: F401 - Django looks for models here
 from orders.parcels import SEVERAL, Parcel, parcels_of
@@ -248,6 +250,22 @@ class Order(models.Model):
     tracking_token = models.CharField(max_length=40, unique=True, default=codes.tracking_token, editable=False)
     pickup_code = models.CharField(_("pickup code"), max_length=12, default=codes.pickup_code, editable=False)
     pickup_deadline = models.DateTimeField(_("pick up until"), null=True, blank=True)
+    freight = models.DecimalField(
+        _("freight"),
+        max_digits=10,
+        decimal_places=2,
+        default=Decimal(0),
+        db_default=Decimal(0),
+        validators=[MinValueValidator(Decimal(0))],
+    )
+    discount = models.DecimalField(
+        _("discount"),
+        max_digits=10,
+        decimal_places=2,
+        default=Decimal(0),
+        db_default=Decimal(0),
+        validators=[MinValueValidator(Decimal(0))],
+    )
     total = models.DecimalField(_("total"), max_digits=12, decimal_places=2, default=Decimal(0), editable=False)
     notes = models.TextField(_("internal notes"), blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
@@ -272,6 +290,7 @@ class Order(models.Model):
             _one_of("delivery_status", DeliveryStatus),
             _one_of("delivery_method", DeliveryMethod),
             models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
+            models.CheckConstraint(condition=Q(freight__gte=0, discount__gte=0), name="order_charges_not_negative"),
             models.CheckConstraint(
                 condition=Q(delivery_method=DeliveryMethod.PICKUP, delivery_status__in=sorted(PICKUP_STATUSES))
                 | ~Q(delivery_method=DeliveryMethod.PICKUP) & Q(delivery_status__in=sorted(SHIPPING_STATUSES)),
@@ -329,11 +348,18 @@ class Order(models.Model):
 
 
 class OrderItem(models.Model):
-    """One line of an order."""
+    """One line of an order: so many pieces, or so much by weight.
+
+    `quantity` is both. The release before knows whole numbers alone, in the column of that name: there it finds the
+    next one, and `exact_quantity` holds what it cannot.
+    """
 
     order = models.ForeignKey(Order, models.CASCADE, related_name="items")
     description = models.CharField(_("description"), max_length=200)
-    quantity = models.PositiveIntegerField(_("quantity"), default=1, validators=[MinValueValidator(1)])
+    whole_quantity = models.PositiveIntegerField(
+        _("quantity"), default=1, validators=[MinValueValidator(1)], db_column="quantity", editable=False
+    )
+    exact_quantity = models.DecimalField(_("quantity"), max_digits=9, decimal_places=3, null=True, editable=False)
     unit_price = models.DecimalField(
         _("unit price"), max_digits=10, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
     )
@@ -343,16 +369,28 @@ class OrderItem(models.Model):
         verbose_name_plural = _("items")
         ordering = ("pk",)
         constraints = (
-            models.CheckConstraint(condition=Q(quantity__gte=1), name="item_quantity_positive"),
+            models.CheckConstraint(condition=Q(whole_quantity__gte=1), name="item_quantity_positive"),
+            models.CheckConstraint(condition=Q(exact_quantity__gt=0), name="item_exact_quantity_positive"),
             models.CheckConstraint(condition=Q(unit_price__gte=0), name="item_price_not_negative"),
         )
 
     def __str__(self) -> str:
-        return f"{self.quantity}× {self.description}"
+        return f"{wording.quantity(self.quantity)}× {self.description}"
+
+    @property
+    def quantity(self) -> Decimal:
+        whole, exact = Decimal(self.whole_quantity), self.exact_quantity
+        # If the release before has changed the column that it knows, that is what counts.
+        return whole if exact is None or math.ceil(exact) != whole else exact
+
+    @quantity.setter
+    def quantity(self, quantity: Decimal) -> None:
+        self.whole_quantity = math.ceil(quantity)
+        self.exact_quantity = None if quantity == self.whole_quantity else quantity
 
     @property
     def subtotal(self) -> Decimal:
-        return self.quantity * self.unit_price
+        return in_cents(self.quantity * self.unit_price)
 
 
 class OrderEvent(models.Model):

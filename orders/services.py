@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from orders import codes, customers, erasure
+from orders.amounts import number, set_total
 from orders.contacts import format_document, is_storable, normalize_document, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.signals import StatusChange, order_status_changed
@@ -74,6 +75,8 @@ def create_order(
     delivery_address: str = "",
     customer_cpf: str = "",
     notes: str = "",
+    freight: Decimal | str = "0",
+    discount: Decimal | str = "0",
     actor: Actor = None,
     notify: bool = True,
 ) -> Order:
@@ -82,9 +85,10 @@ def create_order(
     A customer is not renamed by an order in another name: that stands on the order (`ordered_as`), whose messages greet
     it, and a CPF or CNPJ that came with it in the order's notes.
 
-    `items` are dicts of `description`, `quantity` (1 if missing) and `unit_price` (Decimal or str). Raises
-    `ValidationError` for anything that cannot be; then nothing is stored. A phone that may be another's than was meant
-    is taken: whoever can ask asks `contacts.phone_warning` before.
+    `items` are dicts of `description`, `quantity` (1 if missing; up to three decimals) and `unit_price` (Decimal or
+    str). The discount is at most what goods and freight come to. Raises `ValidationError` for anything that cannot be;
+    then nothing is stored. A phone that may be another's than was meant is taken: whoever can ask asks
+    `contacts.phone_warning` before.
     """
     typed = [customer_name, customer_phone, customer_cpf, delivery_address, notes]
     if not all(is_storable(text) for text in [*typed, *(str(values.get("description", "")) for values in items)]):
@@ -98,6 +102,8 @@ def create_order(
         delivery_method=delivery_method,
         delivery_address=delivery_address.strip(),
         notes="\n".join(filter(None, (notes.strip(), _cpf_of_another(customer, customer_cpf)))),
+        freight=number(freight, _("The freight must be an amount like 19.90.")),
+        discount=number(discount, _("The discount must be an amount like 19.90.")),
     )
     return add_order(order, [_item(values) for values in items], actor=actor, notify=notify)
 
@@ -116,10 +122,10 @@ def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, 
         raise ValidationError(_("An order needs at least one item."))
     for item in items:
         item.clean_fields(exclude=["order"])
-    order.total = sum((item.subtotal for item in items), Decimal(0))
+    order.clean_fields(exclude=["store", "customer"])
+    set_total(order, items)
     while Order.objects.filter(code=order.code).exists():
         order.code = codes.order_code()
-    order.clean_fields(exclude=["store", "customer"])
     order.save(force_insert=True)
     for item in items:
         item.order = order
@@ -130,9 +136,10 @@ def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, 
 
 @transaction.atomic
 def recalculate_total(order: Order) -> None:
-    """Bring the order's total up to date after its items have changed; the order is locked meanwhile."""
+    """Bring the order's total up to date after its items, freight or discount have changed; the order is locked
+    meanwhile. Raises `ValidationError`."""
     _lock_and_read(order)
-    order.total = sum((item.subtotal for item in order.items.all()), Decimal(0))
+    set_total(order, order.items.all())
     order.save(update_fields=["total"])
 
 
@@ -333,10 +340,9 @@ def _cpf_of_another(customer: Customer, cpf: str) -> str:
 
 
 def _item(values: dict[str, Any]) -> OrderItem:
-    try:
-        price = Decimal(str(values["unit_price"]))
-    except (KeyError, InvalidOperation):
-        raise ValidationError(_("An item needs a price like 19.90.")) from None
-    return OrderItem(
-        description=str(values.get("description", "")).strip(), quantity=values.get("quantity", 1), unit_price=price
+    item = OrderItem(
+        description=str(values.get("description", "")).strip(),
+        unit_price=number(values.get("unit_price"), _("An item needs a price like 19.90.")),
     )
+    item.quantity = number(values.get("quantity", 1), _("An item needs a quantity like 2 or 1.5."))
+    return item

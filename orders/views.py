@@ -25,7 +25,7 @@ from orders.models import Order
 from orders.names import first_name
 from orders.statuses import CORREIOS_METHODS, OFF, DeliveryStatus, PaymentStatus
 from orders.throttle import is_too_often
-from orders.wording import money, spoken_moment
+from orders.wording import charges, money, spoken_moment
 
 # A longer list is cut, so that the page stays light on a phone.
 LISTED_ITEMS = 20
@@ -107,6 +107,7 @@ def _order_context(order: Order) -> dict[str, Any]:
         "by_correios": order.delivery_method in CORREIOS_METHODS,
         "items": [(item, money(item.subtotal)) for item in items[:LISTED_ITEMS]],
         "more_items": max(len(items) - LISTED_ITEMS, 0),
+        "charges": charges(order),
         "payment": _payment_words(order),
         "total": money(order.total),
         "phone": format_phone(order.store.phone),

@@ -31,7 +31,7 @@ from orders.models import Order, OrderItem, Store
 from orders.services import add_order, apply_transition, recalculate_total
 from orders.statuses import OFF, DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
 from orders.transitions import TRANSITIONS, TransitionNotAllowed, possible_transitions
-from orders.wording import money
+from orders.wording import charges, money
 
 STATUS_COLOURS: dict[str, str] = {
     OrderStatus.PENDING: "warning",
@@ -74,6 +74,7 @@ class ItemInline(TabularInline):
     model = OrderItem
     form = ItemForm
     formset = ItemFormSet
+    fields = ("description", "quantity", "unit_price")
     min_num = 1
 
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> type[BaseInlineFormSet]:
@@ -106,6 +107,7 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     add_fieldsets = (
         (None, {"fields": ("store", "customer")}),
         (_("Delivery"), {"fields": ("delivery_method", "delivery_address", "notes")}),
+        (_("Freight and discount"), {"fields": (("freight", "discount"),)}),
         (None, {"fields": ("tell_customer",)}),
     )
 
@@ -184,7 +186,11 @@ class OrderAdmin(TransitionViews, ModelAdmin):
         delivery = ("pickup_deadline",) if pickup else ("delivery_address", "tracking_code", "tracking_url")
         may_tell = TRANSITIONS["correct_tracking"].is_possible(obj) and self.has_change_permission(request, obj)
         telling = ("tell_correction",) if may_tell else ()
-        return ((_("Delivery"), {"fields": ("delivery_method", *delivery, *telling, "notes")}),)
+        fields = ("delivery_method", *delivery, *telling, "ordered_as", "notes")
+        fieldsets = ((_("Delivery"), {"fields": fields}),)
+        if obj.status == OrderStatus.PENDING or {"freight", "discount"} & request.POST.keys():
+            return (*fieldsets, self.add_fieldsets[2])
+        return fieldsets
 
     @override
     def render_change_form(
@@ -210,6 +216,7 @@ class OrderAdmin(TransitionViews, ModelAdmin):
                 _delivery_html(order),
             ],
             "total": money(order.total),
+            "charges": charges(order),
             "phone": format_phone(order.customer.phone),
             "items": [(item, money(item.unit_price), money(item.subtotal)) for item in order.items.all()],
             "created": moment(order.created_at),
@@ -266,7 +273,7 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:
         if change:
             super().save_related(request, form, formsets, change)
-            if any(formset.has_changed() for formset in formsets):
+            if {"freight", "discount"} & set(form.changed_data) or any(formset.has_changed() for formset in formsets):
                 recalculate_total(form.instance)
             return
         items = [item for formset in formsets for item in formset.save(commit=False)]

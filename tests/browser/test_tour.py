@@ -68,6 +68,33 @@ def test_an_order_from_the_form_to_the_customer(page: Page) -> None:
     expect_no_sideways_scrolling(page)
 
 
+def test_freight_discount_and_goods_by_weight(page: Page) -> None:
+    make_order(customer_name="João Souza")
+    page.goto("/admin/orders/order/add/")
+    page.locator(".field-customer .select2-selection").click()
+    page.locator(".select2-search__field").fill("souza")
+    page.get_by_role("option", name=re.compile("João")).click()
+    page.select_option("[name=delivery_method]", "courier")
+    page.fill("[name=freight]", "12,30")
+    page.fill("[name=discount]", "R$ 5")
+    page.fill("[name=items-0-description]", "Queijo da Canastra meia cura, em pedaço (kg)")
+    page.fill("[name=items-0-quantity]", "1,5")
+    page.fill("[name=items-0-unit_price]", "1.039,90")
+    photograph(page, "pedido-frete-novo")
+    page.get_by_role("button", name="Salvar e continuar editando").click()
+    expect(page.locator(".flowlog-total")).to_have_text("R$\xa01.567,15")
+    expect(page.locator(".flowlog-items")).to_have_text(re.compile(r"Frete\s*R\$\xa012,30\s*Desconto\s*−R\$\xa05,00"))
+    expect(page.locator("[name=items-0-quantity]")).to_have_value("1,5")
+    photograph(page, "pedido-frete")
+    page.get_by_role("link", name="Confirmar").click()
+    page.get_by_role("button", name="Confirmar").click()
+    expect(page.locator(".flowlog-items li").first).to_contain_text("1,5× Queijo")
+    photograph(page, "pedido-frete-confirmado")
+    page.goto(f"/rastreio/{Order.objects.latest('pk').tracking_token}/")
+    expect(page.locator(".charge")).to_have_text(["FreteR$\xa012,30", "Desconto−R$\xa05,00"])
+    photograph(page, "rastreio-frete")
+
+
 def test_many_orders_at_once(page: Page) -> None:
     for _ in range(60):
         make_order()

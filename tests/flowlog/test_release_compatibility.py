@@ -17,6 +17,7 @@ import pytest
 from django.db import connection
 
 from tests.embedded import BASE_DIR
+from tests.factories import make_order
 from tests.processes import environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,8 +33,9 @@ from django.test import Client
 from django.urls import reverse
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import texts
-from orders.models import Store
+from orders.models import Order, Store
 from orders.services import apply_transition, create_order
+[newer] = Order.objects.all()
 store = Store.get_default()
 EvolutionInstance.objects.create(store=store, name="antiga", is_default=True)
 order = create_order(
@@ -42,7 +44,7 @@ order = create_order(
 )
 apply_transition(order, "confirm")
 apply_transition(order, "ship", tracking_code="AA123456785BR")
-for row in NotificationLog.objects.order_by("pk"):
+for row in NotificationLog.objects.filter(order=order).order_by("pk"):
     print(row.event, row.status, "AA123456785BR" in texts.render(row.event, row.snapshot))
 ours = ("flowlog", "orders", "integrations", "notifications")
 for model in (model for app in ours for model in apps.get_app_config(app).get_models()):
@@ -51,7 +53,15 @@ client = Client(headers={"accept-language": "pt-BR"})
 client.force_login(User.objects.create_superuser("antiga", password="x"))
 for app, model in (("orders", "order"), ("integrations", "notificationlog"), ("integrations", "evolutioninstance")):
     print(model, client.get(reverse(f"admin:{app}_{model}_changelist")).status_code)
-print("order", client.get(order.get_admin_url()).status_code)
+for each in (order, newer):
+    tracked = client.get(reverse("tracking_page", args=[each.tracking_token]))
+    print("order", client.get(each.get_admin_url()).status_code, tracked.status_code)
+[told] = NotificationLog.objects.filter(order=newer)
+print("*Total: R$ 63,00*" in texts.render(told.event, told.snapshot))
+apply_transition(newer, "confirm")
+print(client.post(newer.get_admin_url(), {"delivery_method": "courier", "notes": "x"}).status_code)
+newer.refresh_from_db()
+print(newer.notes, newer.total)
 """
 
 
@@ -103,6 +113,10 @@ def test_the_code_of_the_release_before_runs_on_this_schema(tmp_path: Path) -> N
         archive.extractall(tmp_path, filter="data")
     ours, theirs = migrations(BASE_DIR), migrations(tmp_path)
     assert theirs < ours
+    make_order(
+        items=[{"description": "Queijo", "quantity": "1.5", "unit_price": "40.00"}], freight="5", discount="2",
+        customer_phone="+5511987650000", delivery_method="courier", notify=True,
+    )  # fmt: skip
     env = environment(SITE_URL="http://testserver", LOG_DIR=str(tmp_path / "logs"))
     env["PYTHONPATH"] = str(tmp_path)
     done = subprocess.run(
@@ -111,11 +125,12 @@ def test_the_code_of_the_release_before_runs_on_this_schema(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.splitlines() == [
         "create pending False", "confirm pending False", "ship pending True",
-        "order 200", "notificationlog 200", "evolutioninstance 200", "order 200",
+        "order 200", "notificationlog 200", "evolutioninstance 200",
+        "order 200 200", "order 200 200", "True", "302", "x 63.00",
     ]  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM integrations_notificationlog")
-        assert cursor.fetchone() == (3,)
+        assert cursor.fetchone() == (5,)
 
 
 def migrations(root: Path) -> set[str]:

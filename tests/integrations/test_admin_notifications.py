@@ -227,6 +227,13 @@ class TestPage:
             assert f"<dt>{label}</dt><dd>{value}</dd>" in body
         assert "delivery_method" not in body
 
+    def test_shows_freight_discount_and_weight_of_the_snapshot(self, client: Client) -> None:
+        item = {"description": "Queijo", "quantity": "1.5", "unit_price": "40.00"}
+        body = page(client, make_log(snapshot={"order": {"items": [item], "freight": "5.00", "discount": "0.00"}}))
+        assert "<dt>Item</dt><dd>1,5× Queijo, R$\xa040,00</dd>" in body
+        assert "<dt>Frete</dt><dd>R$\xa05,00</dd>" in body
+        assert "<dt>Desconto</dt>" not in body
+
     def test_shows_what_an_older_snapshot_has(self, client: Client) -> None:
         row = make_log(snapshot={"order": {"code": "ABC234", "status": "gone", "items": [{"description": "Caneca"}]}})
         body = page(client, row)

@@ -81,6 +81,24 @@ def test_create() -> None:
     )
 
 
+def test_create_with_freight_discount_and_goods_by_weight() -> None:
+    items = [
+        {"description": "Queijo", "quantity": "1.5", "unit_price": "40.00"},
+        {"description": "Caneca", "quantity": 1200, "unit_price": "1.00"},
+    ]
+    text = texts.render("create", snapshot(items=items, freight="12.50", discount="0.50", total="1272.00"))
+    assert text.split("\n\n")[1:4] == [
+        "1,5× Queijo (R$ 40,00)\n1.200× Caneca (R$ 1,00)",
+        "Frete: R$ 12,50\nDesconto: −R$ 0,50\n*Total: R$ 1.272,00*",
+        "Assim que ele for confirmado, avisamos você por aqui.",
+    ]
+
+
+@pytest.mark.parametrize("amount", ["0", "0.00"])
+def test_create_says_nothing_of_a_freight_or_discount_of_nothing(amount: str) -> None:
+    assert texts.render("create", snapshot(freight=amount, discount=amount)) == texts.render("create", snapshot())
+
+
 def test_ship_by_correios_gives_code_and_link() -> None:
     text = texts.render(
         "ship",

@@ -138,6 +138,56 @@ class TestAdding:
         assert (event.transition, event.actor) == ("create", ana)
         assert NotificationLog.objects.get().order_event == event
 
+    def test_freight_discount_and_weight_as_brazilians_write_them(self, client: Client, customer: Customer) -> None:
+        items = [("Queijo", "1,5", "R$ 1.039,90"), ("Caneca", "2", "10")]
+        client.post(ADD, self.values(customer, *items, freight="R$ 12,30", discount="5,1"))
+        order = Order.objects.get()
+        assert (order.freight, order.discount, order.total) == (Decimal("12.30"), Decimal("5.10"), Decimal("1587.05"))
+        assert [str(item) for item in order.items.all()] == ["1,5× Queijo", "2× Caneca"]
+        header = text(client.get(order.get_admin_url()))
+        assert "R$\xa01.587,05" in header
+        assert "<span>Frete</span><span>R$\xa012,30</span>" in header
+        assert "<span>Desconto</span><span>−R$\xa05,10</span>" in header
+
+    @pytest.mark.parametrize("empty", [{}, {"freight": "", "discount": ""}, {"freight": "0,00", "discount": "0"}])
+    def test_freight_and_discount_are_mostly_nothing(
+        self, client: Client, customer: Customer, empty: dict[str, str]
+    ) -> None:
+        client.post(ADD, self.values(customer, ("Caneca", "3", "19,90"), **empty))
+        order = Order.objects.get()
+        assert (order.freight, order.discount, order.total) == (0, 0, Decimal("59.70"))
+        assert "<span>Frete</span>" not in text(client.get(order.get_admin_url()))
+
+    def test_a_discount_beyond_goods_and_freight_is_refused(self, client: Client, customer: Customer) -> None:
+        values = self.values(customer, ("Caneca", "1", "10"), freight="5")
+        response = client.post(ADD, values | {"discount": "15,01"})
+        assert "O desconto é maior que o valor do pedido, R$\xa015,00." in text(response)
+        assert stored() == (0, 0, 0, 0)
+        client.post(ADD, values | {"discount": "15"})
+        assert Order.objects.get().total == 0
+
+    @pytest.mark.parametrize(
+        "typed",
+        ["1.000", "1,000.00", "1 000,00", "1e3", "1.00,00", "1.234.567", "-1", "0x1", "1,2,3", "R$", "dez", "1.5,0"],
+    )
+    @pytest.mark.parametrize("name", ["freight", "discount", "items-0-unit_price", "items-0-quantity"])
+    def test_an_amount_that_may_be_another_is_refused(
+        self, client: Client, customer: Customer, name: str, typed: str
+    ) -> None:
+        assert client.post(ADD, self.values(customer, ("Caneca", "1", "10"), **{name: typed})).status_code == 200
+        assert stored() == (0, 0, 0, 0)
+
+    @pytest.mark.parametrize(
+        ("typed", "quantity"),
+        [("1,5", "1.5"), ("0,335", "0.335"), (",5", "0.5"), ("1.5", "1.5"), ("1.234,5", "1234.5"), ("1,500", "1.5"),
+         ("12", "12"), (" 2 ", "2"), ("2,0", "2")],
+    )  # fmt: skip
+    def test_quantities_are_never_a_thousand_times_off(
+        self, client: Client, customer: Customer, typed: str, quantity: str
+    ) -> None:
+        client.post(ADD, self.values(customer, ("Queijo", typed, "10")))
+        assert OrderItem.objects.get().quantity == Decimal(quantity)
+
     def test_customer_is_not_told_when_the_box_is_not_ticked(self, client: Client, customer: Customer) -> None:
         values = self.values(customer)
         del values["tell_customer"]
@@ -206,6 +256,37 @@ class TestEditing:
         order.refresh_from_db()
         assert order.total == Decimal("119.90")
         assert [str(item) for item in order.items.all()] == ["1× Camiseta azul", "2× Boné"]
+
+    def test_freight_and_discount_change_while_pending_and_the_total_follows(self, client: Client) -> None:
+        order = make_order(freight="5")
+        values = items_form(("Camiseta azul", "1,5", "59,90"), existing=list(order.items.all()))
+        values |= {"delivery_method": "courier"}
+        assert 'name="freight" value="5,00"' in text(client.get(self.page(order)))
+        client.post(self.page(order), {**values, "freight": "12", "discount": "1,85"})
+        order.refresh_from_db()
+        assert (order.freight, order.discount, order.total) == (Decimal(12), Decimal("1.85"), Decimal("100.00"))
+        assert 'value="1,5"' in text(client.get(self.page(order)))
+        response = client.post(self.page(order), {**values, "freight": "0", "discount": "89,86"})
+        assert "O desconto é maior que o valor do pedido, R$\xa089,85." in text(response)
+        order.refresh_from_db()
+        assert (order.freight, order.discount, order.total) == (Decimal(12), Decimal("1.85"), Decimal("100.00"))
+
+    def test_freight_stays_as_it_is_where_a_page_does_not_show_it(self, client: Client) -> None:
+        order = make_order(freight="5")
+        values = items_form(("Camiseta azul", "1", "59,90"), existing=list(order.items.all()))
+        client.post(self.page(order), {"delivery_method": "courier", **values})
+        order.refresh_from_db()
+        assert (order.freight, order.total) == (Decimal(5), Decimal("64.90"))
+
+    def test_freight_changed_after_the_order_was_confirmed_is_refused(self, client: Client) -> None:
+        order = make_order(freight="5", until="confirmed")
+        assert 'name="freight"' not in text(client.get(self.page(order)))
+        page = {"delivery_method": "courier", "notes": "frágil", "discount": ""}
+        response = client.post(self.page(order), page | {"freight": "6"})
+        assert "O pedido não está mais pendente: o frete e o desconto não podem mudar." in text(response)
+        client.post(self.page(order), page | {"freight": "5,00"})
+        order.refresh_from_db()
+        assert (order.freight, order.total, order.notes) == (Decimal(5), Decimal("124.80"), "frágil")
 
     def test_last_item_stays(self, client: Client) -> None:
         order = make_order()

@@ -63,6 +63,49 @@ class TestCreateOrder:
         event = order.events.get()
         assert (event.transition, event.actor, event.from_status, event.status) == ("create", ana, "", "pending")
 
+    def test_freight_discount_and_goods_by_weight_make_the_total(self) -> None:
+        items = [
+            {"description": "Queijo", "quantity": "1.5", "unit_price": "39.99"},
+            {"description": "Linguiça", "quantity": Decimal("0.335"), "unit_price": "30.00"},
+            {"description": "Caneca", "quantity": 2, "unit_price": "10.00"},
+        ]
+        order = create(items=items, freight="12.30", discount=Decimal("5.00"))
+        order.refresh_from_db()
+        # 59,985 and 10,05: each line in cents, half a cent upwards.
+        assert [item.subtotal for item in order.items.all()] == [Decimal("59.99"), Decimal("10.05"), Decimal("20.00")]
+        assert (order.freight, order.discount, order.total) == (Decimal("12.30"), Decimal("5.00"), Decimal("97.34"))
+        assert [str(item) for item in order.items.all()] == ["1,5× Queijo", "0,335× Linguiça", "2× Caneca"]
+        told = NotificationLog.objects.get().snapshot["order"]
+        assert [item["quantity"] for item in told["items"]] == ["1.5", "0.335", 2]
+        assert (told["freight"], told["discount"], told["total"]) == ("12.30", "5.00", "97.34")
+
+    def test_the_discount_may_be_all_of_it(self) -> None:
+        assert create(freight="10", discount="115.20").total == 0
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"freight": "-0.01"}, {"discount": "-0.01"}, {"freight": "12,30"}, {"freight": "NaN"}, {"freight": ""},
+            {"freight": "1.234"}, {"discount": "105.21"}, {"freight": "10", "discount": "115.21"},
+            {"discount": "1e999999999"}, {"freight": "99999999.99", "items": [{**ITEMS[0], "unit_price": "Infinity"}]},
+            *({"items": [{**ITEMS[0], "quantity": quantity}]} for quantity in (
+                "0", "-1", "0.0001", "1,5", "NaN", "1e999999999", "", None, "abc", "9999999999",
+            )),
+        ],
+    )  # fmt: skip
+    def test_amounts_that_cannot_be_are_refused(self, values: dict[str, Any]) -> None:
+        with pytest.raises(ValidationError):
+            create(**values)
+        assert everything() == (0, 0, 0, 0, 0)
+
+    def test_what_the_release_before_knows_of_goods_by_weight(self) -> None:
+        create(items=[{**ITEMS[0], "quantity": "1.5"}, {**ITEMS[0], "quantity": "3"}])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT quantity, exact_quantity FROM orders_orderitem ORDER BY id")
+            assert cursor.fetchall() == [(2, Decimal("1.500")), (3, None)]
+            cursor.execute("UPDATE orders_orderitem SET quantity = quantity + 1")
+        assert [item.quantity for item in OrderItem.objects.all()] == [3, 4]
+
     def test_codes_are_short_readable_and_the_token_is_long(self) -> None:
         orders = [create(notify=False) for _ in range(30)]
         assert len({order.code for order in orders}) == 30

@@ -67,6 +67,18 @@ class TestStates:
         assert "<dt>Pagamento</dt><dd>Aguardando</dd>" in body(response)
         assert "<dt>Forma de entrega</dt><dd>Motoboy</dd>" in body(response)
 
+    def test_shows_freight_discount_and_goods_by_weight(self, client: Client) -> None:
+        item = {"description": "Queijo", "quantity": "1.5", "unit_price": "40.00"}
+        page = body(get(client, make_order(items=[item], freight="12.50", discount="2")))
+        for words, amount in (
+            ("1,5× Queijo", "R$\xa060,00"), ("Frete", "R$\xa012,50"), ("Desconto", "−R$\xa02,00"),
+            ("Total", "R$\xa070,50"),
+        ):  # fmt: skip
+            assert f'<span>{words}</span><span class="amount">{amount}</span>' in page
+        plain = body(get(client, make_order()))
+        assert "Frete" not in plain
+        assert "Desconto" not in plain
+
     def test_ready_for_pickup_gives_code_address_and_deadline(self, client: Client) -> None:
         Store.objects.update_or_create(is_default=True, defaults={"name": "Loja", "pickup_address": "Rua A, 1"})
         order = make_order(until="ready_for_pickup")
