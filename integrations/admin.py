@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -28,7 +28,9 @@ from integrations.connections import why_held
 from integrations.evolution.sentences import sentence
 from integrations.kinds import kind_words, kinds
 from integrations.models import DeliveryAttempt, NotificationLog, earlier_unfinished
+from integrations.models.log import FROM_ITS_END
 from integrations.timeline import STATUS_COLOURS, receipt_html
+from orders import search
 from orders.admin.base import (
     ReadOnlyAdmin,
     TabularInline,
@@ -36,7 +38,6 @@ from orders.admin.base import (
     label_column,
     moment,
     name_of,
-    searched_digits,
 )
 from orders.contacts import format_phone
 
@@ -234,12 +235,13 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         queryset: QuerySet[NotificationLog],
         search_term: str,
     ) -> tuple[QuerySet[NotificationLog], bool]:
-        """By the order's code, the customer's name, or the last digits of the number it went to."""
-        term = search_term.strip()
-        if not term:
+        """By its order, as the list of orders finds it, or by the last digits of the number it went to."""
+        if not search_term.strip():
             return queryset, False
-        if digits := searched_digits(term):
-            wanted = Q(recipient__endswith=digits) | Q(order__code=digits)
-        else:
-            wanted = Q(order__code=term.upper()) | Q(order__customer__name__icontains=term)
-        return queryset.filter(wanted), False
+        found = NotificationLog.objects.order_by()
+        wanted = found.filter(search.among("order_id", search.orders(search_term))).values("pk")
+        if digits := search.digits(search_term):
+            sent = found.alias(from_its_end=FROM_ITS_END).exclude(recipient="")
+            ended = sent.filter(from_its_end__startswith=digits[::-1])
+            wanted = wanted.union(ended.values("pk")).order_by()
+        return queryset.filter(search.among("pk", wanted)), False

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
@@ -38,6 +39,7 @@ from orders.statuses import (
     PaymentStatus,
 )
 from orders.throttle import RequestCounter  # noqa: F401 - likewise
+from orders.words import customer_words, item_words, order_words
 
 
 def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstraint:
@@ -138,7 +140,10 @@ class Customer(models.Model):
         verbose_name_plural = _("customers")
         ordering = ("name", "pk")
         permissions = (("erase_customer", "Can erase a customer's personal data"),)
-        indexes = (models.Index(fields=["store", "account"], name="customer_by_account"),)
+        indexes = (
+            models.Index(fields=["store", "account"], name="customer_by_account"),
+            GinIndex(customer_words(), fastupdate=False, name="customer_words"),
+        )
         constraints = (
             models.UniqueConstraint(
                 fields=["store", "phone"],
@@ -283,6 +288,7 @@ class Order(models.Model):
             ),
             models.Index(Upper("tracking_code"), condition=~Q(tracking_code=""), name="order_tracking_code"),
             models.Index(fields=["id"], condition=SEVERAL, name="order_several_parcels"),
+            GinIndex(order_words(), fastupdate=False, name="order_words"),
         )
         constraints = (
             _one_of("status", OrderStatus),
@@ -368,6 +374,7 @@ class OrderItem(models.Model):
         verbose_name = _("item")
         verbose_name_plural = _("items")
         ordering = ("pk",)
+        indexes = (GinIndex(item_words(), fastupdate=False, name="item_words"),)
         constraints = (
             models.CheckConstraint(condition=Q(whole_quantity__gte=1), name="item_quantity_positive"),
             models.CheckConstraint(condition=Q(exact_quantity__gt=0), name="item_exact_quantity_positive"),

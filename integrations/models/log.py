@@ -9,13 +9,16 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Collate, Now, Reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from integrations.kinds import kind_words
 from integrations.models.instances import EvolutionInstance
 from orders.models import Order, OrderEvent
+
+# A number is looked for by its last digits. This collation lets an index find what a text begins with.
+FROM_ITS_END = Collate(Reverse("recipient"), "C")
 
 
 class NotificationLog(models.Model):
@@ -164,6 +167,7 @@ class NotificationLog(models.Model):
             models.Index(
                 fields=["created_at", "id"], condition=Q(anonymised_at__isnull=True), name="notification_to_anonymise"
             ),
+            models.Index(FROM_ITS_END, condition=~Q(recipient=""), name="notification_recipient_end"),
         )
         constraints = (
             models.UniqueConstraint(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
@@ -31,9 +30,6 @@ else:
     from unfold.admin import TabularInline as ThemeTabularInline
 
 type Words = str | Promise
-
-# A term with a letter is a name or a code; one with fewer digits would find half of all customers.
-_MIN_DIGITS = 4
 
 
 class ModelAdmin(ThemeModelAdmin):
@@ -118,9 +114,3 @@ def moment(when: datetime | None) -> str:
 def done_words(transition: str) -> Words:
     """What the timeline says of a transition; its name where a later version has dropped it."""
     return TRANSITIONS[transition].done if transition in TRANSITIONS else transition
-
-
-def searched_digits(term: str) -> str:
-    """The digits of a term that may be part of a phone or CPF, however it is written; else empty."""
-    digits = re.sub(r"\D", "", term).removeprefix("0")
-    return digits if len(digits) >= _MIN_DIGITS and not re.search(r"[^\W\d_]", term) else ""

@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from orders import consent
-from orders.admin.base import ModelAdmin, label_column, moment, searched_digits
+from orders import consent, search
+from orders.admin.base import ModelAdmin, label_column, moment
 from orders.admin.erasure import ErasureView, erasure_section
 from orders.contacts import format_phone, phone_doubt, phone_warning
 from orders.erasure import recall_refusal
@@ -144,12 +144,14 @@ class CustomerAdmin(ErasureView):
         return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Customer], search_term: str
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: QuerySet[Customer],
+        search_term: str,
     ) -> tuple[QuerySet[Customer], bool]:
-        found, duplicates = super().get_search_results(request, queryset, search_term)
-        if digits := searched_digits(search_term):
-            found |= queryset.filter(phone__contains=digits) | queryset.filter(cpf__startswith=digits)
-        return found, duplicates
+        return (
+            queryset.filter(search.among("pk", search.customers(search_term))) if search_term.strip() else queryset
+        ), False
 
     def save_model(self, request: HttpRequest, obj: Customer, form: ModelForm, change: bool) -> None:
         """Save what was edited; whether they want messages is recorded with when and by whom."""

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from orders import search
 from orders.admin import columns, timeline
 from orders.admin.base import (
     ModelAdmin,
@@ -22,7 +23,6 @@ from orders.admin.base import (
     label_html,
     moment,
     person,
-    searched_digits,
 )
 from orders.admin.transitions import TransitionViews, bulk_actions
 from orders.contacts import format_phone
@@ -102,8 +102,8 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     list_select_related = ("customer",)
     list_per_page = 50
     show_full_result_count = False
-    search_fields = ("code", "customer__name", "tracking_code")
-    search_help_text = _("Code, customer, phone or tracking code")
+    search_fields = ("code",)
+    search_help_text = _("Code, customer, phone, CPF, item, pickup or tracking code")
     add_fieldsets = (
         (None, {"fields": ("store", "customer")}),
         (_("Delivery"), {"fields": ("delivery_method", "delivery_address", "notes")}),
@@ -148,12 +148,14 @@ class OrderAdmin(TransitionViews, ModelAdmin):
         return moment(order.created_at)
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: QuerySet[Order],
+        search_term: str,
     ) -> tuple[QuerySet[Order], bool]:
-        found, duplicates = super().get_search_results(request, queryset, search_term)
-        if digits := searched_digits(search_term):
-            found |= queryset.filter(customer__phone__contains=digits)
-        return found, duplicates
+        return (
+            queryset.filter(search.among("pk", search.orders(search_term))) if search_term.strip() else queryset
+        ), False
 
     # -- The page of one order -----------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from orders import search
+from orders.models import Order
 from tests.embedded import BASE_DIR
 from tests.factories import make_order
 from tests.processes import environment
@@ -128,6 +130,8 @@ def test_the_code_of_the_release_before_runs_on_this_schema(tmp_path: Path) -> N
         "order 200", "notificationlog 200", "evolutioninstance 200",
         "order 200 200", "order 200 200", "True", "302", "x 63.00",
     ]  # fmt: skip
+    found = Order.objects.filter(pk__in=search.orders("SILVA aa123456785br"))
+    assert [order.customer.name for order in found] == ["Maria da Silva"]
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM integrations_notificationlog")
         assert cursor.fetchone() == (5,)

@@ -1,0 +1,221 @@
+"""What people type at the counter and on the phone finds what they mean, whatever the size of the shop."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+
+from integrations.models import NotificationLog
+from orders import search
+from orders.models import Customer, Order, OrderItem, Store
+from orders.services import apply_transition
+from orders.words import Words, words_of
+from tests.factories import make_instance, make_order
+from tests.staff import client_of, make_staff
+
+pytestmark = pytest.mark.django_db
+
+CPF = "39053344705"
+PHONE_0005 = (
+    "11987650005", "tel 11987650005", "Tel.: (11) 98765-0005", "+55 11 98765-0005", "011 98765-0005", "0005",
+    "98765-0005", "98765", "(11) 98765", "https://wa.me/5511987650005", "WhatsApp 5511987650005", "11 98765 0005",
+    "tel:+5511987650005", "１１９８７６５０００５", "0055 11 98765-0005", "\u202a+55 11 98765-0005\u202c",
+    "9 8765-0005",
+)  # fmt: skip
+NAMES = (
+    "joão", "joao", "JOAO", "João Ávila", "avila", "ÁVILA joao", "ávi", "joa\u0303o", "A\u0301vila", "  joao   avila ",
+    "d'ávila", "davila",
+)  # fmt: skip
+
+
+@pytest.fixture
+def wanted() -> Order:
+    """João's, among others that no term of these tests means."""
+    order = make_order(
+        customer_name="João Ávila D'Ávila Davila", customer_phone="+5511987650005", customer_cpf=CPF,
+        delivery_method="correios_pac", until="confirmed",
+        items=[{"description": "Pão de queijo (congelado)", "quantity": "1.5", "unit_price": "40.00"}],
+    )  # fmt: skip
+    apply_transition(order, "ship", tracking_code="AA 123 456 785 BR", notify=False)
+    make_order(customer_name="Maria Lima", customer_phone="(21) 99999-4321", customer_cpf="52998224725")
+    return order
+
+
+def codes(term: str) -> list[str]:
+    return sorted(Order.objects.filter(pk__in=search.orders(term)).values_list("code", flat=True))
+
+
+class TestOrders:
+    @pytest.mark.parametrize(
+        "term",
+        [
+            *NAMES, *PHONE_0005, CPF, "390.533.447-05", "CPF 390.533.447-05", "390.533", "pao", "PÃO de QUEIJO",
+            "queijo joao", "joao 0005", "aa123456785br", "AA 123 456 785 BR", "AA-123-456-785-BR", "aa1234",
+            "rastreio: AA123456785BR", "Objeto AA123456785BR", "joao aa123", "AA123456785BR\u200b", "joao &", "!joao",
+        ],
+    )  # fmt: skip
+    def test_are_found_by(self, wanted: Order, term: str) -> None:
+        assert codes(term) == [wanted.code]
+
+    @pytest.mark.parametrize("written", ["{0}", "#{0}", "pedido {0}", "Pedido: #{0}", "PEDIDO Nº {0}", "código {0}"])
+    @pytest.mark.parametrize("lower", [False, True])
+    def test_are_found_by_their_code(self, wanted: Order, written: str, *, lower: bool) -> None:
+        code = wanted.code.lower() if lower else wanted.code
+        assert codes(written.format(code)) == [wanted.code]
+        assert codes(written.format(code[:4])) == [wanted.code]
+
+    @pytest.mark.parametrize("written", ["{0}", "código de retirada {0}", "retirada: {0}"])
+    def test_that_are_picked_up_are_found_by_what_the_customer_holds_up(self, wanted: Order, written: str) -> None:
+        Order.objects.update(pickup_code="VKTQ")
+        pickup = make_order(until="ready_for_pickup", customer_phone="(31) 98888-7777")
+        Order.objects.filter(pk=pickup.pk).update(pickup_code="VKTQ")
+        assert codes(written.format("VKTQ")) == codes(written.format("vktq")) == [pickup.code]
+
+    @pytest.mark.parametrize(
+        "term",
+        ["joao maria", "xavila", "005", "2345", "%", "_", "' OR 1=1", "a\0b", "\ud800", "':*", "tel", "pedido", "\\",
+         "<->", "x" * 5000, "z " * 3000],
+    )  # fmt: skip
+    def test_are_not_found_by(self, wanted: Order, term: str) -> None:
+        assert codes(term) == []
+
+    def test_the_list_finds_them_in_one_query(self, wanted: Order) -> None:
+        client = client_of(make_staff())
+        client.get("/admin/orders/order/")
+        counts = []
+        for query in ({}, {"q": "joao queijo"}):
+            with CaptureQueriesContext(connection) as queries:
+                client.get("/admin/orders/order/", query)
+            counts.append(len(queries))
+        assert counts == [11, 11]
+        for term in ("joao", "#" + wanted.code, "0005", "pao queijo"):
+            page = client.get("/admin/orders/order/", {"q": term})
+            assert [row.code for row in page.context["cl"].result_list] == [wanted.code], term
+        assert len(client.get("/admin/orders/order/", {"q": "  "}).context["cl"].result_list) == 2
+
+
+class TestCustomers:
+    @pytest.mark.parametrize("term", [*NAMES, *PHONE_0005, CPF, "390.533.447-05", "cpf: 390.533", "joao 0005"])
+    def test_are_found_by(self, wanted: Order, term: str) -> None:
+        assert list(Customer.objects.filter(pk__in=search.customers(term))) == [wanted.customer]
+
+    def test_the_list_and_the_form_of_an_order_find_them(self, wanted: Order) -> None:
+        client = client_of(make_staff())
+        query = {"app_label": "orders", "model_name": "order", "field_name": "customer"}
+        for term in ("joao avila", "0005", "tel 11987650005"):
+            page = client.get("/admin/orders/customer/", {"q": term})
+            assert list(page.context["cl"].result_list) == [wanted.customer], term
+            found = client.get("/admin/autocomplete/", {**query, "term": term}).json()["results"]
+            assert [each["id"] for each in found] == [str(wanted.customer_id)], term
+
+
+class TestMessages:
+    @pytest.fixture
+    def client(self) -> Client:
+        return client_of(make_staff())
+
+    def found(self, client: Client, term: str) -> list[int]:
+        page = client.get("/admin/integrations/notificationlog/", {"q": term})
+        return [row.pk for row in page.context["cl"].result_list]
+
+    def test_are_found_like_their_orders(self, client: Client) -> None:
+        row = NotificationLog.objects.get(order=make_order(customer_name="João Ávila", notify=True))
+        make_order(customer_name="Maria Lima", customer_phone="(21) 99999-0000", notify=True)
+        assert row.order
+        for term in (
+            "joao",
+            "AVILA",
+            f"#{row.order.code}",
+            f"pedido {row.order.code}",
+            "tel 11 98765-4321",
+            "camiseta joao",
+        ):
+            assert self.found(client, term) == [row.pk], term
+
+    def test_are_found_by_the_number_that_they_went_to(self, client: Client) -> None:
+        make_order(notify=True)
+        NotificationLog.objects.update(recipient="+5531988880007")
+        for term in ("0007", "98888-0007", "31 98888-0007", "+55 31 98888-0007"):
+            assert len(self.found(client, term)) == 1, term
+        assert self.found(client, "8888-000") == []
+
+    def test_without_an_order_are_found_too(self, client: Client) -> None:
+        row = NotificationLog.objects.get(order=make_order(notify=True))
+        NotificationLog.objects.update(order=None, order_event=None, recipient="+5531988880007")
+        assert self.found(client, "0007") == [row.pk]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["João Ávila", "ÇÃÉ ñandú Ø ß ﬁ", "2E4KMP", "4E5 1e10 3.14", "d'Ávila-Souza_x", "½ kg ²", "José\u0301", "1ª nº 2º",
+     "a\u200bb\u00a0c\tD\u2060e", "日本 Ελλάδα", "🌸 Ana 🌸", "", " - "],
+)  # fmt: skip
+def test_python_and_postgresql_mean_the_same_words(text: str) -> None:
+    Customer.objects.create(store=Store.get_default(), name=text)
+    [found] = Customer.objects.values_list(Cast(Words("name"), TextField()), flat=True)
+    assert sorted(found.replace("'", "").split()) == sorted(set(words_of(text)))
+
+
+class TestSize:
+    """Some thousand orders: what is looked at does not grow with the tables."""
+
+    FILL = """
+        INSERT INTO orders_customer (store_id, name, phone, cpf, opted_out_how)
+            SELECT %(store)s, 'Cliente ' || md5(n::text), '+55119' || 80000000 + n, '', ''
+            FROM generate_series(1, 6000) n;
+        INSERT INTO orders_order (store_id, customer_id, code, status, payment_status, delivery_status, delivery_method,
+                delivery_address, delivery_attempts, tracking_code, tracking_url, tracking_token, pickup_code, total,
+                notes)
+            SELECT store_id, id, 'Z' || id, 'pending', 'pending', 'pending', 'pickup', '', 0, '', '', 'token' || id,
+                'Z' || id, 1, '' FROM orders_customer WHERE name LIKE 'Cliente %%';
+        INSERT INTO orders_orderitem (order_id, description, quantity, unit_price)
+            SELECT id, 'Produto ' || md5(id::text), 1, 1 FROM orders_order;
+        INSERT INTO integrations_notificationlog (status, event, order_id, dedupe_key, recipient, snapshot, message,
+                provider_message_id, attempts, expires_at, error_code, error_message, celery_task_id)
+            SELECT 'cancelled', 'create', orders_order.id, orders_order.id, phone, '{}', '', '', 0, now(), '', '', ''
+            FROM orders_order JOIN orders_customer ON orders_customer.id = customer_id;
+        ANALYZE orders_customer, orders_order, orders_orderitem, integrations_notificationlog;
+    """
+
+    @pytest.fixture
+    def shop(self, wanted: Order) -> None:
+        make_instance()
+        with connection.cursor() as cursor:
+            for statement in self.FILL.split(";\n"):
+                if statement.strip():
+                    cursor.execute(statement, {"store": wanted.store_id})
+
+    def scanned(self, model: type, term: str) -> set[str]:
+        """The tables that the list's query for the term reads from one end to the other."""
+        request = RequestFactory().get("/")
+        model_admin = admin.site._registry[model]
+        rows, _duplicates = model_admin.get_search_results(request, model._default_manager.all(), term)
+        return set(_scanned(json.loads(_plan(rows[:50]))[0]["Plan"]))
+
+    @pytest.mark.parametrize(
+        "term", ["joao", "joao avila", "0005", "pao queijo joao", "AA 123 456 785 BR", "390.533.447-05"]
+    )
+    @pytest.mark.parametrize("model", [Order, Customer, NotificationLog])
+    def test_no_table_is_read_from_end_to_end(self, shop: None, model: type, term: str) -> None:
+        assert self.scanned(model, term) == set()
+
+    def test_a_search_without_these_indexes_would_be_noticed(self, shop: None) -> None:
+        rows = OrderItem.objects.filter(description__icontains="queijo")
+        assert set(_scanned(json.loads(_plan(rows))[0]["Plan"])) == {"orders_orderitem"}
+
+
+def _plan(rows: QuerySet[Any]) -> str:
+    return rows.explain(format="json")
+
+
+def _scanned(node: dict[str, Any]) -> list[str]:
+    here = [node["Relation Name"]] if node["Node Type"] == "Seq Scan" else []
+    return here + [name for part in node.get("Plans", []) for name in _scanned(part)]
