@@ -8,7 +8,6 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
-from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -19,11 +18,12 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from orders import customers, parcels, wording
-from orders.amounts import read, set_total
+from orders import customers, parcels
+from orders.amounts import set_total
 from orders.asking import AskingForm
 from orders.codes import compact_tracking
 from orders.contacts import format_document, format_phone, normalize_document, normalize_phone, phone_doubt
+from orders.fields import ChargeField, MoneyField, QuantityField
 from orders.models import Customer, Order, OrderItem, Store
 from orders.statuses import DeliveryStatus, OrderStatus
 from orders.transitions import TRANSITIONS
@@ -76,41 +76,6 @@ class TrackingField(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         return compact_tracking(super().to_python(value) or "")
-
-
-class NumberField(forms.DecimalField):
-    """A number as people write it: see `orders.amounts.read`."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs["widget"] = UnfoldAdminTextInputWidget({"inputmode": "decimal", "class": "flowlog-money"})
-        super().__init__(**kwargs)
-
-    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]
-        return super().to_python(read(value) if isinstance(value, str) and value.strip() else value)
-
-
-class QuantityField(NumberField):
-    def prepare_value(self, value: Any) -> Any:
-        return wording.quantity(value) if isinstance(value, Decimal) else value
-
-
-class MoneyField(NumberField):
-    def prepare_value(self, value: Any) -> Any:
-        return formats.number_format(value, decimal_pos=2) if isinstance(value, Decimal) else value
-
-
-class ChargeField(MoneyField):
-    """An amount that is mostly nothing, and then left empty."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs | {"required": False, "min_value": Decimal(0)})
-        self.widget.attrs["placeholder"] = "0,00"
-
-    def to_python(self, value: Any) -> Decimal:  # type: ignore[override]
-        return super().to_python(value) or Decimal(0)
-
-    def prepare_value(self, value: Any) -> Any:
-        return super().prepare_value(value) if value else ""
 
 
 _CHARGES = {"freight": ChargeField, "discount": ChargeField}

@@ -62,7 +62,7 @@ def once[S, **P](view: View[Concatenate[S, HttpRequest, P]]) -> View[Concatenate
     """
 
     @wraps(view)
-    def guarded(self: S, request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(self: S, request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         key = request.POST.get(FIELD) if request.method == "POST" else None
         if not key:
             return view(self, request, *args, **kwargs)

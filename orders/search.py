@@ -106,7 +106,7 @@ def _theirs(asked: str) -> QuerySet[Any]:
     return Order.objects.order_by().filter(among("customer_id", found)).values("pk")
 
 
-def _having[M: Model](model: type[M], words: Words, asked: str) -> QuerySet[M]:
+def _having(model: type[Model], words: Words, asked: str) -> QuerySet[Any]:
     rows = model._default_manager.order_by()
     return rows.alias(words=words).filter(_Match(F("words"), Value(asked))) if asked else rows.none()
 

@@ -155,7 +155,7 @@ class TestAdding:
     ) -> None:
         client.post(ADD, self.values(customer, ("Caneca", "3", "19,90"), **empty))
         order = Order.objects.get()
-        assert (order.freight, order.discount, order.total) == (0, 0, Decimal("59.70"))
+        assert (order.freight, order.discount, order.total) == (Decimal(0), Decimal(0), Decimal("59.70"))
         assert "<span>Frete</span>" not in text(client.get(order.get_admin_url()))
 
     def test_a_discount_beyond_goods_and_freight_is_refused(self, client: Client, customer: Customer) -> None:

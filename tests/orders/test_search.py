@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.db import connection
-from django.db.models import QuerySet, TextField
+from django.db.models import Model, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -193,7 +193,7 @@ class TestSize:
                 if statement.strip():
                     cursor.execute(statement, {"store": wanted.store_id})
 
-    def scanned(self, model: type, term: str) -> set[str]:
+    def scanned(self, model: type[Model], term: str) -> set[str]:
         """The tables that the list's query for the term reads from one end to the other."""
         request = RequestFactory().get("/")
         model_admin = admin.site._registry[model]
@@ -204,7 +204,7 @@ class TestSize:
         "term", ["joao", "joao avila", "0005", "pao queijo joao", "AA 123 456 785 BR", "390.533.447-05"]
     )
     @pytest.mark.parametrize("model", [Order, Customer, NotificationLog])
-    def test_no_table_is_read_from_end_to_end(self, shop: None, model: type, term: str) -> None:
+    def test_no_table_is_read_from_end_to_end(self, shop: None, model: type[Model], term: str) -> None:
         assert self.scanned(model, term) == set()
 
     def test_a_search_without_these_indexes_would_be_noticed(self, shop: None) -> None:

@@ -167,7 +167,7 @@ class TestCreateOrder:
         from orders.services import add_order
 
         with pytest.raises(ValidationError):
-            add_order(order, [OrderItem(description="Caneca", quantity=1, unit_price=Decimal(1))])
+            add_order(order, [OrderItem(description="Caneca", unit_price=Decimal(1))])
         assert Order.objects.count() == 0
 
 
