@@ -13,6 +13,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
 
+from orders.accounts import numbers_of_account
 from orders.contacts import is_storable, normalize_phone
 from orders.models import Customer, Order, OrderItem
 from orders.words import Words, customer_words, item_words, order_words, words_of
@@ -81,13 +82,14 @@ def _without_label(words: Sequence[str]) -> Sequence[str]:
 
 
 def _numbers(term: str) -> set[str]:
-    """The ways in which the number that the term is may stand in a phone or CPF."""
+    """The ways in which the number that the term is may stand in a phone or CPF; of a mobile, with the ninth digit too
+    and without."""
     written = digits(term)
     if not written:
         return set()
     ways = {written, written.lstrip("0")}
     with suppress(ValidationError):
-        ways.add(normalize_phone(written).removeprefix("+"))
+        ways.update(each.removeprefix("+") for each in numbers_of_account(normalize_phone(written)))
     return {way for way in ways if len(way) >= _FEWEST_DIGITS}
 
 

@@ -11,8 +11,8 @@ from django.db import connection
 
 _MESSAGES, _INSTANCES, _THE_REST = range(3)
 _RANKS = {"integrations_notificationlog": _MESSAGES, "integrations_evolutioninstance": _INSTANCES}
-# Messages are deleted by who has locked them before, and by tests.
-_WRITES = re.compile(r'(?:UPDATE|DELETE FROM(?! "integrations_notificationlog")) "(\w+)"')
+# Messages are deleted by who has locked them before, and by tests; an instance only while it has none.
+_WRITES = re.compile(r'(?:UPDATE|DELETE FROM(?! "integrations_(?:notificationlog|evolutioninstance)")) "(\w+)"')
 _READS = re.compile(r'SELECT .*? FROM "(\w+)".* FOR (?:NO KEY )?UPDATE', re.DOTALL)
 
 

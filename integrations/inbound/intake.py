@@ -116,18 +116,21 @@ def _handle(handler: Handler, instance: EvolutionInstance, events: list[WebhookE
     """Work the webhooks off together; one that fails in a way that nobody foresaw fails alone."""
     try:
         with transaction.atomic():
-            replies.hear_again(instance, lids.learn(instance, events))
-            return handler(instance, events)
+            learned = lids.learn(instance, events)
+            verdicts = handler(instance, events)
+            # Only now: it locks replies, and the handler perhaps messages, which come first (`integrations.locks`).
+            replies.hear_again(instance, learned)
+            return verdicts
     except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
         raise  # not theirs: the whole batch is tried again
     except Exception:
         if len(events) == 1:
             logger.exception("Webhook %s (%s) could not be worked off", events[0].pk, events[0].event)
             return {events[0].pk: Verdict.FAILED}
-    verdicts: Verdicts = {}
+    alone: Verdicts = {}
     for event in events:
-        verdicts |= _handle(handler, instance, [event])
-    return verdicts
+        alone |= _handle(handler, instance, [event])
+    return alone
 
 
 def _write(events: Sequence[WebhookEvent], verdicts: Verdicts) -> None:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from orders.admin.base import ModelAdmin, moment, person
 from orders.erasure import ErasureRefusedError, as_lines, erase
 from orders.models import Customer
+from orders.once import once
 
 
 class ErasureView(ModelAdmin):
@@ -24,6 +25,7 @@ class ErasureView(ModelAdmin):
         view = self.admin_site.admin_view(self.erase_view)
         return [path("<int:pk>/erase/", view, name="orders_customer_erase"), *super().get_urls()]
 
+    @once
     def erase_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask (GET) and erase the customer's personal data (POST)."""
         if not may_erase(request):

@@ -77,7 +77,7 @@ def statuses(rows: list[NotificationLog]) -> list[str]:
 
 
 def unknown(shop: Store) -> NotificationLog:
-    """One that is to be looked up, and whose request did begin."""
+    """One that is to be looked up, and whose request did begin. To be made while no worker could claim it."""
     row, token = message(shop), uuid.uuid4()
     NotificationLog.objects.filter(pk=row.pk).update(
         status=Status.UNKNOWN,
@@ -103,10 +103,13 @@ def test_one_that_hangs_delays_no_other(shops: list[Store], worker: Process) -> 
     assert statuses(stuck) == [Status.SENDING, *[Status.PENDING] * 4]
 
 
-def test_look_ups_that_hang_delay_nobodys_messages(shops: list[Store], two: SandboxProcess, worker: Process) -> None:
+def test_look_ups_that_hang_delay_nobodys_messages(
+    shops: list[Store], two: SandboxProcess, request: pytest.FixtureRequest
+) -> None:
     two.options(search_hang_seconds=60)
     lost = [unknown(shops[0]) for _ in range(8)]
     purge("whatsapp")
+    request.getfixturevalue("worker")
     wakeups.publish_look_ups(lost)
     wait_until(lambda: EvolutionInstance.objects.filter(question_until__isnull=False).exists(), "the first look-up")
     rows = [message(shop) for shop in (*shops, *shops)]
@@ -153,15 +156,15 @@ class TestQuestions:
 
     def test_a_probe_waits_for_its_turn_too(self, shops: list[Store]) -> None:
         instance = EvolutionInstance.objects.get(store=shops[0])
-        held = {"held_at": Now(), "held_code": "connection_closed", "probe_at": Now()}
+        held = {"held_at": Now(), "held_code": "connection_closed", "probe_at": Now(), "state": "close"}
         EvolutionInstance.objects.filter(pk=instance.pk).update(question_until=Now() + timedelta(seconds=9), **held)
         questions.probe(instance.pk)
         instance.refresh_from_db()
-        assert instance.held_at
+        assert instance.state == EvolutionInstance.State.CLOSE
         EvolutionInstance.objects.update(question_until=None)
         questions.probe(instance.pk)
         instance.refresh_from_db()
-        assert instance.held_at is None
+        assert instance.state == EvolutionInstance.State.OPEN
 
 
 class TestCapacity:
