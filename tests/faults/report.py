@@ -23,7 +23,11 @@ from tests.faults.lives import NOT_ON_WHATSAPP
 
 Status, Result, Kind = NotificationLog.Status, DeliveryAttempt.Result, DeliveryAttempt.Kind
 # What the gateway said of a message that it refused for good, by the code on its row.
-REFUSALS = {"not_on_whatsapp": '"exists": false', "meta_recipient_not_allowed": "(#131030)"}
+REFUSALS = {
+    "not_on_whatsapp": '"exists": false',
+    "meta_recipient_not_allowed": "(#131030)",
+    "meta_outside_24_hours": "(#131047)",
+}
 SHOWN = 5
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
-
 import pytest
 from django.db.models.functions import Now
 
@@ -18,8 +15,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def every_request_comes_too_late(settings: Any) -> None:
-    settings.NOTIFICATIONS = dataclasses.replace(settings.NOTIFICATIONS, connect_timeout=1e-9)
+def every_request_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifications.delivery.PROMPT", -3600.0)
 
 
 def test_a_slow_worker_does_not_hold_the_instance(gateway: SandboxProcess) -> None:

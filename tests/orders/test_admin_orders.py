@@ -83,7 +83,7 @@ class TestList:
             counts.append(len(queries))
         # The session, the person, their permissions (twice), the number of orders, the orders, and for the column of
         # WhatsApp the latest messages and answers.
-        assert counts == [11, 11]
+        assert counts == [12, 12]
 
     @pytest.mark.parametrize(
         "term",
