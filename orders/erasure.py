@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django.conf import settings
@@ -17,8 +15,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast, Now
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -26,7 +24,7 @@ from django.utils.translation import gettext_lazy
 from orders import consent, customers
 from orders.accounts import account_key, numbers_of_account
 from orders.models import ConsentChange, Customer, Erasure, Order, OrderEvent, Store
-from orders.once import UsedForm
+from orders.once import forget_answers
 from orders.signals import customers_being_erased, customers_erased
 
 logger = logging.getLogger(__name__)
@@ -133,9 +131,7 @@ def _forget_customers(locked: Sequence[Customer]) -> Counts:
     history = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(Customer), object_id__in=[str(pk) for pk in pks]
     )
-    # What a form was answered names whom it was about; the key is forgotten with it.
-    about = reduce(or_, (Q(text__contains=customer.name) for customer in locked))
-    UsedForm.objects.alias(text=Cast("answer", TextField())).filter(about).delete()
+    forget_answers()
     values = {"name": name, "phone": "", "cpf": "", "opted_out_at": None, "opted_out_how": "", "erased_at": Now()}
     return {
         "consent_changes": consents,

@@ -18,6 +18,7 @@ from django.contrib import messages
 from django.contrib.messages import get_messages
 from django.contrib.messages.storage.base import Message
 from django.db import models, transaction
+from django.db.models import F, Func
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -83,6 +84,16 @@ def once[S, **P](view: View[Concatenate[S, HttpRequest, P]]) -> View[Concatenate
         return response
 
     return guarded
+
+
+def forget_answers() -> None:
+    """Forget what people were told of the forms they sent, which may name anybody. What was done once stays done once.
+
+    The repeat of a pop-up's form, which is closed with the name of what it made, is no longer known as one.
+    """
+    UsedForm.objects.filter(answer__has_key=_POPUP).delete()
+    nothing_told = Func(F("answer"), template="jsonb_set(%(expressions)s, '{messages}', '[]')")
+    UsedForm.objects.update(answer=nothing_told)
 
 
 def _digest(key: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from io import StringIO
 
 import pytest
@@ -66,11 +67,17 @@ def test_nothing_names_the_person_any_more(order: Order) -> None:
         object_repr=str(order.customer),
         action_flag=2,
     )
-    UsedForm.objects.create(key="key", content="", answer={"messages": [[25, f"{order.customer} saved", "", False]]})
+    UsedForm.objects.create(
+        key="key", content="", answer={"messages": [[25, f"{order.customer} saved", "", False]], "location": "/admin/"}
+    )
+    UsedForm.objects.create(
+        key="pop-up", content="", answer={"messages": [], "popup_response_data": str(order.customer)}
+    )
     before = everything()
     assert [secret for secret in SECRETS if secret not in before] == []
     proof = erase(order.customer)
     assert [secret for secret in SECRETS if secret in everything()] == []
+    assert UsedForm.objects.values_list("key", "answer").get() == ("key", {"messages": [], "location": "/admin/"})
     assert proof.counts == {
         "webhooks": 1, "messages": 1, "replies": 1, "orders": 1, "notes": 1, "history": 1, "customers": 1
     }  # fmt: skip
@@ -219,10 +226,25 @@ def test_a_dry_run_counts_and_changes_nothing(order: Order) -> None:
     call_command("erase_customer", str(order.customer_id), "--dry-run", stdout=told)
     assert everything() == before
     assert told.getvalue().startswith("Seria apagado:")
-    call_command("erase_customer", str(order.customer_id), stdout=told)
+    call_command("erase_customer", str(order.customer_id), "--yes", stdout=told)
     assert Customer.objects.get().name == "Cliente apagado"
     with pytest.raises(CommandError, match="já foi apagado"):
-        call_command("erase_customer", str(order.customer_id))
+        call_command("erase_customer", str(order.customer_id), "--yes")
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"), [("não\n", "Maria da Silva"), ("", "Maria da Silva"), ("Sim\n", "Cliente apagado")]
+)
+def test_the_command_asks_about_the_very_customer(
+    answer: str, name: str, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO(answer))
+    told = StringIO()
+    with nullcontext() if answer == "Sim\n" else pytest.raises(CommandError, match="Nada foi apagado"):
+        call_command("erase_customer", str(order.customer_id), stdout=told)
+    question = f"Apagar para sempre os dados pessoais de {order.customer} (Minha loja)? Escreva “sim”: "
+    assert told.getvalue().startswith(question)
+    assert Customer.objects.get().name == name
 
 
 class TestAdmin:
