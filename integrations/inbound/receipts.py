@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from integrations.inbound import payloads
 from integrations.inbound.models import WebhookEvent
 from integrations.inbound.verdicts import Verdict, Verdicts
+from integrations.locks import unlocked
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import ReceiptChange, message_receipt_changed
 
@@ -57,7 +58,7 @@ def _look_up(instance: EvolutionInstance, parked: Sequence[WebhookEvent]) -> Non
     numbers = {number for event in parked for number in payloads.recipients(event.data)}
     unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
     if numbers:
-        unknown.filter(recipient__in=numbers, lookup_at__gt=Now()).update(lookup_at=Now())
+        unlocked(unknown.filter(recipient__in=numbers, lookup_at__gt=Now())).update(lookup_at=Now())
 
 
 def _rows(instance: EvolutionInstance, message_ids: Iterable[str]) -> Mapping[str, NotificationLog]:

@@ -18,6 +18,8 @@ from integrations.inbound.intake import work_off
 from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims, staff
 from notifications.sweep import sweep
+from orders.erasure import erase
+from orders.models import Customer
 from orders.services import apply_transition
 from tests.factories import make_instance, make_order
 from tests.integrations import webhooks
@@ -140,6 +142,61 @@ class TestMeetings:
         assert work_off() == 1
         sent.refresh_from_db()
         assert sent.receipt == "read"
+
+
+    def test_a_receipt_waits_for_no_message_of_unknown_outcome(self, other: Other) -> None:
+        locked, free = (row(status=Status.UNKNOWN, lookup_at=Now() + timedelta(hours=1)) for _ in range(2))
+        assert post(webhooks.receipt("3EB0OFNOBODY", "READ")) == 200
+        with other.transaction():
+            other.does(lambda: NotificationLog.objects.filter(pk=locked.pk).update(wakes=1))
+            with another() as third:
+                telling = third.begins(work_off)
+                third.waits_or_ends(telling)
+                waited = not telling.done()
+        assert telling.result() == 1
+        assert not waited
+        due = NotificationLog.objects.filter(lookup_at__lte=Now())
+        assert list(due) == [free]
+
+    def test_a_resend_meets_the_erasure_of_its_customer(self, other: Other) -> None:
+        failed = row(status=Status.FAILED, error_code="bad_request")
+        gate = Gate('INSERT INTO "integrations_notificationlog"')
+
+        def resend() -> NotificationLog:
+            with connection.execute_wrapper(gate):
+                return staff.resend(failed)
+
+        resending = other.begins(resend)
+        assert gate.reached.wait(30)
+        with another() as third:
+            erasing = third.begins(lambda: erase(Customer.objects.get()))
+            third.waits_or_ends(erasing)
+            gate.may_go.set()
+            assert erasing.result().counts["cancelled"] == 1
+        statuses = NotificationLog.objects.order_by("pk").values_list("pk", "status", "recipient")
+        assert list(statuses) == [(failed.pk, "failed", ""), (resending.result().pk, "cancelled", "")]
+
+    def test_webhooks_are_worked_off_before_an_erasure_or_after_it(self, other: Other) -> None:
+        row(status=Status.SENT, sent_at=Now(), provider_message_id="3EB0A1")
+        assert post(webhooks.receipt("3EB0A1", "READ")) == 200
+        assert post(webhooks.reply("SAIR")) == 200
+        gate = Gate('UPDATE "integrations_webhookevent"')
+
+        def take_in() -> int:
+            with connection.execute_wrapper(gate):
+                return work_off()
+
+        taking_in = other.begins(take_in)
+        # It has the message and the customer, and not yet the webhooks.
+        assert gate.reached.wait(30)
+        with another() as third:
+            erasing = third.begins(lambda: erase(Customer.objects.get()))
+            third.waits_or_ends(erasing)
+            gate.may_go.set()
+            proof = erasing.result()
+        assert taking_in.result() == 2
+        assert (proof.counts["webhooks"], len(proof.account_hash)) == (2, 64)
+        assert WebhookEvent.objects.count() == 0
 
 
 class TestInEachTransaction:
