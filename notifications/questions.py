@@ -35,12 +35,16 @@ def look_up(notification_id: int) -> None:
 
 
 def probe(instance_id: int) -> None:
-    """Probe the instance unless it is being asked already: its next probe comes."""
+    """Probe the instance unless it is being asked already, and wake the look-up that could not be made meanwhile.
+
+    Else nothing: its next probe comes.
+    """
     if _turn_is_ours(instance_id):
         try:
             probes.probe(instance_id)
         finally:
             _end_turn(instance_id)
+        wakeups.publish_look_ups(next_due(instance_id))
 
 
 def next_due(instance: Any) -> QuerySet[NotificationLog]:

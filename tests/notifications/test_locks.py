@@ -143,7 +143,6 @@ class TestMeetings:
         sent.refresh_from_db()
         assert sent.receipt == "read"
 
-
     def test_a_receipt_waits_for_no_message_of_unknown_outcome(self, other: Other) -> None:
         locked, free = (row(status=Status.UNKNOWN, lookup_at=Now() + timedelta(hours=1)) for _ in range(2))
         assert post(webhooks.receipt("3EB0OFNOBODY", "READ")) == 200
