@@ -27,7 +27,7 @@ from integrations.inbound import proofs
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import controls, moves, retries, wakeups
 from notifications.controls import AHEAD, CLOCK_SKEW
-from notifications.message_ids import own_id
+from notifications.message_ids import own_ids
 from orders.models import Store
 
 logger = logging.getLogger(__name__)
@@ -160,8 +160,9 @@ def _known_id(begun: LookUp) -> str:
 def _told_id(row: NotificationLog, *, since: datetime) -> str:
     """The id of the message by the gateway's own account of what it sent since; or nothing."""
     assert row.instance is not None  # noqa: S101 - it was sent through it
-    if proofs.tell_of(row.instance, own_id(row), since=since):
-        return own_id(row)
+    for own_id in own_ids(row):
+        if proofs.tell_of(row.instance, own_id, since=since):
+            return own_id
     told = proofs.sent_messages(row.instance, row.recipient, row.message, since=since)
     return not_held_by_others(row, [each.provider_message_id for each in told])
 
@@ -182,8 +183,9 @@ def _find(gateway: EvolutionClient, begun: LookUp) -> str:
     """The id of the message among what the gateway keeps, by its number or by an id known of it; or nothing."""
     row = begun.notification
     assert row.instance is not None  # noqa: S101 - it was sent through it
-    if gateway.has_message(row.instance.name, own_id(row)):
-        return own_id(row)
+    for own_id in own_ids(row):
+        if gateway.has_message(row.instance.name, own_id):
+            return own_id
     found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
     ids = [each.provider_message_id for each in found if each.text == row.message]
     if free := not_held_by_others(row, ids):

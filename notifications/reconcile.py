@@ -17,7 +17,7 @@ from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError
 from integrations.models import NotificationLog
 from notifications import claims, controls, lookups, moves
-from notifications.message_ids import own_id
+from notifications.message_ids import own_ids
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +71,9 @@ def _was_sent(gateway: EvolutionClient, row: NotificationLog) -> bool:
     message_id = lookups.not_held_by_others(row, list(at))
     if message_id:
         return _note(row, message_id, datetime.fromtimestamp(at[message_id], UTC))
-    if gateway.has_message(row.instance.name, own_id(row)):
-        return _note(row, own_id(row), row.first_attempt_at or timezone.now())
+    for own_id in own_ids(row):
+        if gateway.has_message(row.instance.name, own_id):
+            return _note(row, own_id, row.first_attempt_at or timezone.now())
     return False
 
 

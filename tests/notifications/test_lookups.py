@@ -612,6 +612,21 @@ class TestItsOwnId:
         assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, own_id(row))
         assert findings(row) == [(Finding.FOUND, "")]
 
+    @pytest.mark.parametrize("told", ["kept", "sent", "received"])
+    def test_is_proof_after_the_secret_key_was_changed(self, gateway: SandboxProcess, settings: Any, told: str) -> None:
+        row = unknown(gateway, Fault.RESET)
+        known = own_id(row)
+        if told == "kept":
+            client().send_text("flowlog", "+5511900000000", "Em outras palavras", known)
+        else:
+            lid = "987654321098765@lid"
+            body = sent_message(known, "…", 1, lid) if told == "sent" else receipt(known, "READ", remoteJid=lid)
+            assert post(body) == 200
+        settings.EARLIER_SECRET_KEYS, settings.SECRET_KEY = [settings.SECRET_KEY], "another-key-for-the-time-after"
+        look_up(row.pk)
+        assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, known)
+        assert own_id(row) != known
+
     def test_of_another_row_proves_nothing(self, gateway: SandboxProcess) -> None:
         row, other = unknown(gateway, Fault.RESET), row_of()
         client().send_text("flowlog", "+5511900000000", "Em outras palavras", own_id(other))

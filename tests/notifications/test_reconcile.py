@@ -49,13 +49,17 @@ def state(row: NotificationLog) -> dict[str, object]:
     return dict(NotificationLog.objects.values(*FIELDS).get(pk=row.pk))
 
 
-def test_its_own_id_is_proof_whatever_the_words(gateway: SandboxProcess) -> None:
+@pytest.mark.parametrize("changed", [False, True])
+def test_its_own_id_is_proof_whatever_the_words(gateway: SandboxProcess, settings: Any, changed: bool) -> None:
     gateway.options(version="2.4.0-rc2")
     row = order_told()
+    known = own_id(row)
+    if changed:
+        settings.EARLIER_SECRET_KEYS, settings.SECRET_KEY = [settings.SECRET_KEY], "another-key-for-the-time-after"
     restore(row, message="Como se dizia antes")
     assert reconcile().sent == [row.pk]
     again = NotificationLog.objects.get(pk=row.pk)
-    assert (again.status, again.provider_message_id) == (Status.SENT, own_id(row))
+    assert (again.status, again.provider_message_id) == (Status.SENT, known)
 
 
 @pytest.mark.parametrize("status", NotificationLog.UNFINISHED)
