@@ -44,7 +44,8 @@ def _development_only(default: str) -> str | None:
 SECRET_KEY = env.text("SECRET_KEY", _development_only("development-only-key-never-used-in-production"))
 if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):  # noqa: PLR2004 - as `check --deploy` asks
     raise ImproperlyConfigured(_("SECRET_KEY must have at least 50 random characters in production."))
-# Only to recognise who wanted no messages when their data were erased: sessions of a leaked key must end.
+# Only to recognise who wanted no messages when their data were erased, and messages that were sent before the change:
+# sessions of a leaked key must end.
 EARLIER_SECRET_KEYS = env.names("EARLIER_SECRET_KEYS", "")
 SITE_URL = env.web_url("SITE_URL", _development_only("http://127.0.0.1:8000"), https_only=not DEBUG)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", _development_only("localhost,127.0.0.1,[::1]"))
