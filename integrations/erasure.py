@@ -28,10 +28,11 @@ def messages_of(customers: Iterable[Customer]) -> QuerySet[NotificationLog]:
 def delete_webhooks(*, customers: list[Customer], numbers: Sequence[str], **_kwargs: Any) -> Counts:
     """Delete what the store's gateways told of the number, and of any message that it wrote or got.
 
-    Before anything else is locked: no webhook is worked off from now on, and the messages are locked.
+    Before anything else is locked: no webhook is worked off from now on, and messages and replies are locked.
     """
     intake.keep_others_from_it()
-    list(messages_of(customers).select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+    for rows in (messages_of(customers), CustomerReply.objects.filter(customer__in=customers)):
+        list(rows.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
     messages, replies = messages_of(customers), CustomerReply.objects.filter(customer__in=customers)
     ids = [*messages.exclude(provider_message_id="").values_list("provider_message_id", flat=True)]
     ids += replies.values_list("provider_message_id", flat=True)

@@ -7,7 +7,7 @@
 
 A status change holds its order before it writes messages, but those are new: nobody else can have them. New rows refer
 to others under a lock that none of these takes amiss, but for an order's: so replies come last. An erasure, which needs
-all of it, keeps webhooks from being worked off meanwhile and locks the customer's messages before anything else.
+all of it, keeps webhooks from being worked off meanwhile, and locks the customer's messages first, then their replies.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _erase(customer: Customer, actor: User | None) -> Erasure:
     if phone:
         customers.lock_account(store, phone)
     everyone = Customer.objects.filter(Q(pk=customer.pk) | Q(store=store, account=account_key(phone)) & ~Q(account=""))
-    # Before the customers are locked: whoever has a message or a webhook may wait for them, or for their orders.
+    # Before the customers are locked: whoever has a message, a reply or a webhook may wait for them, or an order.
     counts = _answers(customers_being_erased.send(Customer, customers=list(everyone), numbers=numbers))
     locked = list(everyone.select_for_update(no_key=True).order_by("pk"))
     if not any(each.pk == customer.pk and each.phone == phone and each.erased_at is None for each in locked):

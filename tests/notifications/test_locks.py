@@ -14,8 +14,9 @@ from django.db.models.functions import Now
 from flowlog.checklists import trial
 from integrations import retention
 from integrations.connections import heal, hold
+from integrations.inbound import questions
 from integrations.inbound.intake import work_off
-from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
+from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims, staff
 from notifications.sweep import sweep
 from orders.erasure import erase
@@ -26,6 +27,7 @@ from tests.integrations import webhooks
 from tests.integrations.webhooks import post
 from tests.locks import watched
 from tests.meetings import Other, another
+from tests.staff import make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -196,6 +198,29 @@ class TestMeetings:
         assert taking_in.result() == 2
         assert (proof.counts["webhooks"], len(proof.account_hash)) == (2, 64)
         assert WebhookEvent.objects.count() == 0
+
+    def test_an_answer_is_decided_on_before_an_erasure_or_after_it(self, other: Other) -> None:
+        row(status=Status.SENT, sent_at=Now(), provider_message_id="3EB0A1")
+        assert post(webhooks.reply("Obrigada")) == 200
+        assert work_off() == 1
+        CustomerReply.objects.update(wish=CustomerReply.Wish.UNSURE)
+        actor, answer = make_staff(), CustomerReply.objects.get()
+        gate = Gate('SELECT "orders_customer"')
+
+        def decide() -> object:
+            with connection.execute_wrapper(gate):
+                return questions.decide(answer, wants_none=True, actor=actor)
+
+        deciding = other.begins(decide)
+        # It has the answer, and not yet the customer.
+        assert gate.reached.wait(30)
+        with another() as third:
+            erasing = third.begins(lambda: erase(Customer.objects.get()))
+            third.waits_or_ends(erasing)
+            gate.may_go.set()
+            proof = erasing.result()
+        assert deciding.result() == [proof.customer]
+        assert len(proof.account_hash) == 64
 
 
 class TestInEachTransaction:

@@ -168,11 +168,11 @@ class TestQuestions:
 
     def test_a_look_up_that_came_during_a_probe_is_woken_after_it(self, shops: list[Store]) -> None:
         row = unknown(shops[0])
+        assert row.instance_id
         EvolutionInstance.objects.filter(pk=row.instance_id).update(
             held_at=Now(), held_code="connection_closed", probe_at=Now()
         )
         purge("whatsapp")
-        assert row.instance_id
         questions.probe(row.instance_id)
         assert self.woken() == [row.pk]
 
