@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
 
 from orders.accounts import numbers_of_account
-from orders.contacts import is_storable, normalize_phone
+from orders.contacts import CNPJ_LENGTH, is_storable, normalize_phone
 from orders.models import Customer, Order, OrderItem
 from orders.words import Words, customer_words, item_words, order_words, words_of
 
@@ -24,7 +24,7 @@ _MOST_WORDS, _LONGEST = 8, 60
 # What people write before a code or a number: `pedido XQN93B`, `tel.: 11 98765-4321`, `https://wa.me/5511987654321`.
 _LABELS = frozenset({
     "pedido", "codigo", "cod", "de", "retirada", "rastreio", "rastreamento", "objeto", "cliente", "no", "n", "tel",
-    "telefone", "fone", "cel", "celular", "whatsapp", "whats", "zap", "cpf", "https", "http", "wa", "me",
+    "telefone", "fone", "cel", "celular", "whatsapp", "whats", "zap", "cpf", "cnpj", "https", "http", "wa", "me",
 })  # fmt: skip
 
 
@@ -82,15 +82,22 @@ def _without_label(words: Sequence[str]) -> Sequence[str]:
 
 
 def _numbers(term: str) -> set[str]:
-    """The ways in which the number that the term is may stand in a phone or CPF; of a mobile, with the ninth digit too
-    and without."""
+    """The ways in which the number that the term is may stand in a phone, CPF or CNPJ, which may have letters; of a
+    mobile, with the ninth digit too and without."""
     written = digits(term)
     if not written:
-        return set()
+        return _document(term)
     ways = {written, written.lstrip("0")}
     with suppress(ValidationError):
         ways.update(each.removeprefix("+") for each in numbers_of_account(normalize_phone(written)))
     return {way for way in ways if len(way) >= _FEWEST_DIGITS}
+
+
+def _document(term: str) -> set[str]:
+    """(A part of) a CNPJ with letters, in one piece, as it stands; nothing if the term cannot be one."""
+    written = "".join(_without_label(_read(term)))
+    is_one = _FEWEST_DIGITS <= len(written) <= CNPJ_LENGTH and any(sign.isdecimal() for sign in written)
+    return {written} if is_one else set()
 
 
 def _with(asked: str) -> QuerySet[Any]:

@@ -107,6 +107,14 @@ class TestCustomers:
     def test_are_found_by(self, wanted: Order, term: str) -> None:
         assert list(Customer.objects.filter(pk__in=search.customers(term))) == [wanted.customer]
 
+    @pytest.mark.parametrize(
+        "term", ["12.ABC.345/01DE-35", "12abc34501de35", "CNPJ 12.ABC.345/01DE-35", "12.abc.345", "12.ABC"]
+    )
+    def test_are_found_by_a_cnpj_with_letters(self, wanted: Order, term: str) -> None:
+        order = make_order(customer_name="Comercial", customer_phone="", customer_cpf="12ABC34501DE35")
+        assert list(Customer.objects.filter(pk__in=search.customers(term))) == [order.customer]
+        assert codes(term) == [order.code]
+
     def test_the_list_and_the_form_of_an_order_find_them(self, wanted: Order) -> None:
         client = client_of(make_staff())
         query = {"app_label": "orders", "model_name": "order", "field_name": "customer"}
