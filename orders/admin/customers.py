@@ -48,7 +48,7 @@ def _others_of_account(customer: Customer) -> SafeString | str:
         [(reverse("admin:orders_customer_change", args=[other.pk]), str(other)) for other in others],
     )
     words = gettext("The store has this WhatsApp account twice. If one of the two wants no messages, neither gets any.")
-    return format_html('<p class="flowlog-quiet">{} {}</p>', words, links)
+    return format_html('<section class="flowlog-card"><p>{} {}</p></section>', words, links)
 
 
 @admin.register(Store)
@@ -100,15 +100,15 @@ class CustomerAdmin(ErasureView):
         address = reverse("admin:orders_order_changelist", query={"customer__id__exact": customer.pk})
         return format_html('<a class="text-link" href="{}">{}</a>', address, gettext("See this customer's orders"))
 
-    def get_fieldsets(self, request: HttpRequest, obj: Customer | None = None) -> Any:  # noqa: ARG002
+    def get_fieldsets(self, request: HttpRequest, obj: Customer | None = None) -> Any:
         person: tuple[str, ...] = ("store", "name", "phone", "cpf")
         if obj is None:
             return ((None, {"fields": person}),)
-        messages_fields = ("opted_out", "opted_out_when") if obj.opted_out_at else ("opted_out",)
-        return (
-            (None, {"fields": (*person, "their_orders")}),
-            (_("WhatsApp messages"), {"fields": messages_fields}),
-        )
+        # Who may only look has no switch: when and how it was said tells all.
+        switch = ("opted_out",) if self.has_change_permission(request, obj) else ()
+        told = (*switch, "opted_out_when") if obj.opted_out_at else switch
+        of_messages = ((_("WhatsApp messages"), {"fields": told}),) if told else ()
+        return ((None, {"fields": (*person, "their_orders")}), *of_messages)
 
     @override
     def render_change_form(

@@ -258,6 +258,7 @@ class TestAdmin:
         shown = client.post(address, follow=True).content.decode()
         assert "por bia" in shown
         assert 'name="phone"' not in shown
+        assert "Opted out" not in shown
         assert Erasure.objects.get().actor_name == "bia"
         assert LogEntry.objects.get().get_change_message() == "Dados pessoais apagados."
 
