@@ -154,7 +154,7 @@ class CustomerForm(PhoneForm, ConstrainedForm):
             return
         customers.lock_account(store, phone)
         other = customers.holder(store, phone)
-        if other and other.pk != self.instance.pk and other.phone != phone:
+        if other and other.pk != self.instance.pk:
             words = _("This number is the WhatsApp account of %(customer)s, who is a customer of this store already.")
             self.add_error("phone", ValidationError(words, params={"customer": other}))
 

@@ -162,11 +162,11 @@ class TestPhoneAndCpf:
         assert "corrija o erro" not in body
 
     def test_phone_of_another_customer_is_refused(self, client: Client) -> None:
-        make_customer()
+        first = make_customer()
         other = make_customer(name="Maria", phone="")
         for response in (add(client, phone="(11) 98765-4321"), change(client, other, phone="(11) 98765-4321")):
-            errors = response.context["adminform"].form.non_field_errors()
-            assert errors == ["Esta loja já tem um cliente com este telefone."]
+            words = f"Este número é a conta de WhatsApp de {first}, que já é cliente desta loja."
+            assert response.context["adminform"].form.errors == {"phone": [words]}
         other.refresh_from_db()
         assert other.phone == ""
 
