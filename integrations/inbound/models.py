@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from orders.models import Customer, Order
+from orders.wording import short_moment
 
 SEND_MESSAGE = "send.message"
 MESSAGES_UPDATE = "messages.update"
@@ -59,7 +60,7 @@ class WebhookEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.event} @ {self.received_at:%H:%M:%S}"
+        return f"{self.event} · {short_moment(self.received_at)}"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -148,7 +149,8 @@ class CustomerReply(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.customer_id} @ {self.received_at:%H:%M:%S}"
+        # Nothing of the customer: the admin's history keeps it.
+        return short_moment(self.received_at)
 
 
 class LidNumber(models.Model):

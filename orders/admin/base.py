@@ -13,13 +13,13 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.utils import formats, timezone
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from orders.once import once
 from orders.transitions import TRANSITIONS
+from orders.wording import short_moment
 
 if TYPE_CHECKING:
     # The theme is not typed; its classes are Django's with more attributes.
@@ -108,7 +108,7 @@ def name_of(user: User) -> str:
 
 def moment(when: datetime | None) -> str:
     """A time as `23/11/2026 18:30`, in the shop's zone; empty for none."""
-    return formats.date_format(timezone.localtime(when), "SHORT_DATETIME_FORMAT") if when else ""
+    return short_moment(when) if when else ""
 
 
 def done_words(transition: str) -> Words:
