@@ -149,7 +149,9 @@ class CustomerReplyAdmin(ReadOnlyAdmin):
             return label_html("danger", gettext("we do not know whose"))
         if reply.wish == Wish.UNSURE:
             return label_html("warning", gettext("wants no more messages?"))
-        return label_html("", reply.get_wish_display()) if reply.wish else ""
+        if reply.wish:
+            return label_html("", reply.get_wish_display())
+        return label_html("", gettext("deleted by the customer")) if reply.deleted_at else ""
 
     @admin.display(description=_("dealt with"))
     def decided(self, reply: CustomerReply) -> str:
