@@ -198,9 +198,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     @admin.display(description=_("message"))
     def bubble(self, row: NotificationLog) -> SafeString | str:
         if row.anonymised_at:
-            return gettext("Text, name and number were erased on %(when)s, as they are after a time.") % {
-                "when": moment(row.anonymised_at)
-            }
+            return gettext("Text, name and number were erased on %(when)s.") % {"when": moment(row.anonymised_at)}
         if not row.message:
             if row.status in NotificationLog.UNFINISHED:
                 return gettext("The text is written when the message is sent.")

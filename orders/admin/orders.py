@@ -103,7 +103,7 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("code",)
-    search_help_text = _("Code, customer, phone, CPF, item, pickup or tracking code")
+    search_help_text = _("Code, customer, phone, CPF or CNPJ, item, pickup or tracking code")
     add_fieldsets = (
         (None, {"fields": ("store", "customer")}),
         (_("Delivery"), {"fields": ("delivery_method", "delivery_address", "notes")}),

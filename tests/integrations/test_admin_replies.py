@@ -221,7 +221,8 @@ class TestNobodys:
         assert "chegou algo grande demais" in client.get(LIST).content.decode()
         page = client.get(f"{LIST}{CustomerReply.objects.get().pk}/change/").content.decode()
         assert "Veja a conversa no celular da loja." in page
-        assert "Tratada" in page
+        assert "Marcar como tratada" in page
+        assert "marque isso na página do cliente" in page
 
 
 class TestPermission:

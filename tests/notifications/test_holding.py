@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Status = NotificationLog.Status
 OTHER_PHONE = "+5511987650000"
-OPEN_AGAIN = "Agora o gateway a dá como conectada; a próxima mensagem mostra se é verdade."
+OPEN_AGAIN = "Agora o gateway diz que há conexão; a próxima mensagem mostra se é verdade."
 
 
 @pytest.fixture(autouse=True)
