@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -272,7 +273,12 @@ def test_the_list_and_the_page_show_all_that_was_written() -> None:
     order, client = make_order(), client_of(make_staff())
     tell(reply("<i>Oi</i>", "one"), reply("SAIR", "two"))
     CustomerReply.objects.filter(text="SAIR").update(earlier_texts=["Sai?"], edited_at=Now(), deleted_at=Now())
+    assert "apagada pelo cliente" not in client.get(LIST).content.decode()
+    said = CustomerReply.objects.filter(text="<i>Oi</i>")
+    said.update(deleted_at=Now(), received_at=datetime(2026, 11, 24, 12, 1, tzinfo=UTC))
+    assert str(said.get()) == "24/11/2026 09:01"
     body = client.get(LIST).content.decode()
+    assert "apagada pelo cliente" in body
     assert "&lt;i&gt;Oi&lt;/i&gt;" in body
     assert order.get_admin_url() in body
     assert "não quer mensagens" in body
