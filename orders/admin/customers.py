@@ -77,6 +77,10 @@ class CustomerAdmin(ErasureView):
     search_help_text = _("Name, phone, CPF or CNPJ")
     readonly_fields = ("opted_out_when", "their_orders")
 
+    def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
+        """One by one, and only who has no orders, which are the shop's books. Who asks to be forgotten is erased."""
+        return obj is not None and super().has_delete_permission(request, obj) and not obj.orders.exists()
+
     @admin.display(description=_("phone (WhatsApp)"), ordering="phone")
     def phone_written(self, customer: Customer) -> str:
         return format_phone(customer.phone)

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
@@ -277,3 +278,15 @@ def test_store_is_edited_by_the_management_only(client: Client) -> None:
     store.refresh_from_db()
     assert (store.name, store.phone, store.pickup_days) == ("Loja da Ana", "+551133334444", 5)
     assert (store.tells_customers, store.silent_transitions) == (True, ["pay", "refund"])
+
+
+def test_only_who_has_no_orders_can_be_deleted(admin_client: Client) -> None:
+    """Django would say of a customer with orders that the person may not delete them: nobody may."""
+    buyer = make_order().customer
+    other = Customer.objects.create(store=buyer.store, name="Sem pedidos")
+    pages = [reverse("admin:orders_customer_delete", args=[customer.pk]) for customer in (buyer, other)]
+    shown = [admin_client.get(page.replace("delete", "change")).content.decode() for page in pages]
+    assert [page in html for page, html in zip(pages, shown, strict=True)] == [False, True]
+    assert [admin_client.post(page, {"post": "yes"}).status_code for page in pages] == [403, 302]
+    assert list(Customer.objects.all()) == [buyer]
+    assert "delete_selected" not in admin_client.get(reverse("admin:orders_customer_changelist")).content.decode()
