@@ -59,7 +59,7 @@ class Message:
     def is_lost(self) -> bool:
         """Whether the customer should have it and does not, or the row does not say so."""
         if self.row.recipient.endswith(NOT_ON_WHATSAPP):
-            return not (self.is_refused and self.row.error_code == "not_on_whatsapp")
+            return not self.is_refused
         return not self.is_refused and not (self.row.status == Status.SENT and self.arrivals)
 
     @property
