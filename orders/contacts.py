@@ -18,6 +18,8 @@ from orders.typed import plain, visible
 DEFAULT_REGION = "BR"
 _BRAZIL = 55
 _OLD_MOBILE_LENGTH = 10
+# So many times the same digit at the end of a number are hardly given out, and often typed where none is known.
+_REPEATED = 8
 _OLD_MOBILE_FIRST_DIGITS = "6789"
 # Whose number it is, or a note: the library would dial the letters.
 _REMARK = re.compile(r"\([^()\d]*[^\W\d_][^()\d]*\)")
@@ -71,6 +73,8 @@ def phone_doubt(e164: str) -> str:
         return _("%(phone)s is a service number (such as 0800, 0300 or 4004); hardly anybody has WhatsApp on one.") % {
             "phone": format_phone(e164)
         }
+    if len(set(e164[-_REPEATED:])) == 1:
+        return _("%(phone)s looks like a number that was made up to fill the field.") % {"phone": format_phone(e164)}
     if number.country_code == _BRAZIL:
         return ""
     named = {"phone": format_phone(e164), "country": _country(number), "brazilian": _brazilian_reading(number)}

@@ -113,6 +113,13 @@ def test_where_nobody_can_be_asked_a_doubtful_number_is_typed_in_full() -> None:
     assert sentence.endswith("Se estiver certo, escreva assim: +51987650001.")
 
 
+@pytest.mark.parametrize("typed", ["11 99999-9999", "(21) 98888-8888", "11 9999-9999"])
+def test_a_number_that_fills_the_field_is_asked_about(typed: str) -> None:
+    phone = normalize_phone(typed)
+    assert phone_doubt(phone) == f"{format_phone(phone)} parece um número inventado para preencher o campo."
+    assert phone_doubt(f"{phone[:-1]}7") == ""
+
+
 @pytest.mark.parametrize("typed", ["0800 123 4567", "4004-1234", "0300 123 4567", "0900 123 456"])
 def test_a_service_number_is_asked_about(typed: str) -> None:
     assert "é um número de serviço" in phone_doubt(normalize_phone(typed))
