@@ -184,7 +184,8 @@ def test_nginx_keeps_to_its_limits(server: Server) -> None:
     # What is not too long is Flowlog's to refuse: it carries neither signature nor key.
     assert [status("/webhooks/tracking/generic/", size) for size in (60_000, 70_000)] == ["403", "413"]
     # The gateway drops what it is answered with 400, and repeats a 413: neither, however large the media.
-    assert [status("/webhooks/evolution/loja/", size) for size in (900_000, 30_000_000, 80_000_000)] == ["401"] * 3
+    # Of an instance that nobody has, for the shop's own would be told of as one whose webhooks are refused.
+    assert [status("/webhooks/evolution/outra/", size) for size in (900_000, 30_000_000, 80_000_000)] == ["401"] * 3
     head = server.run(f"curl -skI -H 'X-Request-ID: forged' https://{DOMAIN}/admin/login/").lower()
     assert re.search(r"(?m)^x-request-id: [0-9a-f]{32}\r?$", head)
     logins = server.run(f"curl -sk -o /dev/null -w '%{{http_code}}\\n' 'https://{DOMAIN}/admin/login/?[1-60]'").split()
