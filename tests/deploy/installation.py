@@ -456,7 +456,9 @@ def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator:
     assert operator.run("python manage.py evolution connect loja").startswith("loja: conectada.\n")
     assert f"https://{DOMAIN}/webhooks" in operator.run("python manage.py evolution set-webhook loja")
     assert "loja" in operator.run("python manage.py notifications release loja")
-    for units in ("flowlog-worker-whatsapp", "flowlog-web flowlog-web.socket"):
+    for units in (
+        "flowlog-worker-whatsapp", "flowlog-web flowlog-web.socket", "flowlog-beat flowlog-worker-default",
+    ):  # fmt: skip
         assert "active (running)" in operator.run(f"sudo systemctl status {units}")
     assert "flowlog-backup.service" in server.try_(operator.line("systemctl status flowlog-backup")).stdout
     assert "gunicorn[" in operator.run("sudo journalctl -u flowlog-web")
@@ -465,6 +467,9 @@ def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator:
     assert operator.run("sudo du -xh --max-depth=2 / | sort -h | tail").splitlines()[-1].endswith("\t/")
     for command in ("python manage.py notifications purge --dry-run", "python manage.py notifications purge"):
         assert "0" in operator.run(command)
+    script = "from orders.models import *; print(Customer.objects.create(store=Store.get_default(), name='Ana').pk)"
+    operator.stands_for["NÚMERO"] = manage(server, "shell -v 0", feed=script).split()[-1]
+    assert operator.run("python manage.py erase_customer NÚMERO --dry-run").startswith("Seria apagado:")
     operator.run("python manage.py bootstrap")
     operator.run("sudo systemctl restart redis-server")
     assert "--dry-run" in operator.run("deploy/install.sh --help")
