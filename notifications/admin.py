@@ -221,7 +221,7 @@ def _named(row: NotificationLog) -> str:
     named = {
         "kind": kind_words(row.event),
         "code": row.snapshot_order_code,
-        "customer": row.snapshot.get("customer", {}).get("name") or format_phone(row.recipient),
+        "customer": row.parsed_snapshot.customer.name or format_phone(row.recipient),
     }
     if not row.snapshot_order_code:
         return _("“%(kind)s” (%(customer)s)") % named
@@ -232,7 +232,7 @@ def _resend_warning(row: NotificationLog) -> str:
     """Why it may be better not sent again, for the person who asks."""
     if row.order and row.order.customer.opted_out_at:
         return _("The customer does not want WhatsApp messages.")
-    told = row.snapshot.get("order", {}).get("tracking_code", "")
+    told = row.parsed_snapshot.order.tracking_code
     if row.order and told and told != row.order.tracking_code:
         return _("The tracking code has changed since; this message still has the old one: %(code)s.") % {"code": told}
     return ""

@@ -203,7 +203,7 @@ def _gap(messages_per_minute: int) -> timedelta:
 
 def put_into_words(row: NotificationLog) -> None:
     """Set text and number on the object alone; a text that was rendered before stays, so that every attempt says it."""
-    row.message = row.message or texts.render(row.event, row.snapshot)
+    row.message = row.message or texts.render(row.event, row.parsed_snapshot)
     row.recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
 
 
