@@ -18,8 +18,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from flowlog.staffpages.base import ModelAdmin, Words, person
+from flowlog.staffpages.base import ModelAdmin, person
 from flowlog.staffpages.once import once
+from flowlog.translations import Words
 from integrations.instances.admin import EvolutionInstanceAdmin, is_cut
 from integrations.instances.connections import heal
 from integrations.messages.admin import NotificationLogAdmin
