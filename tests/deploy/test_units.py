@@ -49,9 +49,9 @@ def test_no_worker_is_killed_before_its_longest_task_has_ended(name: str) -> Non
     """By its hard limit at the latest, and then there is time to write down what came of it."""
     queue = name.removeprefix("worker-")
     limits = [conf.CELERY_TASK_TIME_LIMIT]
-    for task, annotations in conf.CELERY_TASK_ANNOTATIONS.items():
+    for task, limited in conf.CELERY_TASK_ANNOTATIONS.items():
         if app.amqp.router.route({}, task)["queue"].name == queue:
-            limits.append(annotations["time_limit"])
+            limits.append(limited["time_limit"])
     assert max(limits) + 15 <= int(settings(f"flowlog-{name}.service")["TimeoutStopSec"])
 
 
