@@ -21,11 +21,11 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Greatest, Now
 
 from flowlog.logs.context import about
-from integrations import connections
 from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.evolution.messages import FoundMessage
 from integrations.inbound import proofs
+from integrations.instances import connections
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import controls, moves, retries, wakeups
 from notifications.controls import AHEAD, CLOCK_SKEW

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as conf
 
 from flowlog.celery import app
-from flowlog.dev.system import celery_arguments
+from flowlog.devtools.system import celery_arguments
 from tests.embedded import BASE_DIR
 
 UNITS = BASE_DIR / "deploy" / "systemd"
