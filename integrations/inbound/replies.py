@@ -132,7 +132,8 @@ def _assign(reply: CustomerReply, found: Found) -> None:
     reply.save(update_fields=["order", "customer", "sender"])
     # Who has dealt with it already has done what it asks for, or not, knowing what they did.
     if reply.decided_at is None:
-        _obey(found.customers, reply, reply.text, reply.received_at, reply.written_at)
+        for text in (*reply.earlier_texts, reply.text):
+            _obey(found.customers, reply, text, reply.received_at, reply.written_at)
 
 
 def _edit(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> None:

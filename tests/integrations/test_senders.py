@@ -178,6 +178,25 @@ class TestLearned:
         assert out() == []
         assert set(CustomerReply.objects.values_list("customer", "order")) == {(order.customer.pk, order.pk)}
 
+    @pytest.mark.parametrize(
+        ("first", "then", "wants_none"), [("SAIR", "Oi", True), ("VOLTAR", "SAIR", True), ("SAIR", "VOLTAR", False)]
+    )
+    @pytest.mark.parametrize("edit_comes_first", [False, True])
+    def test_what_was_written_and_edited_before_is_obeyed_then(
+        self, first: str, then: str, wants_none: bool, edit_comes_first: bool
+    ) -> None:
+        order = make_order(notify=True)
+        sent(order)
+        written = reply(first, "one", remoteJid=LID)
+        change = {"key": {"id": "one"}, "type": "MESSAGE_EDIT", "editedMessage": {"conversation": then}}
+        edited = reply("", "two", remoteJid=LID)
+        edited["data"]["message"] = {"protocolMessage": change}
+        for body in (edited, written) if edit_comes_first else (written, edited):
+            tell(body)
+        assert out() == []
+        tell(receipt(OURS, "READ", remoteJid=LID))
+        assert out() == ([order.customer] if wants_none else [])
+
     def test_holds_where_the_number_that_is_told_is_nobodys(self) -> None:
         order = make_order(notify=True)
         sent(order)
