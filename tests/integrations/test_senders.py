@@ -179,18 +179,23 @@ class TestLearned:
         assert set(CustomerReply.objects.values_list("customer", "order")) == {(order.customer.pk, order.pk)}
 
     @pytest.mark.parametrize(
-        ("first", "then", "wants_none"), [("SAIR", "Oi", True), ("VOLTAR", "SAIR", True), ("SAIR", "VOLTAR", False)]
-    )
+        ("told_within", "first", "then", "wants_none"),
+        [
+            (True, "SAIR", "Oi", True), (True, "VOLTAR", "SAIR", True), (True, "SAIR", "VOLTAR", False),
+            (False, "SAIR", "Oi", True), (False, "Oi", "SAIR", True),
+        ],
+    )  # fmt: skip
     @pytest.mark.parametrize("edit_comes_first", [False, True])
     def test_what_was_written_and_edited_before_is_obeyed_then(
-        self, first: str, then: str, wants_none: bool, edit_comes_first: bool
+        self, told_within: bool, first: str, then: str, wants_none: bool, edit_comes_first: bool
     ) -> None:
         order = make_order(notify=True)
         sent(order)
         written = reply(first, "one", remoteJid=LID)
-        change = {"key": {"id": "one"}, "type": "MESSAGE_EDIT", "editedMessage": {"conversation": then}}
-        edited = reply("", "two", remoteJid=LID)
-        edited["data"]["message"] = {"protocolMessage": change}
+        change = {"key": {"id": "one", "fromMe": True}, "type": "MESSAGE_EDIT", "editedMessage": {"conversation": then}}
+        edited = reply("", "two", remoteJid=LID) if told_within else envelope("messages.edited", change)
+        if told_within:
+            edited["data"]["message"] = {"protocolMessage": change}
         for body in (edited, written) if edit_comes_first else (written, edited):
             tell(body)
         assert out() == []
