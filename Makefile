@@ -23,7 +23,7 @@ lint: $(INSTALLED) ## Check style, types, import directions, scripts and missing
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck --external-sources .ci/run deploy/*.sh flowlog/dev/find_python.sh
+	.venv/bin/shellcheck --external-sources .ci/run deploy/*.sh
 	$(PY) manage.py makemigrations --check --dry-run
 
 format: $(INSTALLED) ## Format the code
@@ -52,7 +52,7 @@ clean: ## Delete everything that was generated, the development data too
 	rm -rf .venv var logs staticfiles .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(PY):
-	@python=$$(sh flowlog/dev/find_python.sh) && echo "Making .venv with $$python" && "$$python" -m venv --clear .venv
+	@python=$$(sh deploy/find_python.sh) && echo "Making .venv with $$python" && "$$python" -m venv --clear .venv
 
 # Installed again only when the requirements changed.
 $(INSTALLED): $(PY) requirements.txt requirements-dev.txt

@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
-from flowlog import argparse_words
 from flowlog.env import Env
 from flowlog.logs import startup
+from flowlog.translations import argparse_words
 
 BASE_DIR = Path(__file__).resolve().parent
 HOME = BASE_DIR / "var" / "dev"
@@ -20,8 +20,16 @@ HOME = BASE_DIR / "var" / "dev"
 WITHOUT_SERVERS = frozenset(
     {"help", "version", "check", "compilemessages", "dev", "evolution_sandbox", "makemessages", "startapp"}
 )
+# Of an app that is not installed in production, and whose libraries are not.
+DEVELOPMENT = frozenset({"dev", "evolution_sandbox"})
 # What a shell says of a program that Ctrl-C has ended.
 INTERRUPTED = 130
+
+
+def check_debug(arguments: list[str]) -> None:
+    """Ends in a sentence, rather than in “unknown command”, where development's commands are not to be had."""
+    if DEVELOPMENT.intersection(arguments[:1]) and not Env(BASE_DIR / ".env").flag("DEBUG", default=False):
+        sys.exit(f"`{arguments[0]}` is for development only: set DEBUG=true (cp .env.example .env).")
 
 
 def servers_for(arguments: list[str]) -> AbstractContextManager[object]:
@@ -33,14 +41,14 @@ def servers_for(arguments: list[str]) -> AbstractContextManager[object]:
     command = arguments[0] if arguments else "help"
     if command.startswith("-") or command in WITHOUT_SERVERS or not env.flag("DEBUG", default=False):
         return nullcontext()
-    from flowlog.dev.run import settings_of_run  # noqa: PLC0415 - never imported in production
+    from flowlog.devtools.run import settings_of_run  # noqa: PLC0415 - never imported in production
 
     for name, value in settings_of_run(HOME).items():
         os.environ.setdefault(name, value)
     postgres, valkey = not env.text("DATABASE_URL", ""), not env.text("REDIS_URL", "")
     if not (postgres or valkey):
         return nullcontext()
-    from flowlog.dev.command import embedded_servers  # noqa: PLC0415 - never imported in production
+    from flowlog.devtools.command import embedded_servers  # noqa: PLC0415 - never imported in production
 
     return embedded_servers(HOME, postgres=postgres, valkey=valkey)
 
@@ -51,6 +59,7 @@ def main() -> None:
     startup.record_uncaught()
     argparse_words.translate()
     try:
+        check_debug(sys.argv[1:])
         with servers_for(sys.argv[1:]):
             execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

@@ -80,7 +80,7 @@ make_venv() {
     if [ -z "$WANTED_PYTHON" ] && apt-cache show python3.13-venv >/dev/null 2>&1; then
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.13-venv >/dev/null
     fi
-    found=$(as_app env PYTHON="$WANTED_PYTHON" sh flowlog/dev/find_python.sh) ||
+    found=$(as_app env PYTHON="$WANTED_PYTHON" sh deploy/find_python.sh) ||
         die "$APP_USER não encontra um Python 3.13 com venv. Instale-o onde ele o alcance (não em /root): o pacote" \
             "python3.13-venv onde existe, uv, ou pyenv em /opt; e diga qual com --python /opt/…/bin/python3.13"
     as_app "$found" -m venv --clear "$DIR/.venv"

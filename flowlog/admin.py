@@ -15,7 +15,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator
 
-from orders.admin.base import ModelAdmin, ReadOnlyAdmin, label_column, moment
+from flowlog.staffpages.base import ModelAdmin, ReadOnlyAdmin, label_column
+from flowlog.times import moment
 
 admin.site.index_title = _("Overview")
 

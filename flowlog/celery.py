@@ -12,7 +12,6 @@ from typing import Any
 from celery import Celery
 from celery.signals import (
     beat_init,
-    celeryd_init,
     setup_logging,
     task_postrun,
     task_prerun,
@@ -40,15 +39,6 @@ def use_django_logging(**_kwargs: Any) -> None:
     from django.conf import settings  # noqa: PLC0415 - the settings import this package
 
     logging.config.dictConfig(settings.LOGGING)
-
-
-@celeryd_init.connect
-def size_the_pool(conf: Any, options: dict[str, Any], **_kwargs: Any) -> None:
-    """Without `--concurrency` the worker of `whatsapp` has as many processes as its instances need."""
-    from flowlog import capacity  # noqa: PLC0415 - needs the models
-
-    if "whatsapp" in str(options.get("queues") or ""):
-        conf.worker_concurrency = capacity.processes()
 
 
 @worker_process_init.connect

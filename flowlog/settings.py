@@ -13,16 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 from flowlog import sentry
 from flowlog.addresses import check_redis_url, parse_database_url
-from flowlog.admin_site import UNFOLD  # noqa: F401 - a setting by being here
 from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url, periodic
 from flowlog.database import pool_options
-from flowlog.dev.servers import EmbeddedServers
+from flowlog.embedded import urls as embedded
 from flowlog.env import Env
 from flowlog.logs.config import is_command, logging_config, process_name
 from flowlog.logs.formats import FORMATS
 from flowlog.logs.masking import Masker, secrets_of
-from flowlog.mailer import mailers
+from flowlog.mail.mailers import mailers
 from flowlog.revision import read_revision
+from flowlog.staffpages.site import UNFOLD  # noqa: F401 - a setting by being here
 from flowlog.timings import Timings
 from flowlog.translations import compile_catalogs
 from flowlog.translations import read_gettext as _
@@ -82,10 +82,13 @@ INSTALLED_APPS = [
     "orders",
     "integrations",
     "notifications",
+    "flowlog.monitoring",
+    "flowlog.operations",
+    *(["flowlog.devtools"] if DEBUG else []),
 ]
 MIDDLEWARE = [
     "flowlog.logs.requests.identify_requests",
-    "flowlog.health.views.answer_probes",
+    "flowlog.monitoring.views.answer_probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -127,9 +130,11 @@ AUTH_PASSWORD_VALIDATORS = [
 # In development both default to the embedded servers, whose addresses follow from the checkout's
 # path. In production a missing address is an error, never a fallback.
 
-_embedded = EmbeddedServers(BASE_DIR / "var" / "dev")
+_servers = BASE_DIR / "var" / "dev"
 _database_url = env.server_url(
-    "DATABASE_URL", _embedded.database_url if DEBUG else None, frozenset({"postgres", "postgresql"})
+    "DATABASE_URL",
+    embedded.database_url(_servers / "postgres") if DEBUG else None,
+    frozenset({"postgres", "postgresql"}),
 )
 DATABASES = {"default": parse_database_url("DATABASE_URL", _database_url)}
 DATABASES["default"]["OPTIONS"] = {
@@ -147,7 +152,9 @@ if not is_command(sys.argv):
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = check_redis_url(
     "REDIS_URL",
-    env.server_url("REDIS_URL", _embedded.redis_url if DEBUG else None, frozenset({"redis", "rediss", "unix"})),
+    env.server_url(
+        "REDIS_URL", embedded.redis_url(_servers / "valkey") if DEBUG else None, frozenset({"redis", "rediss", "unix"})
+    ),
 )
 
 # -- The gateway ---------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import erasure  # noqa: PLC0415 - models are loaded only now
-        from integrations.receivers import move_order  # noqa: PLC0415
+        from integrations.carriers.orders import move_order  # noqa: PLC0415
         from integrations.signals import shipment_status_changed  # noqa: PLC0415
         from orders.signals import customers_being_erased, customers_erased  # noqa: PLC0415
 

@@ -23,9 +23,9 @@ from django.db import transaction
 from django.db.models import Exists, F, Func, JSONField, Model, OuterRef, QuerySet
 from django.db.models.functions import JSONObject, Now
 
-from flowlog import publishing
-from flowlog.health import heartbeats
+from flowlog import heartbeats, publishing
 from flowlog.publishing import WakeUp
+from flowlog.staffpages.once import UsedForm
 from integrations.inbound.models import SEND_MESSAGE
 from integrations.models import (
     CarrierNews,
@@ -36,7 +36,6 @@ from integrations.models import (
     NotificationLog,
     WebhookEvent,
 )
-from orders.once import UsedForm
 
 TASK = "integrations.tasks.purge"
 NIGHT = time_of_day(3, 30)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.dispatch import Signal
 
 instance_connection_changed = Signal()
-"""Sent by `integrations.connections` once it is committed that an instance is held, or no longer.
+"""Sent by `integrations.instances.connections` once it is committed that an instance is held, or no longer.
 
 Arguments: `instance`, the `EvolutionInstance` as it is now, and `held`. A receiver that raises is logged and
 changes nothing.

@@ -1,6 +1,6 @@
 """What staff can do with messages and instances: send again, cancel, release. Each asks first and acts by POST alone.
 
-The lists and pages themselves are those of `integrations.admin`; these classes take their place there.
+The lists and pages themselves are those of `integrations.messages.admin`; these classes take their place there.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from integrations.admin import NotificationLogAdmin
-from integrations.connections import heal
-from integrations.evolution.admin import EvolutionInstanceAdmin, is_cut
-from integrations.kinds import kind_words
+from flowlog.staffpages.base import ModelAdmin, Words, person
+from flowlog.staffpages.once import once
+from integrations.instances.admin import EvolutionInstanceAdmin, is_cut
+from integrations.instances.connections import heal
+from integrations.messages.admin import NotificationLogAdmin
+from integrations.messages.kinds import kind_words
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
-from orders.admin.base import ModelAdmin, Words, person
 from orders.contacts import format_phone
-from orders.once import once
 
 Status = NotificationLog.Status
 MOST_AT_ONCE = 1000

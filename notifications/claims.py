@@ -21,7 +21,7 @@ from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import GreaterThan
 
 from flowlog.logs.context import about
-from integrations.connections import probe_pause
+from integrations.instances.connections import probe_pause
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
 from notifications import moves, policy, texts
 

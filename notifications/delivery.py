@@ -19,10 +19,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from flowlog.logs.context import about
-from integrations.connections import VAIN_TRIES, alive, heal, hold, probe_at_once
 from integrations.evolution.client import EvolutionClient, SendReceipt, client
 from integrations.evolution.errors import GatewayError, Outcome
 from integrations.evolution.transport import TOO_LATE
+from integrations.instances.connections import VAIN_TRIES, alive, heal, hold, probe_at_once
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, lookups, moves, retries, wakeups
 from notifications.claims import Claim

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from integrations import kinds
+from integrations.messages import kinds
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
 from notifications import snapshot, wakeups
 from orders.models import Customer, Store

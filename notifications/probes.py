@@ -8,9 +8,9 @@ from django.db import connection
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Now
 
-from integrations.connections import probe_pause
 from integrations.evolution.client import client
 from integrations.evolution.errors import GatewayError
+from integrations.instances.connections import probe_pause
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import claims
 

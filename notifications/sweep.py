@@ -27,7 +27,7 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, Power, Trim
 
-from flowlog.health import heartbeats
+from flowlog import heartbeats
 from integrations.locks import unlocked
 from integrations.models import EvolutionInstance, NotificationLog, earlier_unfinished
 from notifications import claims, moves, probes, questions, wakeups

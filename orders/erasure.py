@@ -21,10 +21,10 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from flowlog.staffpages.once import forget_answers
 from orders import consent, customers
 from orders.accounts import account_key, numbers_of_account
 from orders.models import ConsentChange, Customer, Erasure, Order, OrderEvent, Store
-from orders.once import forget_answers
 from orders.signals import customers_being_erased, customers_erased
 
 logger = logging.getLogger(__name__)

@@ -22,11 +22,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from flowlog.staffpages.once import UsedForm  # noqa: F401 - Django looks for models here
 from orders import codes, wording
 from orders.accounts import StoredField, account_key_in_sql
 from orders.amounts import in_cents
 from orders.contacts import CNPJ_LENGTH, format_phone, validate_document, validate_phone
-from orders.once import UsedForm  # noqa: F401 - Django looks for models here
 from orders.parcels import SEVERAL, Parcel, parcels_of
 from orders.statuses import (
     HANDED_OVER,

@@ -329,6 +329,11 @@ def get_transition(name: str) -> Transition:
         raise TransitionNotAllowed(gettext("There is no transition “%(name)s”.") % {"name": name}) from None
 
 
+def done_words(name: str) -> str | Promise:
+    """What is said of a transition that was done; its name where a later version has dropped it."""
+    return TRANSITIONS[name].done if name in TRANSITIONS else name
+
+
 def possible_transitions(order: Order) -> list[Transition]:
     """What staff may do with the order now, in the table's order."""
     return [entry for entry in TRANSITIONS.values() if entry.by_staff and entry.is_possible(order)]

@@ -29,11 +29,6 @@ def quantity(amount: Decimal) -> str:
     return formats.number_format(amount, decimal_pos=decimals, use_l10n=True, force_grouping=True)
 
 
-def short_moment(when: datetime) -> str:
-    """A time as `23/11/2026 18:30`, in the shop's zone."""
-    return formats.date_format(timezone.localtime(when), "SHORT_DATETIME_FORMAT")
-
-
 def spoken_moment(when: datetime) -> str:
     """A time as one says it, in the shop's zone: `sábado, 28/11, às 18h`, `domingo, 29/11, à 1h05`."""
     local = timezone.localtime(when)

@@ -20,10 +20,10 @@ import psutil
 import pytest
 from decouple import RepositoryEnv
 
-from flowlog.dev.postgres import Postgres
-from flowlog.dev.server import delete
-from flowlog.dev.servers import EmbeddedServers
-from flowlog.dev.valkey import Valkey
+from flowlog.devtools.postgres import Postgres
+from flowlog.devtools.server import delete
+from flowlog.devtools.servers import EmbeddedServers
+from flowlog.devtools.valkey import Valkey
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOMES = BASE_DIR / "var" / "test"

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.core.management import call_command
 from django.test import Client
 
-from flowlog.management.commands.bootstrap import SERVICE_GROUP
+from flowlog.staffpages.groups import SERVICE_GROUP
 
 
 def make_staff(name: str = "ana", group: str = SERVICE_GROUP, password: str | None = None) -> User:

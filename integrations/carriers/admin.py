@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.paginator import InfinitePaginator
 
+from flowlog.staffpages.base import ReadOnlyAdmin, label_column
+from flowlog.times import moment
 from integrations.carriers.models import CarrierNews
 from orders.admin import timeline
-from orders.admin.base import ReadOnlyAdmin, label_column, moment
 from orders.codes import compact_tracking, tracking_codes
 from orders.models import OrderEvent
 

@@ -10,10 +10,10 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from integrations import tally
 from integrations.carriers import inbox, payload, signature
 from integrations.carriers.errors import RefusedError
 from integrations.carriers.models import CarrierNews
+from integrations.instances import tally
 from integrations.models import WebhookTally
 
 logger = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ import requests
 from django.conf import settings
 from urllib3.exceptions import HTTPError
 
-from flowlog.health import heartbeats
+from flowlog import heartbeats
 from integrations.evolution.classify import UNEXPECTED, Accepted, classify, parse_object
 from integrations.evolution.errors import GatewayError, Outcome, Refused
 from integrations.evolution.jids import addresses, bare
@@ -69,7 +70,7 @@ class EvolutionClient:
 
     A request takes at most about `connect_timeout` and `read_timeout` together. An exception raised into it from
     outside, such as Celery's soft time limit, passes through unchanged: the connection in use is dropped
-    and the client stays usable.
+    and the client stays usable. `on_page` is called before each page that is asked for, any of which may be slow.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class EvolutionClient:
         connect_timeout: float,
         read_timeout: float,
         clock: Clock = uptime,
+        on_page: Callable[[], None] = lambda: None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -90,6 +92,7 @@ class EvolutionClient:
         self._api_key = api_key
         self._timeout = (connect_timeout, read_timeout)
         self.clock = clock
+        self._on_page = on_page
         self._session = GatewaySession(clock)
         self._session.headers.update({"apikey": api_key, "Accept-Encoding": "identity", "User-Agent": "flowlog"})
 
@@ -193,7 +196,7 @@ class EvolutionClient:
     def _page(self, instance_name: str, where: dict[str, object], number: int) -> tuple[_Answer, Page]:
         """A page of the records that match; raises `GatewayError` unless it came whole and well-formed."""
         # One look-up asks for several, and would else look like a dead worker to whoever waits for a sign of life.
-        heartbeats.note_progress()
+        self._on_page()
         answer = self._call(
             "POST",
             f"/chat/findMessages/{path_segment(instance_name)}",
@@ -270,7 +273,13 @@ def _shared_client(
     _process_id: int, base_url: str, api_key: str, connect_timeout: float, read_timeout: float
 ) -> EvolutionClient:
     """One client for each process: a forked child must not write into its parent's connections."""
-    return EvolutionClient(base_url, api_key, connect_timeout=connect_timeout, read_timeout=read_timeout)
+    return EvolutionClient(
+        base_url,
+        api_key,
+        connect_timeout=connect_timeout,
+        read_timeout=read_timeout,
+        on_page=heartbeats.note_progress,
+    )
 
 
 def _check_number(number: str) -> None:

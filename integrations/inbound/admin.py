@@ -15,10 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
+from flowlog.staffpages.base import ReadOnlyAdmin, Words, label_column
+from flowlog.times import moment
 from integrations.inbound.intake import HANDLERS
 from integrations.inbound.models import WebhookEvent
 from integrations.inbound.verdicts import Verdict
-from orders.admin.base import ReadOnlyAdmin, Words, label_column, moment
 
 WAITING, DONE = "waiting", "done"
 RESULT_WORDS: dict[str, Words] = {

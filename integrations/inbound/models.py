@@ -10,8 +10,8 @@ from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.times import moment
 from orders.models import Customer, Order
-from orders.wording import short_moment
 
 SEND_MESSAGE = "send.message"
 MESSAGES_UPDATE = "messages.update"
@@ -60,7 +60,7 @@ class WebhookEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.event} · {short_moment(self.received_at)}"
+        return f"{self.event} · {moment(self.received_at)}"
 
     @property
     def data(self) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class CustomerReply(models.Model):
 
     def __str__(self) -> str:
         # Nothing of the customer: the admin's history keeps it.
-        return short_moment(self.received_at)
+        return moment(self.received_at)
 
 
 class LidNumber(models.Model):

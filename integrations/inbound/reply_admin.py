@@ -19,10 +19,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
+from flowlog.staffpages.base import ReadOnlyAdmin, Words, label_html, name_of, person
+from flowlog.times import moment
 from integrations.evolution import jids
 from integrations.inbound import questions, senders
 from integrations.inbound.models import CustomerReply
-from orders.admin.base import ReadOnlyAdmin, Words, label_html, moment, name_of, person
 from orders.contacts import format_phone
 from orders.models import Order
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from integrations.connections import hold, probe_at_once
 from integrations.inbound import payloads
 from integrations.inbound.models import CONNECTION_EVENTS, WebhookEvent
 from integrations.inbound.verdicts import Verdict, Verdicts
+from integrations.instances.connections import hold, probe_at_once
 from integrations.models import EvolutionInstance
 
 State = EvolutionInstance.State

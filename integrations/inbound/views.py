@@ -21,12 +21,12 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from integrations import tally
 from integrations.evolution.classify import printable
 from integrations.inbound import bodies, payloads, wakeups
 from integrations.inbound.intake import HANDLERS
 from integrations.inbound.models import TOO_LARGE, WRITTEN, WebhookEvent
 from integrations.inbound.verdicts import Verdict
+from integrations.instances import tally
 from integrations.models import WebhookTally
 
 logger = logging.getLogger(__name__)

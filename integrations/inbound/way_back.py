@@ -18,7 +18,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext as _
 
-from flowlog.health.words import moment
+from flowlog.times import moment
 from integrations.inbound.models import SEND_MESSAGE, WebhookEvent
 from integrations.models import EvolutionInstance, NotificationLog, WebhookTally
 

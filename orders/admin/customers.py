@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.staffpages.base import ModelAdmin, label_column
+from flowlog.times import moment
 from orders import consent, search
-from orders.admin.base import ModelAdmin, label_column, moment
 from orders.admin.erasure import ErasureView, erasure_section
 from orders.contacts import format_phone, phone_doubt, phone_warning
 from orders.erasure import recall_refusal

@@ -12,10 +12,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from orders.admin.base import ModelAdmin, moment, person
+from flowlog.staffpages.base import ModelAdmin, person
+from flowlog.staffpages.once import once
+from flowlog.times import moment
 from orders.erasure import ErasureRefusedError, as_lines, erase
 from orders.models import Customer
-from orders.once import once
 
 
 class ErasureView(ModelAdmin):

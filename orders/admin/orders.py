@@ -14,16 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
+from flowlog.staffpages.base import ModelAdmin, TabularInline, label_column, label_html, person
+from flowlog.times import moment
 from orders import search
 from orders.admin import columns, timeline
-from orders.admin.base import (
-    ModelAdmin,
-    TabularInline,
-    label_column,
-    label_html,
-    moment,
-    person,
-)
 from orders.admin.transitions import TransitionViews, bulk_actions
 from orders.contacts import format_phone
 from orders.forms import AddOrderForm, ItemForm, ItemFormSet, OrderForm

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from orders.admin.base import Words, done_words
+from flowlog.staffpages.base import Words
 from orders.models import Order, OrderEvent
+from orders.transitions import done_words
 
 type Annotator = Callable[[HttpRequest, Sequence[OrderEvent]], dict[int, SafeString]]
 

@@ -19,9 +19,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from orders.admin.base import ModelAdmin, person
+from flowlog.staffpages.base import ModelAdmin, person
+from flowlog.staffpages.once import once
 from orders.models import Order
-from orders.once import once
 from orders.services import apply_transition, apply_transition_bulk
 from orders.transition_forms import BulkTransitionForm, TransitionForm
 from orders.transitions import TRANSITIONS, Transition, TransitionNotAllowed

@@ -10,13 +10,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
-from flowlog.health.heartbeats import SENDING_QUEUE
+from flowlog.devtools.sandbox.faults import Fault
+from flowlog.heartbeats import SENDING_QUEUE
 from flowlog.models import Heartbeat
-from integrations import connections
 from integrations.carriers.inbox import take_in
 from integrations.carriers.payload import Payload
-from integrations.evolution.sandbox.faults import Fault
 from integrations.inbound.intake import work_off
+from integrations.instances import connections
 from integrations.models import CarrierNews, EvolutionInstance, NotificationLog
 from notifications import claims, staff
 from notifications.delivery import deliver

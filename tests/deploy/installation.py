@@ -102,7 +102,7 @@ def revision(server: Server) -> str:
 def running_revisions(server: Server) -> set[str]:
     """What the workers themselves say they run."""
     script = (
-        "import json; from flowlog.checklists.workers import running; "
+        "import json; from flowlog.operations.checklists.workers import running; "
         "print(json.dumps(sorted({node.revision for node in running()})))"
     )
     return set(json.loads(manage(server, "shell -v 0", feed=script).splitlines()[-1]))

@@ -135,7 +135,7 @@ def test_where_nobody_can_look_the_repository_is_asked(server: Server, broken: s
         env["DATABASE_URL"] = "postgresql://flowlog:word@127.0.0.1:9/flowlog"
     else:  # that does not know the question, and has just one of the migrations
         server.git("checkout", "--quiet", "--detach", middle)
-        (server.root / "flowlog" / "management" / "commands" / "check_migrations.py").unlink()
+        (server.root / "flowlog" / "operations" / "management" / "commands" / "check_migrations.py").unlink()
     assert server.said(server.first, **env) == NOT_LOOKED.format(server.first, files)
     if broken == "code":
         assert server.said(server.last) == ""

@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from flowlog.dev.system import celery_arguments
+from flowlog.devtools.system import celery_arguments
 from tests.embedded import BASE_DIR
 
 UNITS = BASE_DIR / "deploy" / "systemd"

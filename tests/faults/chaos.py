@@ -11,7 +11,7 @@ from typing import override
 
 import redis
 
-from flowlog.dev.server import Server
+from flowlog.devtools.server import Server
 from tests.faults.plan import Kind, Planned
 from tests.faults.system import TIMES, Supervised, System
 from tests.faults.worker import Action, Point, arm, armed

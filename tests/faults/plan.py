@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import cycle, islice
 
-from integrations.evolution.sandbox.faults import SENDS, Fault
+from flowlog.devtools.sandbox.faults import SENDS, Fault
 from tests.faults.worker import Action, Point
 
 

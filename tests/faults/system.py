@@ -20,8 +20,8 @@ from typing import Any
 import psutil
 import requests
 
-from flowlog.dev.postgres import Postgres
-from flowlog.dev.valkey import Valkey
+from flowlog.devtools.postgres import Postgres
+from flowlog.devtools.valkey import Valkey
 from tests.broker import broker_at
 from tests.embedded import RUN_HOME
 from tests.faults.database import database_at

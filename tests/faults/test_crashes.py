@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 from django.db.models.functions import Now
 
-from integrations.evolution.sandbox.faults import Fault
+from flowlog.devtools.sandbox.faults import Fault
 from integrations.models import DeliveryAttempt, EvolutionInstance
 from orders.models import Order, Store
 from orders.services import apply_transition

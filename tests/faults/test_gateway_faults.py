@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.evolution.sandbox.faults import Fault
+from flowlog.devtools.sandbox.faults import Fault
 from integrations.models import NotificationLog
 from notifications import staff
 from orders.models import Store

@@ -9,7 +9,7 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from integrations.evolution.sandbox.faults import Fault
+from flowlog.devtools.sandbox.faults import Fault
 from integrations.models import DeliveryAttempt, EvolutionInstance
 from tests.factories import make_order
 from tests.faults.crew import Crew

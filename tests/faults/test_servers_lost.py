@@ -12,8 +12,8 @@ import redis
 from django.conf import settings as django_settings
 from django.db import connection
 
-from flowlog.dev.postgres import Postgres
-from flowlog.dev.valkey import Valkey
+from flowlog.devtools.postgres import Postgres
+from flowlog.devtools.valkey import Valkey
 from integrations.models import NotificationLog
 from tests.broker import broker_at, hanging_server
 from tests.embedded import RUN_HOME

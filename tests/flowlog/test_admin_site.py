@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
-from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.models import NotificationLog
 from tests.factories import make_order
 from tests.staff import client_of, make_staff

@@ -19,7 +19,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from flowlog.celery import app
 from flowlog.database import pool_options
-from flowlog.dev.postgres import Postgres
+from flowlog.devtools.postgres import Postgres
 from notifications.tasks import look_up
 from tests.embedded import RUN_HOME
 from tests.processes import environment, wait_until, web_server, worker

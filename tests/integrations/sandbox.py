@@ -19,7 +19,7 @@ from typing import Any
 
 import requests
 
-from integrations.evolution.sandbox.faults import Fault
+from flowlog.devtools.sandbox.faults import Fault
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 _TIMEOUT = 20

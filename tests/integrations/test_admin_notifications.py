@@ -16,8 +16,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
-from integrations.connections import hold
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from integrations.instances.connections import hold
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications.staff import cancel, resend
 from orders.services import apply_transition

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.inbound.admin import RESULT_WORDS
 from integrations.inbound.verdicts import Verdict
 from integrations.models import WebhookEvent

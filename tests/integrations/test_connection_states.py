@@ -13,10 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrations.connections import heal, hold
 from integrations.evolution.sentences import cause
 from integrations.inbound import intake
 from integrations.inbound.intake import work_off
+from integrations.instances.connections import heal, hold
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from integrations.signals import instance_connection_changed
 from tests.factories import make_instance

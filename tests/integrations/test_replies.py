@@ -13,10 +13,10 @@ from django.db.models.functions import Now
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrations import timeline
 from integrations.evolution import jids
 from integrations.inbound.intake import work_off
 from integrations.inbound.wishes import as_quoted
+from integrations.messages import timeline
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims
 from orders.models import ConsentChange, Customer, Order, OrderEvent, Store

@@ -12,10 +12,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
+from flowlog import heartbeats
 from flowlog.celery import app
-from flowlog.health import heartbeats
 from flowlog.models import Heartbeat
 from flowlog.schedule import Scheduler
+from flowlog.staffpages.once import UsedForm
 from integrations import retention
 from integrations.inbound.intake import work_off
 from integrations.models import (
@@ -28,7 +29,6 @@ from integrations.models import (
     WebhookEvent,
 )
 from integrations.retention import Purged
-from orders.once import UsedForm
 from orders.services import apply_transition
 from tests.broker import purge as empty
 from tests.broker import take_all

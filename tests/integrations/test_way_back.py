@@ -14,14 +14,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from flowlog.health import alarms, checks, heartbeats, overview, troubles
-from flowlog.mailer import mailers
+from flowlog import heartbeats
+from flowlog.mail.mailers import mailers
 from flowlog.models import Alarm
-from integrations import tally
+from flowlog.monitoring import alarms, checks, overview, troubles
 from integrations.inbound import way_back
+from integrations.instances import tally
 from integrations.models import EvolutionInstance, NotificationLog, WebhookTally
 from tests.factories import make_instance, make_order
-from tests.flowlog.test_health import metric, seen_gone
+from tests.flowlog.monitoring.test_health import metric, seen_gone
 from tests.integrations.webhooks import post, receipt
 from tests.mail import mail_server
 from tests.staff import client_of, make_staff

@@ -16,9 +16,9 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrations import tally
 from integrations.inbound import intake, receipts, wakeups
 from integrations.inbound.intake import work_off
+from integrations.instances import tally
 from integrations.models import EvolutionInstance, WebhookEvent
 from tests.broker import broker_at, hanging_server, purge, take_all
 from tests.factories import make_instance

@@ -10,8 +10,8 @@ from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 from django.test import Client
 
-from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
-from integrations import connections
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from integrations.instances import connections
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import staff
 from tests.factories import make_order

@@ -10,7 +10,7 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from integrations.evolution.sandbox.faults import Fault
+from flowlog.devtools.sandbox.faults import Fault
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications.delivery import deliver
 from notifications.lookups import look_up

@@ -14,10 +14,10 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from flowlog.health import troubles
+from flowlog.devtools.sandbox.faults import Fault
+from flowlog.monitoring import troubles
 from integrations.evolution.client import EvolutionClient
 from integrations.evolution.errors import Outcome
-from integrations.evolution.sandbox.faults import Fault
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
 from notifications.delivery import Result, deliver

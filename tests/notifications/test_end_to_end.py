@@ -14,7 +14,7 @@ import redis
 from django.db import connection
 
 from flowlog.celery import app
-from flowlog.dev.valkey import Valkey
+from flowlog.devtools.valkey import Valkey
 from integrations.models import NotificationLog
 from notifications import wakeups
 from orders.models import Order

@@ -11,10 +11,10 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from integrations import connections
-from integrations.evolution.sandbox.faults import Fault
+from flowlog.devtools.sandbox.faults import Fault
 from integrations.evolution.sentences import cause
 from integrations.inbound.intake import work_off
+from integrations.instances import connections
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
 from notifications import claims, delivery

@@ -11,11 +11,11 @@ import pytest
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from flowlog.checklists import trial
+from flowlog.operations.checklists import trial
 from integrations import retention
-from integrations.connections import heal, hold
 from integrations.inbound import questions
 from integrations.inbound.intake import work_off
+from integrations.instances.connections import heal, hold
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims, staff
 from notifications.sweep import sweep

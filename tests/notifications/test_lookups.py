@@ -14,10 +14,10 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from flowlog.devtools.sandbox.faults import Fault
 from flowlog.models import Heartbeat
 from integrations.evolution.client import client
 from integrations.evolution.errors import Outcome
-from integrations.evolution.sandbox.faults import Fault
 from integrations.evolution.transport import GatewaySession
 from integrations.inbound.intake import work_off
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, WebhookEvent

@@ -12,12 +12,11 @@ import psutil
 import pytest
 from django.db.models.functions import Now
 
-from flowlog import capacity
-from flowlog.checklists import workers
-from flowlog.checklists.items import State
-from flowlog.dev.system import celery_arguments
+from flowlog.devtools.system import celery_arguments
+from flowlog.operations.checklists import workers
+from flowlog.operations.checklists.items import State
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
-from notifications import questions, tasks, wakeups
+from notifications import capacity, questions, tasks, wakeups
 from notifications.sweep import sweep
 from orders.models import Store
 from tests.broker import purge, take_all

@@ -10,7 +10,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.evolution.sandbox.formatting import to_html
+from flowlog.devtools.sandbox.formatting import to_html
 from integrations.models import NotificationLog
 from notifications import texts
 from orders.models import Order, Store

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from orders import consent
 from orders.models import Customer, Store
 from tests.factories import make_order

@@ -16,14 +16,14 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from flowlog.staffpages.once import UsedForm
 from integrations.inbound.intake import work_off
 from integrations.models import CustomerReply, EvolutionInstance, LidNumber, NotificationLog, WebhookEvent
 from notifications import claims
 from orders import consent
 from orders.erasure import ErasureRefusedError, erase
 from orders.models import Customer, Erasure, Order, Store
-from orders.once import UsedForm
 from orders.services import apply_transition
 from tests.factories import make_instance, make_order
 from tests.integrations.webhooks import post, reply

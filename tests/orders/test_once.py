@@ -18,11 +18,11 @@ from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from flowlog.management.commands.bootstrap import MANAGEMENT_GROUP
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from flowlog.staffpages.once import UsedForm
 from integrations import retention
 from integrations.models import EvolutionInstance, NotificationLog
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
-from orders.once import UsedForm
 from orders.signals import order_status_changed
 from tests.factories import make_order
 from tests.processes import wait_until

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from flowlog.argparse_words import DJANGOS_OPTIONS
+from flowlog.translations.argparse_words import DJANGOS_OPTIONS
 from orders.erasure import ErasureRefusedError, as_lines, erase
 from orders.models import Customer
 

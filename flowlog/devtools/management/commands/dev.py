@@ -1,0 +1,48 @@
+"""`manage.py dev`: run the whole system, for development."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from flowlog.env import Env
+
+
+class Command(BaseCommand):
+    help = "Run the whole system for development: servers, sandbox gateway, web, workers, beat, a first order."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--demo", "--once", action="store_true", help="take demo orders through their life, show them, and stop"
+        )
+        parser.add_argument("--reset", action="store_true", help="delete this checkout's development data, and stop")
+        parser.add_argument("--port", type=int, help="web port (default: 8000, or the next free one)")
+        parser.add_argument("--sandbox-port", type=int, help="sandbox port (default: 8085, or the next free one)")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            # The development requirements may not be installed.
+            from flowlog.devtools.console import Console  # noqa: PLC0415
+            from flowlog.devtools.system import Options, System  # noqa: PLC0415
+        except ImportError as error:
+            raise CommandError(f"{error.name} is missing: pip install -r requirements-dev.txt.") from None
+
+        env = Env(settings.BASE_DIR / ".env")
+        chosen = Options(
+            root=settings.BASE_DIR,
+            home=settings.BASE_DIR / "var" / "dev",
+            demo=options["demo"],
+            port=options["port"],
+            sandbox_port=options["sandbox_port"],
+            database_url=env.text("DATABASE_URL", ""),
+            redis_url=env.text("REDIS_URL", ""),
+            site_url=env.text("SITE_URL", ""),
+            gateway_url=env.text("EVOLUTION_API_URL", ""),
+            gateway_key=settings.EVOLUTION_API_KEY,
+        )
+        system = System(chosen, Console(sys.stdout))
+        sys.exit(system.reset() if options["reset"] else system.run())

@@ -1,0 +1,36 @@
+"""Choosing loopback ports, so that several checkouts run side by side."""
+
+from __future__ import annotations
+
+import socket
+
+from flowlog.devtools.errors import DevError
+
+HOST = "127.0.0.1"
+_TRIES = 100
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def choose_port(default: int, wanted: int | None, *, taken: frozenset[int] = frozenset()) -> int:
+    """The port that was asked for, or else the first free one from `default` on.
+
+    Raises `DevError` if the wanted port is busy: whoever names a port relies on it.
+    """
+    if wanted is not None:
+        if wanted in taken or not is_free(wanted):
+            raise DevError(f"Port {wanted} is busy: stop what uses it, or choose another one.")
+        return wanted
+    for port in range(default, default + _TRIES):
+        if port not in taken and is_free(port):
+            return port
+    raise DevError(f"No free port between {default} and {default + _TRIES - 1}.")

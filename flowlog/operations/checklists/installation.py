@@ -1,0 +1,98 @@
+"""This machine: settings, packages, disk."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from django.conf import settings
+from django.core.checks import CRITICAL, ERROR, WARNING, run_checks
+from django.utils.translation import gettext as _
+
+from flowlog.operations.checklists.items import Item, failed, ok, warning
+
+_PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)")
+# Debian's place for the databases; whoever has put them elsewhere is not told of that disk.
+_POSTGRESQL = Path("/var/lib/postgresql")
+_ENOUGH_BYTES, _FEW_BYTES = 2 << 30, 500 << 20
+
+
+def production_settings() -> Iterator[Item]:
+    """As Django's own `check --deploy` sees them, and as Flowlog does."""
+    name = _("settings")
+    if settings.DEBUG:
+        yield failed(name, _("DEBUG is on."), _("Set DEBUG=false in .env: with it everybody sees our errors' details."))
+    else:
+        yield from _as_django_sees_them(name)
+    yield from _left_away()
+
+
+def _as_django_sees_them(name: str) -> Iterator[Item]:
+    found = [message for message in run_checks(include_deployment_checks=True) if message.level >= WARNING]
+    for message in found:
+        words = f"{message.id}: {message.msg}".partition("\n")[0]
+        grave = message.level in (ERROR, CRITICAL)
+        yield (failed if grave else warning)(name, words, message.hint or _("See .env.example."))
+    if not found:
+        yield ok(name, _("Fit for production."))
+
+
+def _left_away() -> Iterator[Item]:
+    if not settings.EVOLUTION_WEBHOOK_SECRET:
+        yield warning(
+            "EVOLUTION_WEBHOOK_SECRET",
+            _("Not set: nobody learns whether messages arrived, nor what customers answer."),
+            _("Set it, and run `manage.py evolution set-webhook` for each instance."),
+        )
+    if not settings.MAILERS:
+        yield warning(
+            "EMAIL_URL",
+            _("Not set: nobody gets a mail when messages stop."),
+            _("Set it, and ALERT_EMAILS."),
+        )
+    if settings.NOTIFICATIONS_OVERRIDE_RECIPIENT:
+        yield warning(
+            "NOTIFICATIONS_OVERRIDE_RECIPIENT",
+            _("Set: no customer gets a message, all go to one number."),
+            _("Leave it empty in production."),
+        )
+    dotenv = settings.BASE_DIR / ".env"
+    if dotenv.is_file() and dotenv.stat().st_mode & 0o007:
+        yield failed(".env", _("Everybody on this machine can read its secrets."), "chmod o-rwx .env")
+
+
+def packages() -> Iterator[Item]:
+    """What is installed is what `requirements.txt` says."""
+    name = _("packages")
+    pins = _PIN.findall((settings.BASE_DIR / "requirements.txt").read_text())
+    wrong = [f"{package} {pinned}" for package, pinned in pins if _installed(package) != pinned]
+    if wrong:
+        words = _("Missing, or in another version: %(packages)s.") % {"packages": ", ".join(wrong)}
+        yield failed(name, words, "pip install -r requirements.txt")
+    else:
+        yield ok(name, _("%(number)d, as requirements.txt says.") % {"number": len(pins)})
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def disk() -> Iterator[Item]:
+    """There is room where logs are written, where the code lies and, if they are here, for backups and PostgreSQL."""
+    places = (Path(settings.LOG_DIR), settings.BASE_DIR, Path(settings.BACKUP_DIR), _POSTGRESQL)
+    found = {place: shutil.disk_usage(place).free for place in places if place.is_dir()}
+    place, free = min(found.items(), key=lambda each: each[1])
+    words = _("%(free).1f GB free at %(place)s.") % {"free": free / (1 << 30), "place": place}
+    todo = _("Make room: `du -xh --max-depth=2 / | sort -h | tail`.")
+    if free < _FEW_BYTES:
+        yield failed(_("disk"), words, todo)
+    elif free < _ENOUGH_BYTES:
+        yield warning(_("disk"), words, todo)
+    else:
+        yield ok(_("disk"), words)

@@ -1,0 +1,127 @@
+"""`manage.py check_migrations`: what pending migrations would meet, before anything is migrated or rolled back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error as DatabaseError
+from django.utils.translation import gettext as _
+
+from flowlog.operations.migrationcheck.report import Finding, Verdict, commands, findings
+from flowlog.operations.migrationcheck.rollback import UnknownRevisionError, unknown_to
+from flowlog.translations.argparse_words import DJANGOS_OPTIONS
+
+SAFE, ADVICE, COULD_NOT_CHECK = 0, 1, 2
+
+
+class Command(BaseCommand):
+    help = _(
+        "Say what of the pending migrations was already made by hand, and which lock tables or break the running "
+        "version. Changes nothing. Exits with 0 if `migrate` may simply run, 1 with advice, 2 if it could not check."
+    )
+    suppressed_base_arguments = DJANGOS_OPTIONS
+    requires_system_checks: Any = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help=_("For scripts."))
+        parser.add_argument(
+            "--against", metavar="REVISION",
+            help=_("Say which applied migrations this older revision does not know, and what of them it would miss."),
+        )  # fmt: skip
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            advice = self._against(options["against"]) if options["against"] else self._pending(as_json=options["json"])
+        except (DatabaseError, UnknownRevisionError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            if isinstance(error, UnknownRevisionError):
+                self.stderr.write(_("There is no such revision here: %(reason)s") % {"reason": reason})
+            else:
+                self.stderr.write(_("The database could not be looked at: %(reason)s") % {"reason": reason})
+            sys.exit(COULD_NOT_CHECK)
+        if advice:
+            sys.exit(ADVICE)
+
+    def _pending(self, *, as_json: bool) -> bool:
+        """Whether somebody should read what it said."""
+        found = findings()
+        if as_json:
+            self.stdout.write(json.dumps(_as_data(found), ensure_ascii=False, indent=2))
+        else:
+            self._tell(found)
+        return any(each.needs_advice for each in found)
+
+    def _against(self, revision: str) -> bool:
+        """Whether the revision would miss something."""
+        unknown = unknown_to(revision)
+        if not unknown:
+            self.stdout.write(_("✔ The database has no migration that this revision does not know."))
+            return False
+        names = ", ".join(f"{each.app}.{each.name}" for each in unknown)
+        self.stdout.write(
+            _("The database has migrations that this revision does not know: %(names)s. The schema stays as it is.")
+            % {"names": names}
+        )
+        for each in unknown:
+            for words in each.breaks:
+                self.stdout.write(f"{_('ATTENTION')}: {each.app}.{each.name} {words}.")
+        breaking = any(each.breaks for each in unknown)
+        if breaking:
+            self.stdout.write(_("If this revision fails on it, mend the new code instead of going back."))
+        return breaking
+
+    def _tell(self, found: list[Finding]) -> None:
+        if not found:
+            self.stdout.write(_("✔ No migration is pending."))
+        for each in found:
+            self._tell_one(each)
+        if typed := commands(found):
+            self.stdout.write("\n" + _("Run, in this order:"))
+            self.stdout.write("\n".join(typed))
+
+    def _tell_one(self, each: Finding) -> None:
+        mark = "⚠" if each.needs_advice else "✔"
+        self.stdout.write(f"{mark} {each.app}.{each.name}: {_words(each.verdict)}")
+        if each.verdict is not Verdict.APPLY:
+            for part in each.parts:
+                self.stdout.write(f"    {_part_words(part.done, part.begun)}: {part.name}")
+        if each.verdict is Verdict.COMPLETE:
+            self.stdout.write("    " + _("Complete it with SQL, and then fake it, as below."))
+        if each.runs_code and each.verdict is Verdict.APPLY:
+            self.stdout.write("    " + _("It also runs code or SQL of its own, which cannot be checked."))
+        for problem in each.problems:
+            self.stdout.write("    ⚠ " + _("could not be compared with the database: %(reason)s") % {"reason": problem})
+        for words in (*each.breaks, *each.locks):
+            self.stdout.write(f"    ⚠ {words}")
+
+
+def _words(verdict: Verdict) -> str:
+    return {
+        Verdict.APPLY: _("nothing of it was made by hand; migrate applies it."),
+        Verdict.FAKE: _("all of it was already made by hand, as it should be: fake it."),
+        Verdict.COMPLETE: _(
+            "only a part of it was made by hand, or otherwise than it should be. Faking it now would be wrong."
+        ),
+        Verdict.UNDO: _(
+            "something of it was made by hand, and it also does what neither SQL nor faking could. Remove what was "
+            "made by hand (save its content first), and let migrate apply it."
+        ),
+    }[verdict]
+
+
+def _part_words(done: bool, begun: str) -> str:
+    if begun:
+        return f"✘ {_('exists, but')} {begun}"
+    return f"✔ {_('exists already')}" if done else f"· {_('missing')}"
+
+
+def _as_data(found: list[Finding]) -> dict[str, Any]:
+    return {
+        "safe": not any(each.needs_advice for each in found),
+        "migrations": [asdict(each) | {"verdict": each.verdict, "sql": each.sql} for each in found],
+        "commands": commands(found),
+    }

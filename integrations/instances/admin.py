@@ -1,0 +1,112 @@
+"""Instances in the admin: their pace, whether they are connected, and what to do if they are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.forms import ModelForm
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from flowlog.staffpages.base import ModelAdmin, label_html
+from flowlog.times import moment
+from integrations.evolution import sentences
+from integrations.inbound import way_back
+from integrations.instances.connections import why_held
+from integrations.models import EvolutionInstance
+
+State = EvolutionInstance.State
+
+STATE_COLOURS: dict[str, str] = {
+    State.OPEN: "success",
+    State.CONNECTING: "warning",
+    State.CLOSE: "danger",
+    State.UNKNOWN: "",
+}
+# What `evolution connect` mends.
+_CUT = frozenset({"connection_closed", "never_paired", "never_connected"})
+
+
+@admin.register(EvolutionInstance)
+class EvolutionInstanceAdmin(ModelAdmin):
+    list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
+    list_select_related = ("store",)
+    search_fields = ("name",)
+    fields = (
+        "store",
+        "name",
+        "is_default",
+        "messages_per_minute",
+        "daily_cap",
+        "state_label",
+        "hold_shown",
+        "news_shown",
+    )
+    readonly_fields = ("state_label", "hold_shown", "news_shown")
+
+    def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
+        """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
+        obj.save(update_fields=form.changed_data if change else None)
+
+    @admin.display(description=_("connection"), ordering="state")
+    def state_label(self, instance: EvolutionInstance) -> SafeString:
+        return state_html(instance)
+
+    @admin.display(description=_("messages"))
+    def hold_shown(self, instance: EvolutionInstance) -> str:
+        return f"{_whether_they_go(instance)} {_how_to_reconnect(instance)}".rstrip()
+
+    @admin.display(description=_("receipts and answers"))
+    def news_shown(self, instance: EvolutionInstance) -> str:
+        judged: Any = way_back.judged().filter(pk=instance.pk).first()
+        if judged is None:
+            return ""
+        if judged.deaf or judged.refused:
+            return ". ".join(way_back.words(judged))
+        return way_back.hint(judged) or gettext("They come in.")
+
+
+def state_html(instance: EvolutionInstance) -> SafeString:
+    """The instance's connection as a label; that it is held comes first."""
+    if instance.held_at:
+        return label_html("danger", gettext("held"))
+    return label_html(STATE_COLOURS[instance.state], instance.get_state_display())
+
+
+def is_cut(instance: EvolutionInstance) -> bool:
+    """Whether the gateway said that it has no connection. Of an `unknown` one it has said nothing."""
+    return instance.state in {State.CLOSE, State.CONNECTING}
+
+
+def _whether_they_go(instance: EvolutionInstance) -> str:
+    if instance.held_at:
+        return gettext("They wait since %(since)s. %(reason)s Next try: %(next)s.") % {
+            "since": moment(instance.held_at),
+            "reason": why_held(instance),
+            "next": _next_try(instance),
+        }
+    return (
+        gettext("The instance is not connected: the messages will wait.")
+        if is_cut(instance)
+        else gettext("They go out.")
+    )
+
+
+def _next_try(instance: EvolutionInstance) -> str:
+    if instance.probe_at and instance.probe_at > timezone.now():
+        return moment(instance.probe_at)
+    return gettext("with the next message")
+
+
+def _how_to_reconnect(instance: EvolutionInstance) -> str:
+    other_trouble = instance.held_code in sentences.INSTANCE.keys() - _CUT
+    if other_trouble or not (is_cut(instance) or instance.held_code in _CUT):
+        return ""
+    words = gettext("To reconnect: manage.py evolution connect %(name)s on the server (or call who looks after it).")
+    # The gateway says `close` only when WhatsApp has ended the session, as after a logout on the phone.
+    again = gettext("The QR code must be read again with the shop's phone.") if instance.state == State.CLOSE else ""
+    return f"{words % {'name': instance.name}} {again}".rstrip()

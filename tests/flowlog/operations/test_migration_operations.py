@@ -1,0 +1,180 @@
+"""Each kind of operation, where somebody was faster; that what is advised ends where the migration itself would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.postgres.operations import TrigramExtension
+from django.db import connection, models, transaction
+from django.db.migrations import operations as ops
+from django.db.migrations.operations.base import Operation
+from django.utils import translation
+
+from flowlog.operations.migrationcheck.report import Finding, Verdict, judge
+from tests.flowlog.operations.schema import schema, sql
+from tests.flowlog.operations.shop_migrations import build, migration, shop
+
+pytestmark = pytest.mark.django_db
+
+APPLY, FAKE, COMPLETE, UNDO = Verdict.APPLY, Verdict.FAKE, Verdict.COMPLETE, Verdict.UNDO
+CUSTOMER = models.ForeignKey("shop.Customer", models.CASCADE, null=True)
+TEN = {"max_length": 10}
+ORDER = "ALTER TABLE shop_order"
+# operation, what was done by hand, the verdict, the parts that are not done
+CASES: dict[str, tuple[Operation, str, Verdict, list[str]]] = {
+    "new column, nothing done": (ops.AddField("order", "size", models.IntegerField(default=1)), "SELECT 1", APPLY,
+        ["missing: column shop_order.size"]),
+    "new column": (ops.AddField("order", "size", models.IntegerField(default=1)), f"{ORDER} ADD size integer NULL",
+        COMPLETE, ["takes NULL: column shop_order.size"]),
+    "new column with a default for once":
+        (ops.AddField("order", "size", models.IntegerField(default=1), preserve_default=False),
+        f"{ORDER} ADD size integer NULL", COMPLETE, ["takes NULL: column shop_order.size"]),
+    "foreign key, whole": (ops.AddField("order", "customer", CUSTOMER),
+        (f"{ORDER} ADD customer_id bigint REFERENCES shop_customer DEFERRABLE INITIALLY DEFERRED;"
+        "CREATE INDEX ON shop_order (customer_id)"), FAKE, []),
+    "foreign key, column only": (ops.AddField("order", "customer", CUSTOMER), f"{ORDER} ADD customer_id bigint",
+        COMPLETE, ["missing: INDEX btree (customer_id) of table shop_order",
+        ("missing: FOREIGN KEY (customer_id) REFERENCES shop_customer(id) DEFERRABLE INITIALLY DEFERRED of table "
+        "shop_order")]),
+    "unique column, column only": (ops.AddField("order", "size", models.IntegerField(null=True, unique=True)),
+        f"{ORDER} ADD size integer", COMPLETE, ["missing: UNIQUE (size) of table shop_order"]),
+    "column with an index, column only": (ops.AddField("order", "size", models.IntegerField(null=True, db_index=True)),
+        f"{ORDER} ADD size integer", COMPLETE, ["missing: INDEX btree (size) of table shop_order"]),
+    "column with more than it should": (ops.AddField("order", "size", models.IntegerField(null=True)),
+        f"{ORDER} ADD size integer UNIQUE", COMPLETE, [("is not of the migration, and may refuse rows: UNIQUE (size): "
+        "index or constraint shop_order_size_key")]),
+    "positive number": (ops.AddField("order", "size", models.PositiveIntegerField(null=True)),
+        f"{ORDER} ADD size integer CHECK (size > 0)", COMPLETE,
+        [("it is CHECK (size > 0) instead of CHECK (size >= 0): CHECK (size >= 0) of table shop_order")]),
+    "column that is now unique": (ops.AlterField("order", "number", models.IntegerField(unique=True)),
+        f"{ORDER} ADD UNIQUE (number)", FAKE, []),
+    "longer column": (ops.AlterField("order", "code", models.CharField(max_length=20)),
+        f"{ORDER} ALTER code TYPE varchar(20)", FAKE, []),
+    "much longer column": (ops.AlterField("order", "code", models.CharField(max_length=20)),
+        f"{ORDER} ALTER code TYPE text", COMPLETE,
+        ["type text instead of character varying(20): column shop_order.code"]),
+    "column not null": (ops.AlterField("order", "note", models.CharField(max_length=10, default="-")),
+        f"{ORDER} ALTER note SET DEFAULT 'x'", APPLY, ["missing: column shop_order.note"]),
+    "no default any more": (ops.AlterField("order", "state", models.CharField(max_length=10)),
+        f"{ORDER} ALTER state DROP DEFAULT", FAKE, []),
+    "unique together": (ops.AlterUniqueTogether("order", {("code", "number")}), f"{ORDER} ADD UNIQUE (code, number)",
+        FAKE, []),
+    "unique together, in another order": (ops.AlterUniqueTogether("order", {("code", "number")}),
+        f"{ORDER} ADD UNIQUE (number, code)", APPLY, ["missing: UNIQUE (code, number) of table shop_order"]),
+    "removed column": (ops.RemoveField("order", "note"), f"{ORDER} DROP note", FAKE, []),
+    "removed model": (ops.DeleteModel("Order"), "DROP TABLE shop_order", FAKE, []),
+    "renamed column": (ops.RenameField("order", "note", "remark"), f"{ORDER} RENAME note TO remark", FAKE, []),
+    "renamed table": (ops.RenameModel("Order", "Sale"), f"{ORDER} RENAME TO shop_sale", FAKE, []),
+    "many to many": (ops.AddField("order", "fans", models.ManyToManyField("shop.Customer")),
+        ("CREATE TABLE shop_order_fans (id bigint PRIMARY KEY GENERATED BY DEFAULT AS IDENTITY,"
+        "order_id bigint NOT NULL REFERENCES shop_order DEFERRABLE INITIALLY DEFERRED,"
+        "customer_id bigint NOT NULL REFERENCES shop_customer DEFERRABLE INITIALLY DEFERRED);"
+        "CREATE INDEX ON shop_order_fans (order_id); CREATE INDEX ON shop_order_fans (customer_id)"), COMPLETE,
+        ["missing: UNIQUE (order_id, customer_id) of table shop_order_fans"]),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _in_english() -> Iterator[None]:
+    sql("SET CONSTRAINTS ALL IMMEDIATE")
+    build(shop())
+    with translation.override("en"):
+        yield
+
+
+def found_of(*each: Operation) -> list[Finding]:
+    return judge([migration(operation) for operation in each], shop())
+
+
+def not_done(finding: Finding) -> list[str]:
+    return [f"{part.begun or 'missing'}: {part.name}" for part in finding.parts if not part.done]
+
+
+def migrated(operation: Operation) -> set[tuple[Any, ...]]:
+    """The schema that the migration itself makes."""
+    with transaction.atomic():
+        with connection.schema_editor(atomic=False) as editor:
+            migration(operation).apply(shop(), editor)
+        made = schema()
+        transaction.set_rollback(True)
+    return made
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_what_was_done_by_hand(kind: str) -> None:
+    operation, statement, verdict, left = CASES[kind]
+    expected = migrated(operation)
+    sql(statement)
+    [finding] = found_of(operation)
+    assert not finding.problems
+    assert (finding.verdict, not_done(finding)) == (verdict, left)
+    if verdict in (FAKE, COMPLETE):
+        sql(*finding.sql)
+        assert schema() == expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "statement", "words"),
+    [
+        (
+            ops.RenameField("order", "note", "remark"), f"{ORDER} ADD remark text",
+            "exists beside column shop_order.note, which is to get its name: column shop_order.remark",
+        ),
+        (
+            ops.RenameModel("Order", "Sale"), "CREATE TABLE shop_sale (id bigint)",
+            "exists beside table shop_order, which is to get its name: table shop_sale",
+        ),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_taken_is_in_the_way(operation: Operation, statement: str, words: str) -> None:
+    sql(statement)
+    [finding] = found_of(operation)
+    assert (finding.verdict, not_done(finding)) == (UNDO, [words])
+
+
+def test_code_is_not_faked() -> None:
+    sql(f"{ORDER} ADD size integer")
+    made = migration(ops.AddField("order", "size", models.IntegerField(null=True)), ops.RunSQL("SELECT 1"))
+    assert [each.verdict for each in judge([made], shop())] == [UNDO]
+
+
+def test_what_an_earlier_migration_has_yet_to_do_is_not_done_by_hand() -> None:
+    """The column is there in its second form; the first migration makes the first form of it, and then the second."""
+    sql(f"{ORDER} ADD size bigint")
+    first, second = found_of(
+        ops.AddField("order", "size", models.IntegerField(null=True)),
+        ops.AlterField("order", "size", models.BigIntegerField(null=True)),
+    )
+    assert (first.verdict, second.verdict) == (COMPLETE, APPLY)
+
+
+def test_a_column_that_is_removed_and_comes_back_is_not_done_by_hand() -> None:
+    back = ops.AddField("order", "note", models.CharField(max_length=10, null=True))
+    assert [each.verdict for each in found_of(ops.RemoveField("order", "note"), back)] == [APPLY, APPLY]
+
+
+def test_what_cannot_be_compared_is_not_as_it_should_be() -> None:
+    sql(f"{ORDER} ADD size integer")
+    broken = models.Index(fields=["code"], name="broken", opclasses=["nowhere_ops"])
+    made = migration(ops.AddField("order", "size", models.IntegerField(null=True)), ops.AddIndex("order", broken))
+    [finding] = judge([made], shop())
+    assert finding.verdict is UNDO
+    assert finding.problems == ['operator class "nowhere_ops" does not exist for access method "btree"']
+
+
+def test_an_extension_is_code_of_its_own() -> None:
+    [finding] = found_of(TrigramExtension())
+    assert (finding.verdict, finding.runs_code, finding.problems) == (APPLY, True, [])
+
+
+def test_a_table_of_somebody_elses_is_never_touched() -> None:
+    """An operation on a model whose table is not Django's to make."""
+    sql("CREATE TABLE shop_parcel (id bigint)")
+    before = schema()
+    model = ops.CreateModel("Parcel", [("id", models.BigAutoField(primary_key=True))], {"managed": False})
+    made = migration(model, ops.AddField("parcel", "size", models.IntegerField(null=True)))
+    [finding] = judge([made], shop())
+    assert (finding.verdict, finding.parts) == (APPLY, [])
+    assert schema() == before
