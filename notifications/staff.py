@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from integrations.kinds import ANSWERS
+from integrations.messages.kinds import ANSWERS
 from integrations.models import NotificationLog
 from notifications import moves, outbox, wakeups
 
