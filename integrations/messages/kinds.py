@@ -10,6 +10,8 @@ from orders.transitions import TRANSITIONS, done_words
 OPT_OUT = "opt_out"
 OPT_IN = "opt_in"
 TEST = "test"
+# They answer what a customer has just written, and mean nothing later.
+ANSWERS = frozenset({OPT_OUT, OPT_IN})
 _WITHOUT_ORDER: dict[str, Words] = {
     OPT_OUT: _("Confirmed: no more messages"),
     OPT_IN: _("Confirmed: messages again"),
