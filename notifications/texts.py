@@ -114,6 +114,7 @@ def _sentence(text: str) -> str:
 
 
 def _money(amount: Decimal) -> str:
+    """With a plain space, unlike the pages: a message is copied, and pasted where a hard one is no space."""
     return f"R$ {formats.number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
 
