@@ -6,7 +6,7 @@ renamed or removed, and `VERSION` grows when the meaning of one does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,16 +25,24 @@ def build_all(changes: Iterable[StatusChange]) -> list[Snapshot]:
     """The snapshots of a batch of changes, as JSON types. One query for the items of all orders."""
     changes = list(changes)
     prefetch_related_objects([change.order for change in changes], "items")
-    return [_build(change) for change in changes]
+    return [
+        _build(change.event.transition, change.order, change.event.created_at, change.data.get("reason", ""))
+        for change in changes
+    ]
 
 
-def _build(change: StatusChange) -> Snapshot:
-    order = change.order
+def build_for(event: str, orders: Sequence[Order], occurred_at: datetime) -> list[Snapshot]:
+    """Those of messages that tell of no transition, with the orders as they are. One query for the items of all."""
+    prefetch_related_objects(orders, "items")
+    return [_build(event, order, occurred_at) for order in orders]
+
+
+def _build(event: str, order: Order, occurred_at: datetime, reason: str = "") -> Snapshot:
     return {
         "version": VERSION,
-        "event": change.event.transition,
-        "occurred_at": change.event.created_at.isoformat(),
-        "reason": change.data.get("reason", ""),
+        "event": event,
+        "occurred_at": occurred_at.isoformat(),
+        "reason": reason,
         "order": _order(order),
         "customer": {**_customer(order.customer), "name": order.addressee},
         "store": _store(order.store),
