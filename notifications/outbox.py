@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from integrations.messages import kinds
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
-from notifications import snapshot, wakeups
+from notifications import wakeups
+from notifications.snapshot import snapshot_of_test, snapshot_without_order, snapshots_as_they_are, snapshots_of
 from orders.models import Customer, Order, OrderEvent, Store
 from orders.signals import StatusChange
 
@@ -36,10 +37,10 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
             instance=instances[change.order.store_id],
             dedupe_key=f"event:{change.event.pk}:{change.event.transition}",
             recipient=recipient(change.order.customer.phone),
-            snapshot=taken,
+            snapshot=taken.to_json(),
             expires_at=Now() + lifetime(change.event.transition),
         )
-        for change, taken in zip(changes, snapshot.build_all(changes), strict=True)
+        for change, taken in zip(changes, snapshots_of(changes), strict=True)
     )
     transaction.on_commit(partial(wakeups.publish, rows), robust=True)
     return rows
@@ -55,6 +56,7 @@ def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -
     instances = {store.pk: instance_of(store) for store in {order.store for order in orders}}
     latest = OrderEvent.objects.filter(order__in=orders).order_by("order_id", "-pk").distinct("order_id")
     last_events = {each.order_id: each for each in latest} if kind.ordered else {}
+    taken_now = snapshots_as_they_are(event, orders, timezone.now())
     rows = NotificationLog.objects.bulk_create(
         NotificationLog(
             event=event,
@@ -63,10 +65,10 @@ def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -
             instance=instances[order.store_id],
             dedupe_key=kind.dedupe_key(order),
             recipient=recipient(order.customer.phone),
-            snapshot=taken,
+            snapshot=taken.to_json(),
             expires_at=Least(Now() + lifetime(event), Value(end)),
         )
-        for order, end, taken in zip(orders, until, snapshot.build_for(event, orders, timezone.now()), strict=True)
+        for order, end, taken in zip(orders, until, taken_now, strict=True)
     )
     transaction.on_commit(partial(wakeups.publish, rows), robust=True)
     return rows
@@ -85,7 +87,7 @@ def confirm_consent(customer: Customer, reply: CustomerReply, *, opted_out: bool
         instance=reply.instance,
         dedupe_key=f"reply:{reply.pk}:{event}{edit}",
         recipient=recipient(customer.phone),
-        snapshot=snapshot.build_without_order(event, customer, reply.received_at),
+        snapshot=snapshot_without_order(event, customer, reply.received_at).to_json(),
         expires_at=Now() + lifetime(event),
     )
     transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
@@ -100,7 +102,7 @@ def add_test(instance: EvolutionInstance, phone: str) -> NotificationLog:
             instance=instance,
             dedupe_key=f"{kinds.TEST}:{uuid.uuid4()}",
             recipient=recipient(phone),
-            snapshot=snapshot.build_test(instance.store),
+            snapshot=snapshot_of_test(instance.store).to_json(),
             expires_at=Now() + lifetime(kinds.TEST),
         )
         transaction.on_commit(partial(wakeups.publish, [row]), robust=True)

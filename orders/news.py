@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowlog.staffpages.base import Words
+from flowlog.translations import Words
 from orders.transitions import TRANSITIONS
 
 _others: dict[str, Words] = {}

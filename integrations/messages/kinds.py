@@ -6,17 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.translations import Words
 from orders.models import Order
 from orders.statuses import DeliveryStatus
-from orders.transitions import TRANSITIONS
+from orders.transitions import TRANSITIONS, done_words
 
 OPT_OUT = "opt_out"
 OPT_IN = "opt_in"
 TEST = "test"
 PICKUP_REMINDER = "pickup_reminder"
+# They answer what a customer has just written, and mean nothing later.
+ANSWERS = frozenset({OPT_OUT, OPT_IN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Kind:
     """
 
     name: str
-    words: str | Promise
+    words: Words
     needs_order: bool = True
     ordered: bool = True
     lifetime: timedelta | None = None
@@ -66,13 +68,11 @@ _TABLE = (
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
 
 
-def kind_words(event: str) -> str | Promise:
+def kind_words(event: str) -> Words:
     """What the staff call a kind of message; its name where a later version has dropped it."""
-    if event in KINDS:
-        return KINDS[event].words
-    return TRANSITIONS[event].done if event in TRANSITIONS else event
+    return KINDS[event].words if event in KINDS else done_words(event)
 
 
-def kinds() -> list[tuple[str, str | Promise]]:
+def kinds() -> list[tuple[str, Words]]:
     """Every kind of message with its words."""
     return [(kind.name, kind.words) for kind in KINDS.values()]

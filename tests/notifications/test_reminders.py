@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.messages.kinds import KINDS, Kind
+from integrations.messages.snapshot import Snapshot
 from integrations.models import NotificationLog
 from notifications import claims, staff, texts
 from notifications.reminders import remind_of_pickups
@@ -55,7 +56,7 @@ def test_a_customer_is_reminded_once_for_each_deadline() -> None:
     told = (row.snapshot["event"], row.snapshot["order"]["pickup_deadline"])
     assert order.pickup_deadline
     assert told == ("pickup_reminder", order.pickup_deadline.isoformat())
-    text = texts.render(row.event, row.snapshot)
+    text = texts.render(row.event, Snapshot.from_json(row.snapshot))
     assert text.startswith(f"Maria, seu pedido *{order.code}* ainda espera por você. ⏳\n\nRetire até ")
     assert f"\nCódigo de retirada: *{order.pickup_code}*\n" in text
     Order.objects.filter(pk=order.pk).update(pickup_deadline=order.pickup_deadline + timedelta(hours=1))
@@ -201,8 +202,8 @@ def test_an_order_that_others_hold_is_left_to_the_next_pass() -> None:
     assert remind_of_pickups() == 1
 
 
-def test_each_kind_has_a_text_and_a_place_for_the_day_it_is_dropped() -> None:
-    person = {"customer": {"name": "Maria da Silva"}, "store": {"name": "Loja da Ana"}}
+def test_each_kind_has_a_text_and_only_those_of_an_order_are_in_its_order() -> None:
+    person = Snapshot.from_json({"customer": {"name": "Maria da Silva"}, "store": {"name": "Loja da Ana"}})
     assert all(texts.render(name, person) for name in KINDS)
     with pytest.raises(ValueError, match="answer: only messages of an order"):
         Kind("answer", "Answer", needs_order=False)
