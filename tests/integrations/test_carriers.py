@@ -25,7 +25,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from integrations.carriers.models import CarrierNews
-from integrations.carriers.signature import sign
+from integrations.carriers.sources.generic import sign
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import shipment_status_changed
 from notifications import texts
