@@ -21,9 +21,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Greatest, Now
 
 from flowlog.logs.context import about
-from integrations.evolution.client import EvolutionClient, client
-from integrations.evolution.errors import GatewayError, Outcome
-from integrations.evolution.messages import FoundMessage
+from integrations.gateways import FoundMessage, Gateway, GatewayError, Outcome, gateway_for
 from integrations.inbound import proofs
 from integrations.instances import connections
 from integrations.models import DeliveryAttempt, NotificationLog
@@ -73,11 +71,15 @@ class LookUp:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the gateway said. `keeps_messages`: whether the same question finds what it is known to have sent."""
+    """What the gateway said. `keeps_messages`: whether the same question finds what it is known to have sent.
+
+    One that keeps none is not `asked`, and has nothing.
+    """
 
     finding: Finding
     provider_message_id: str = ""
     keeps_messages: bool = False
+    asked: bool = True
     error: GatewayError | None = None
     duration: timedelta = timedelta()
     answered: frozenset[str] = frozenset()
@@ -121,14 +123,13 @@ def look_up(notification_id: int) -> None:
 
     A worker that dies over it loses nothing: the next look-up is on the row already.
     """
-    gateway = client()
     begun = _begin(notification_id)
     if begun is not None:
         with about(notification=notification_id, order=begun.notification.snapshot_order_code):
-            _look_up(begun, gateway)
+            _look_up(begun)
 
 
-def _look_up(begun: LookUp, gateway: EvolutionClient) -> None:
+def _look_up(begun: LookUp) -> None:
     if begun.began_at is None:
         # Its worker stopped between the claim and the request.
         moved = moves.put_back(begun.rows)
@@ -138,8 +139,9 @@ def _look_up(begun: LookUp, gateway: EvolutionClient) -> None:
         earlier = _answered(begun)
         connection.close()  # back to the pool: a slow gateway must not hold a database connection
         started = time.monotonic()
-        answer = replace(_ask(gateway, begun, earlier), duration=timedelta(seconds=time.monotonic() - started))
-        _record(begun, answer)
+        answer = replace(_ask(begun, earlier), duration=timedelta(seconds=time.monotonic() - started))
+        if answer.asked:
+            _record(begun, answer)
         moved = _settle(begun, answer)
     if moved:
         wakeups.wake_next(begun.notification)
@@ -199,16 +201,20 @@ def _answered(begun: LookUp) -> frozenset[str]:
     return frozenset(each for body in cut_short.values_list("response_body", flat=True) for each in json.loads(body))
 
 
-def _ask(gateway: EvolutionClient, begun: LookUp, earlier: frozenset[str]) -> Answer:
+def _ask(begun: LookUp, earlier: frozenset[str]) -> Answer:
     """Ask all that was not answered `earlier`. Each question fits in the time limit, all together may not."""
     answered = set(earlier)
+    assert begun.notification.instance is not None  # noqa: S101 - it was sent through it
 
-    def is_found(gateway: EvolutionClient, control: NotificationLog) -> bool:
+    def is_found(gateway: Gateway, control: NotificationLog) -> bool:
         if (question := f"control {control.pk}") not in answered and controls.is_found(gateway, control):
             answered.add(question)
         return question in answered
 
     try:
+        gateway = gateway_for(begun.notification.instance)
+        if not gateway.capabilities.keeps_messages:
+            return Answer(Finding.NOT_FOUND, asked=False)
         if found := _find(gateway, begun, answered):
             return Answer(Finding.FOUND, found)
         keeps = begun.is_last and controls.keeps_messages(gateway, begun.notification, found=is_found)
@@ -222,19 +228,19 @@ def _ask(gateway: EvolutionClient, begun: LookUp, earlier: frozenset[str]) -> An
     return Answer(Finding.NO_ANSWER, error=failure, answered=frozenset(answered - earlier if begun.is_last else ()))
 
 
-def _find(gateway: EvolutionClient, begun: LookUp, answered: set[str]) -> str:
+def _find(gateway: Gateway, begun: LookUp, answered: set[str]) -> str:
     """The id of the message among what the gateway keeps, by its number or by an id known of it; or nothing.
 
     Asks what is not `answered` by "not there", and adds to it what is then.
     """
     row = begun.notification
     assert row.instance is not None  # noqa: S101 - it was sent through it
-    for own_id in own_ids(row):
-        if own_id not in answered and gateway.has_message(row.instance.name, own_id):
+    for own_id in own_ids(row) if gateway.capabilities.takes_ids else ():
+        if own_id not in answered and gateway.find_by_id(own_id):
             return own_id
         answered.add(own_id)
     if "number" not in answered:
-        found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
+        found = gateway.find(row.recipient, since=begun.since, until=begun.now + AHEAD)
         ids = [each.provider_message_id for each in found if each.text == row.message]
         if free := not_held_by_others(row, ids):
             return free
@@ -244,14 +250,13 @@ def _find(gateway: EvolutionClient, begun: LookUp, answered: set[str]) -> str:
     return _find_received(gateway, begun, received, answered)
 
 
-def _find_received(gateway: EvolutionClient, begun: LookUp, received: list[str], answered: set[str]) -> str:
+def _find_received(gateway: Gateway, begun: LookUp, received: list[str], answered: set[str]) -> str:
     """The same by the ids of receipts: it may be kept under a nameless address, and the receipt says whose it is."""
     row, ids = begun.notification, list[str]()
-    assert row.instance is not None  # noqa: S101 - it was sent through it
     for key_id in received:
         if key_id in answered:
             continue
-        named = gateway.own_message(row.instance.name, key_id)
+        named = gateway.find_by_id(key_id)
         if named and named.text == row.message and begun.covers(named):
             ids.append(named.provider_message_id)
         else:

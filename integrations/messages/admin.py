@@ -22,7 +22,7 @@ from unfold.paginator import InfinitePaginator
 from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, label_column, name_of
 from flowlog.times import moment
 from flowlog.translations import Words
-from integrations.evolution.sentences import sentence
+from integrations.gateways.sentences import sentence
 from integrations.instances.connections import why_held
 from integrations.messages import snapshot_words, timeline
 from integrations.messages.kinds import kind_words, kinds

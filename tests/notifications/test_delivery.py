@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from flowlog.devtools.sandbox.faults import Fault
 from flowlog.monitoring import troubles
-from integrations.evolution.client import EvolutionClient, client
-from integrations.evolution.errors import Outcome
+from integrations.evolution.client import EvolutionClient
+from integrations.gateways import Outcome
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
 from notifications.delivery import Result, deliver
@@ -380,7 +380,7 @@ class TestLateAnswers:
         held, attempt, other = self.taken_over()
         delivery.settle(held, attempt, self.sent)
         assert fresh(held.notification).status == Status.SENDING
-        delivery._send(other, client())
+        delivery._send(other)
         row = fresh(held.notification)
         assert (row.status, row.provider_message_id, row.attempts) == (Status.SENT, "3EB0LATE", 1)
         assert gateway.messages() == []
