@@ -45,7 +45,7 @@ def snapshot(**order: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("event", [entry.name for entry in TRANSITIONS.values() if entry.tells_customer])
-def test_every_kind_has_a_text_that_names_order_and_customer_and_leaves_nothing_open(event: str) -> None:
+def test_every_kind_has_a_text_that_names_order_and_customer(event: str) -> None:
     text = texts.render(event, snapshot())
     assert "*K7MPXQ*" in text
     assert "Maria" in text
