@@ -118,6 +118,7 @@ def _sentence(text: str) -> str:
 
 
 def _money(amount: str) -> str:
+    """With a plain space, unlike the pages: a message is copied, and pasted where a hard one is no space."""
     return f"R$ {formats.number_format(Decimal(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
 

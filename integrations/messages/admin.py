@@ -19,8 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, Words, label_column, name_of
+from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, label_column, name_of
 from flowlog.times import moment
+from flowlog.translations import Words
 from integrations.evolution.sentences import sentence
 from integrations.instances.connections import why_held
 from integrations.messages import snapshot_words as snapshots

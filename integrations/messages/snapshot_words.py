@@ -11,8 +11,8 @@ from django.db.models import Model
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from flowlog.staffpages.base import Words
 from flowlog.times import moment
+from flowlog.translations import Words
 from orders.contacts import format_phone
 from orders.models import Customer, Order, Store
 from orders.wording import money, quantity

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from flowlog.devtools.sandbox.faults import Fault
 from flowlog.monitoring import troubles
-from integrations.evolution.client import EvolutionClient
+from integrations.evolution.client import EvolutionClient, client
 from integrations.evolution.errors import Outcome
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
@@ -364,6 +364,43 @@ class TestLateAnswers:
         assert (row.status, row.claim_token, row.provider_message_id) == (Status.SENDING, other, "")
         attempt.refresh_from_db()
         assert attempt.outcome == "sent"
+
+    def taken_over(self) -> tuple[claims.Claim, DeliveryAttempt, claims.Claim]:
+        """A claim whose row was put back, and the claim that another has of it by now."""
+        held, attempt = self.held()
+        NotificationLog.objects.update(status=Status.PENDING, lease_until=None, next_attempt_at=Now())
+        EvolutionInstance.objects.update(slot_token=None, slot_until=None, next_send_at=Now())
+        other = claims.claim(held.notification.pk)
+        assert other
+        return held, attempt, other
+
+    def test_proof_before_another_begins_keeps_it_from_sending(self, gateway: SandboxProcess) -> None:
+        held, attempt, other = self.taken_over()
+        delivery.settle(held, attempt, self.sent)
+        assert fresh(held.notification).status == Status.SENDING
+        delivery._send(other, client())
+        row = fresh(held.notification)
+        assert (row.status, row.provider_message_id, row.attempts) == (Status.SENT, "3EB0LATE", 1)
+        assert gateway.messages() == []
+        assert EvolutionInstance.objects.get().slot_token is None
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            Result(Outcome.RETRYABLE, "gateway_unreachable"),
+            Result(Outcome.INSTANCE_DOWN, "connection_closed"),
+            Result(Outcome.PERMANENT, "not_on_whatsapp"),
+            Result(Outcome.UNKNOWN, "read_timeout"),
+        ],
+    )
+    def test_proof_while_another_sends_is_not_lost(self, result: Result) -> None:
+        held, attempt, other = self.taken_over()
+        begun = claims.begin_attempt(other)
+        assert begun
+        delivery.settle(held, attempt, self.sent)
+        delivery.settle(other, begun, result)
+        row = fresh(held.notification)
+        assert (row.status, row.provider_message_id, row.error_code) == (Status.SENT, "3EB0LATE", "")
 
     @pytest.mark.parametrize(
         "values",
