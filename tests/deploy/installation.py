@@ -19,6 +19,9 @@ from tests.deploy.container import Server
 from tests.deploy.guide import Operator
 from tests.deploy.releases import Releases
 
+# CI runs them beside everything else.
+pytestmark = pytest.mark.timeout(600)
+
 # As in the guide.
 DOMAIN = "pedidos.sualoja.com.br"
 KEY = "a-chave-global-da-evolution"

@@ -134,9 +134,7 @@ def test_one_that_could_not_be_kept_leaves_nothing_to_compare_with(gateway: Sand
     assert not_found(gateway) == NOT_PROVEN
 
 
-def test_what_went_to_another_number_is_looked_for_there(
-    gateway: SandboxProcess, settings: Any
-) -> None:
+def test_what_went_to_another_number_is_looked_for_there(gateway: SandboxProcess, settings: Any) -> None:
     settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = THIRD_PHONE
     assert sent().recipient == THIRD_PHONE
     assert not_found(gateway) == PROVEN

@@ -221,9 +221,7 @@ class TestFound:
         look_up(row.pk)
         assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, mine)
 
-    def test_the_late_answer_of_the_send_itself_is_proof_without_asking(
-        self, gateway: SandboxProcess
-    ) -> None:
+    def test_the_late_answer_of_the_send_itself_is_proof_without_asking(self, gateway: SandboxProcess) -> None:
         row = unknown(gateway, Fault.RESET)
         row.delivery_attempts.update(outcome=Finding.SENT, provider_message_id="3EB0LATE")
         look_up(row.pk)
