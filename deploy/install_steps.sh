@@ -111,6 +111,7 @@ new_env() {
 # A configuração do Flowlog neste servidor. .env.example diz o que é cada linha e o que mais há.
 DEBUG=false
 SECRET_KEY=$(secret)
+CREDENTIALS_KEYS=$(head -c 32 /dev/urandom | base64)
 ALLOWED_HOSTS=$DOMAIN
 SITE_URL=https://$DOMAIN
 TRUSTED_PROXIES=1

@@ -12,6 +12,7 @@ import zoneinfo
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cryptography.fernet import Fernet
 from decouple import Config, RepositoryEmpty, RepositoryEnv
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
@@ -195,6 +196,19 @@ class Env:
         if not (value.isascii() and value.isprintable()):
             raise ImproperlyConfigured(_("%(name)s must be plain ASCII characters.") % {"name": name})
         return value
+
+    def fernet_keys(self, name: str, default: str = "") -> list[str]:
+        """Keys of 32 random bytes in base64, comma-separated; the first encrypts. Never echoed."""
+        keys = self.names(name, default)
+        for key in keys:
+            try:
+                Fernet(key)
+            except ValueError:
+                raise ImproperlyConfigured(
+                    _("%(name)s must be keys as `openssl rand -base64 32` makes them, comma-separated.")
+                    % {"name": name}
+                ) from None
+        return keys
 
     def server_url(self, name: str, default: str | None, schemes: frozenset[str]) -> str:
         """The address of a server whose scheme is one of `schemes`. Never echoed: it may hold a password."""

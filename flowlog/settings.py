@@ -47,6 +47,8 @@ if not DEBUG and (len(SECRET_KEY) < 50 or len(set(SECRET_KEY)) < 5):  # noqa: PL
 # Only to recognise who wanted no messages when their data were erased, and messages that were sent before the change:
 # sessions of a leaked key must end.
 EARLIER_SECRET_KEYS = env.names("EARLIER_SECRET_KEYS", "")
+# What people enter and the database keeps encrypted: the first encrypts, all decrypt.
+CREDENTIALS_KEYS = env.fernet_keys("CREDENTIALS_KEYS", "ZGV2ZWxvcG1lbnQtb25seS1uZXZlci1wcm9kdWN0aW8=" if DEBUG else "")
 SITE_URL = env.web_url("SITE_URL", _development_only("http://127.0.0.1:8000"), https_only=not DEBUG)
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", _development_only("localhost,127.0.0.1,[::1]"))
 CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", SITE_URL)

@@ -36,6 +36,7 @@ SETTINGS = {
     "DEBUG": "true",
     "LOG_LEVEL": "WARNING",
     "SECRET_KEY": "a-key-for-tests-only",
+    "CREDENTIALS_KEYS": "",
     "SITE_URL": "http://testserver",
     "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",
     "CSRF_TRUSTED_ORIGINS": "",

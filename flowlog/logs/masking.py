@@ -80,7 +80,7 @@ def secrets_of(settings: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     for name, value in settings.items():
         if _SECRET_NAME.search(name):
-            found.append(value)
+            found += [value, *value.split(",")] if name.endswith("KEYS") else [value]
         if "://" in value:
             found += _secrets_in(name, value)
     return found

@@ -115,6 +115,7 @@ def test_what_is_neither_stays(text: str) -> None:
 def test_secrets_are_found_by_the_names_of_settings_and_in_addresses() -> None:
     settings = {
         "SOME_NEW_API_KEY": "a-new-key",
+        "CREDENTIALS_KEYS": "a-first-key=,another-key=",
         "SITE_URL": "https://pedidos.example.com",
         "DATABASE_URL": "postgresql://flowlog:p%40ss-word@db/flowlog",
         "REDIS_URL": "redis://127.0.0.1/0",
@@ -125,5 +126,6 @@ def test_secrets_are_found_by_the_names_of_settings_and_in_addresses() -> None:
         "LOG_LEVEL": "INFO",
     }
     assert {secret for secret in secrets_of(settings) if secret} == {
-        "a-new-key", "p%40ss-word", "p@ss-word", "https://ab12cd@x.sentry.io/1", "ab12cd", "0123-abcd",
+        "a-new-key", "a-first-key=,another-key=", "a-first-key=", "another-key=",
+        "p%40ss-word", "p@ss-word", "https://ab12cd@x.sentry.io/1", "ab12cd", "0123-abcd",
     }  # fmt: skip

@@ -60,6 +60,7 @@ def test_check_deploy_is_clean_with_production_settings() -> None:
     [
         ("SECRET_KEY", "", "Falta SECRET_KEY"),
         ("SECRET_KEY", "short", "SECRET_KEY deve ter pelo menos 50 caracteres aleatórios"),
+        ("CREDENTIALS_KEYS", "secret-word", "CREDENTIALS_KEYS deve ter chaves como as de `openssl rand -base64 32`"),
         ("ALLOWED_HOSTS", "", "Falta ALLOWED_HOSTS"),
         ("SITE_URL", "", "Falta SITE_URL"),
         ("SITE_URL", "http://pedidos.example.com", "SITE_URL deve começar com https://"),
