@@ -75,7 +75,7 @@ class MetaClient:
         """
         if not _E164.fullmatch(number):
             raise GatewayError(Outcome.PERMANENT, "invalid_number")
-        payload = {
+        payload: dict[str, object] = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             "to": number.removeprefix("+"),

@@ -126,13 +126,20 @@ def test_a_refusal_keeps_the_answer_without_the_token() -> None:
 
 
 def test_silence_after_the_request_says_nothing_of_the_message() -> None:
-    with raw_server(lambda connection: (connection.request(), connection.hang())) as server:
+    def talk(connection: Connection) -> None:
+        connection.request()
+        connection.hang()
+
+    with raw_server(talk) as server:
         error = failure(connect(server.url, read_timeout=0.3))
     assert (error.outcome, error.code) == (UNKNOWN, "read_timeout")
 
 
 def test_a_broken_connection_or_an_endless_body_says_nothing_either() -> None:
-    with raw_server(lambda connection: connection.request()) as server:
+    def talk(connection: Connection) -> None:
+        connection.request()
+
+    with raw_server(talk) as server:
         assert failure(connect(server.url)).code == "connection_reset"
     with raw_server(answering([], ACCEPTED + b" " * 70_000)) as server:
         assert send(connect(server.url)).provider_message_id == "wamid.HBgM="
