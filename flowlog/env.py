@@ -143,14 +143,12 @@ class Env:
     def web_url(self, name: str, default: str | None = None, *, https_only: bool = False) -> str:
         """An http(s) address without a trailing slash. `https_only` still accepts http for loopback."""
         value = self.text(name, default).rstrip("/")
-        parts = urlsplit(value)
-        # What is asked for is appended to it.
-        if parts.scheme not in {"http", "https"} or not _is_whole(value) or "?" in value or "#" in value:
+        if not is_web_address(value):
             raise ImproperlyConfigured(
                 _("%(name)s must be an address like https://example.com, not %(value)r.")
                 % {"name": name, "value": value}
             )
-        if https_only and parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+        if https_only and not is_private(value):
             raise ImproperlyConfigured(
                 _("%(name)s must start with https:// in production, not %(value)r.") % {"name": name, "value": value}
             )
@@ -159,8 +157,7 @@ class Env:
     def optional_https_url(self, name: str) -> str:
         """An optional https address, kept as it is; http for loopback. Never echoed: its path may be a secret."""
         value = self.text(name, "")
-        parts = urlsplit(value)
-        if value and not (_is_whole(value) and (parts.scheme == "https" or parts.hostname in LOOPBACK_HOSTS)):
+        if value and not (_is_whole(value) and is_private(value)):
             raise ImproperlyConfigured(_("%(name)s must be an address that starts with https://.") % {"name": name})
         return value
 
@@ -219,6 +216,17 @@ class Env:
                 % {"name": name, "schemes": ", ".join(sorted(schemes))}
             )
         return value
+
+
+def is_web_address(url: str) -> bool:
+    """Whether it is an http(s) address to which the path of what is asked for can be appended."""
+    return _is_whole(url) and urlsplit(url).scheme in {"http", "https"} and "?" not in url and "#" not in url
+
+
+def is_private(url: str) -> bool:
+    """Whether nobody on the way can read what is sent to a whole address: TLS, or this machine's own."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or parts.hostname in LOOPBACK_HOSTS
 
 
 def _is_whole(url: str) -> bool:

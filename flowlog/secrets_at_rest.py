@@ -133,18 +133,15 @@ class EncryptedTextField(_Field):
         return Secret(value) if isinstance(value, str) else value
 
     def get_prep_value(self, value: Any) -> Any:
-        """What may be asked for. Raises `FieldError` for a text, which no row could equal."""
+        """What a row is compared with: a secret's own token. Raises `FieldError` for a text, which none could equal."""
         value = super().get_prep_value(value)
-        if not isinstance(value, str | Secret):
-            return value
-        if value:
-            raise FieldError("Rows cannot be looked up by a secret.")
-        return ""
+        if isinstance(value, str) and value:
+            raise FieldError("Rows cannot be looked up by a secret's text.")
+        return value.token() if isinstance(value, Secret) else value
 
     def get_db_prep_save(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
         """What is written. Raises `NoKey`."""
-        value = self.to_python(value)
-        return value.token() if isinstance(value, Secret) else super().get_db_prep_save(value, connection)
+        return super().get_db_prep_save(self.to_python(value), connection)
 
     def value_to_string(self, _obj: models.Model) -> str:
         """What an export has of it: nothing."""

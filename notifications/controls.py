@@ -15,9 +15,9 @@ from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
-from integrations.evolution import jids
-from integrations.evolution.client import EvolutionClient
+from integrations.gateways import Gateway
 from integrations.models import DeliveryAttempt, NotificationLog
+from orders.accounts import numbers_of_account
 
 # How far the gateway's clock may be behind the database's, and ahead of it.
 CLOCK_SKEW = timedelta(seconds=10)
@@ -25,27 +25,29 @@ AHEAD = timedelta(hours=1)
 # What was kept longer ago says nothing of today.
 RECENT = timedelta(days=30)
 
-type Found = Callable[[EvolutionClient, NotificationLog], bool]
+type Found = Callable[[Gateway, NotificationLog], bool]
 
 
-def keeps_messages(gateway: EvolutionClient, row: NotificationLog, *, found: Found | None = None) -> bool:
+def keeps_messages(gateway: Gateway, row: NotificationLog, *, found: Found | None = None) -> bool:
     """Whether the gateway has the messages to compare with, the latest of the row's instance and of its number.
 
-    False if there is none. Raises `GatewayError` unless the answer is certain. `found`: else `is_found`.
+    False if there is none, or if it is of a kind that keeps none. Raises `GatewayError` unless the answer is certain.
+    `found`: else `is_found`.
     """
+    if not gateway.capabilities.keeps_messages:
+        return False
     controls = _controls(row)
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     return bool(controls) and all((found or is_found)(gateway, control) for control in controls)
 
 
-def is_found(gateway: EvolutionClient, control: NotificationLog) -> bool:
+def is_found(gateway: Gateway, control: NotificationLog) -> bool:
     """Whether the question of a look-up finds this message, which was sent at its `went_out_at`.
 
     The time asked for is the shortest that any look-up asks for. Raises `GatewayError` unless the answer is certain.
     """
-    assert control.instance is not None  # noqa: S101 - it was sent through it
     at = control.went_out_at  # type: ignore[attr-defined]
-    answer = gateway.find_messages(control.instance.name, control.recipient, since=at - CLOCK_SKEW, until=at + AHEAD)
+    answer = gateway.find(control.recipient, since=at - CLOCK_SKEW, until=at + AHEAD)
     known = (control.provider_message_id, control.message)
     return any((each.provider_message_id, each.text) == known for each in answer)
 
@@ -64,7 +66,7 @@ def _controls(row: NotificationLog) -> list[NotificationLog]:
     recent = _comparable(sent.filter(sent_at__gt=Now() - RECENT))
     answered = recent.filter(answered_at__isnull=False)
     latest = answered.first() or recent.first()
-    to_this_number = answered.filter(recipient__in=jids.numbers_of(row.recipient)).first()
+    to_this_number = answered.filter(recipient__in=numbers_of_account(row.recipient)).first()
     return list({each.pk: each for each in (latest, to_this_number) if each}.values())
 
 

@@ -19,9 +19,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from flowlog.logs.context import about
-from integrations.evolution.client import EvolutionClient, SendReceipt, client
-from integrations.evolution.errors import GatewayError, Outcome
-from integrations.evolution.transport import TOO_LATE
+from integrations.gateways import TOO_LATE, GatewayError, Outcome, SendReceipt, gateway_for, uptime
 from integrations.instances.connections import VAIN_TRIES, alive, heal, hold, probe_at_once
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, lookups, moves, retries, wakeups
@@ -71,26 +69,25 @@ class Result:
 
 def deliver(notification_id: int, *, task_id: str = "") -> None:
     """Send the message that is next at this one's instance, settle it, and wake the next; else do nothing, cheaply."""
-    gateway = client()
     held = claims.claim(notification_id, task_id=task_id)
     if held is None:
         return
     # Often another one than the wake-up was for.
     with about(notification=held.notification.pk, order=held.notification.snapshot_order_code):
         if not held.over:
-            _send(held, gateway)
+            _send(held)
         wakeups.wake_next(held.notification)
 
 
-def _send(held: Claim, gateway: EvolutionClient) -> None:
-    claimed_at, not_after = time.monotonic(), gateway.clock() + _time_to_write()
+def _send(held: Claim) -> None:
+    claimed_at, not_after = time.monotonic(), uptime() + _time_to_write()
     attempt = claims.begin_attempt(held)
     if attempt is None:
         claims.release_slot(held)
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     row = held.notification
-    result = _call(gateway, row, not_after)
+    result = _call(row, not_after)
     if result.code == TOO_LATE:
         _give_up(held, attempt)
         return
@@ -207,11 +204,13 @@ def _judge_instance(held: Claim, result: Result) -> dict[str, Any]:
     return {"failures": min(failures, STREAK), "failed_recipient": row.recipient, **state}
 
 
-def _call(gateway: EvolutionClient, row: NotificationLog, not_after: float) -> Result:
+def _call(row: NotificationLog, not_after: float) -> Result:
     assert row.instance is not None  # noqa: S101 - the claim has its slot
     started = time.monotonic()
     try:
-        receipt = gateway.send_text(row.instance.name, row.recipient, row.message, own_id(row), not_after=not_after)
+        gateway = gateway_for(row.instance)
+        message_id = own_id(row) if gateway.capabilities.takes_ids else ""
+        receipt = gateway.send(row.recipient, row.message, message_id=message_id, not_after=not_after)
     except GatewayError as error:
         return Result(
             error.outcome,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from integrations.evolution import sentences
+from integrations.gateways import sentences
 
 _SENTENCES = {
     "no_phone": _("The customer has no phone. Add it to the customer; the next message will go."),

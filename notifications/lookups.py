@@ -20,9 +20,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Greatest, Now
 
 from flowlog.logs.context import about
-from integrations.evolution.client import EvolutionClient, client
-from integrations.evolution.errors import GatewayError, Outcome
-from integrations.evolution.messages import FoundMessage
+from integrations.gateways import FoundMessage, Gateway, GatewayError, Outcome, gateway_for
 from integrations.inbound import proofs
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import controls, moves, retries, wakeups
@@ -68,11 +66,15 @@ class LookUp:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the gateway said. `keeps_messages`: whether the same question finds what it is known to have sent."""
+    """What the gateway said. `keeps_messages`: whether the same question finds what it is known to have sent.
+
+    One that keeps none is not `asked`, and has nothing.
+    """
 
     finding: Finding
     provider_message_id: str = ""
     keeps_messages: bool = False
+    asked: bool = True
     error: GatewayError | None = None
     duration: timedelta = timedelta()
 
@@ -102,14 +104,13 @@ def look_up(notification_id: int) -> None:
 
     A worker that dies over it loses nothing: the next look-up is on the row already.
     """
-    gateway = client()
     begun = _begin(notification_id)
     if begun is not None:
         with about(notification=notification_id, order=begun.notification.snapshot_order_code):
-            _look_up(begun, gateway)
+            _look_up(begun)
 
 
-def _look_up(begun: LookUp, gateway: EvolutionClient) -> None:
+def _look_up(begun: LookUp) -> None:
     if begun.began_at is None:
         # Its worker stopped between the claim and the request.
         moved = moves.put_back(begun.rows)
@@ -118,8 +119,9 @@ def _look_up(begun: LookUp, gateway: EvolutionClient) -> None:
     else:
         connection.close()  # back to the pool: a slow gateway must not hold a database connection
         started = time.monotonic()
-        answer = replace(_ask(gateway, begun), duration=timedelta(seconds=time.monotonic() - started))
-        _record(begun, answer)
+        answer = replace(_ask(begun), duration=timedelta(seconds=time.monotonic() - started))
+        if answer.asked:
+            _record(begun, answer)
         moved = _settle(begun, answer)
     if moved:
         wakeups.wake_next(begun.notification)
@@ -167,8 +169,12 @@ def _told_id(row: NotificationLog, *, since: datetime) -> str:
     return not_held_by_others(row, [each.provider_message_id for each in told])
 
 
-def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
+def _ask(begun: LookUp) -> Answer:
+    assert begun.notification.instance is not None  # noqa: S101 - it was sent through it
     try:
+        gateway = gateway_for(begun.notification.instance)
+        if not gateway.capabilities.keeps_messages:
+            return Answer(Finding.NOT_FOUND, asked=False)
         if found := _find(gateway, begun):
             return Answer(Finding.FOUND, found)
         keeps = begun.is_last and controls.keeps_messages(gateway, begun.notification)
@@ -179,21 +185,21 @@ def _ask(gateway: EvolutionClient, begun: LookUp) -> Answer:
     return Answer(Finding.NOT_FOUND, keeps_messages=keeps)
 
 
-def _find(gateway: EvolutionClient, begun: LookUp) -> str:
+def _find(gateway: Gateway, begun: LookUp) -> str:
     """The id of the message among what the gateway keeps, by its number or by an id known of it; or nothing."""
     row = begun.notification
     assert row.instance is not None  # noqa: S101 - it was sent through it
-    for own_id in own_ids(row):
-        if gateway.has_message(row.instance.name, own_id):
+    for own_id in own_ids(row) if gateway.capabilities.takes_ids else ():
+        if gateway.find_by_id(own_id):
             return own_id
-    found = gateway.find_messages(row.instance.name, row.recipient, since=begun.since, until=begun.now + AHEAD)
+    found = gateway.find(row.recipient, since=begun.since, until=begun.now + AHEAD)
     ids = [each.provider_message_id for each in found if each.text == row.message]
     if free := not_held_by_others(row, ids):
         return free
     received = proofs.acknowledged(row.instance, row.recipient, since=begun.since)
     connection.close()
     # Kept under a nameless address, perhaps; the receipt says whose it is.
-    named = (gateway.own_message(row.instance.name, each) for each in received)
+    named = (gateway.find_by_id(each) for each in received)
     ids = [each.provider_message_id for each in named if each and each.text == row.message and begun.covers(each)]
     return not_held_by_others(row, ids) if ids else ""
 

@@ -8,8 +8,7 @@ from django.db import connection
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce, Now
 
-from integrations.evolution.client import client
-from integrations.evolution.errors import GatewayError
+from integrations.gateways import GatewayError, gateway_for
 from integrations.instances.connections import probe_pause
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import claims
@@ -61,7 +60,7 @@ def probe(instance_id: int) -> None:
         return
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     try:
-        state = client().connection_state(instance.name)
+        state = gateway_for(instance).state()
     except GatewayError as error:
         logger.info("Instance %s is still held: %s", instance.name, error)
         return

@@ -13,8 +13,7 @@ from django.db import transaction
 from django.template import TemplateDoesNotExist
 from django.utils import timezone
 
-from integrations.evolution.client import EvolutionClient, client
-from integrations.evolution.errors import GatewayError
+from integrations.gateways import Gateway, GatewayError, gateway_for
 from integrations.models import NotificationLog
 from notifications import claims, controls, lookups, moves
 from notifications.message_ids import own_ids
@@ -39,40 +38,41 @@ def reconcile() -> Reconciled:
 
     A message that may not be sent at all (no number, no instance) counts as waiting.
     """
-    gateway, result, not_there = client(), Reconciled(), list[NotificationLog]()
+    result, not_there = Reconciled(), list[tuple[Gateway, NotificationLog]]()
     rows = NotificationLog.objects.filter(status__in=NotificationLog.UNFINISHED).select_related("instance")
     for row in rows.order_by("pk"):
         try:
             if row.instance is None or not row.recipient:
                 result.waiting.append(row.pk)
-            elif _was_sent(gateway, row):
+            elif _was_sent(gateway := gateway_for(row.instance), row):
                 result.sent.append(row.pk)
             else:
-                not_there.append(row)
+                not_there.append((gateway, row))
         except (GatewayError, TemplateDoesNotExist, ValueError) as error:
             logger.warning("Notification %s cannot be reconciled: %s", row.pk, error)
             result.unclear.append(row.pk)
     # Only now, since what was found is something to compare with too.
     found: dict[int, bool] = {}
-    for row in not_there:
+    for gateway, row in not_there:
         (result.waiting if _keeps_messages(gateway, row, found) else result.unclear).append(row.pk)
     return result
 
 
-def _was_sent(gateway: EvolutionClient, row: NotificationLog) -> bool:
+def _was_sent(gateway: Gateway, row: NotificationLog) -> bool:
     """Whether the gateway has it; if so the row is `sent`, as of then."""
-    assert row.instance is not None  # noqa: S101 - asked for by the caller
+    if not gateway.capabilities.keeps_messages:
+        return False
     went_to = row.recipient if row.first_attempt_at else ""
     claims.put_into_words(row)
     row.recipient = went_to or row.recipient
     since, until = row.created_at - controls.CLOCK_SKEW, timezone.now() + controls.AHEAD
-    found = gateway.find_messages(row.instance.name, row.recipient, since=since, until=until)
+    found = gateway.find(row.recipient, since=since, until=until)
     at = {each.provider_message_id: each.timestamp for each in found if each.text == row.message}
     message_id = lookups.not_held_by_others(row, list(at))
     if message_id:
         return _note(row, message_id, datetime.fromtimestamp(at[message_id], UTC))
-    for own_id in own_ids(row):
-        if gateway.has_message(row.instance.name, own_id):
+    for own_id in own_ids(row) if gateway.capabilities.takes_ids else ():
+        if gateway.find_by_id(own_id):
             return _note(row, own_id, row.first_attempt_at or timezone.now())
     return False
 
@@ -84,10 +84,10 @@ def _note(row: NotificationLog, message_id: str, sent_at: datetime) -> bool:
         return bool(moves.to_sent(unchanged, message_id, sent_at=sent_at))
 
 
-def _keeps_messages(gateway: EvolutionClient, row: NotificationLog, found: dict[int, bool]) -> bool:
+def _keeps_messages(gateway: Gateway, row: NotificationLog, found: dict[int, bool]) -> bool:
     """Whether the gateway keeps what the row's instance sends; `found` remembers what it was asked before."""
 
-    def is_found(gateway: EvolutionClient, control: NotificationLog) -> bool:
+    def is_found(gateway: Gateway, control: NotificationLog) -> bool:
         if control.pk not in found:
             found[control.pk] = controls.is_found(gateway, control)
         return found[control.pk]

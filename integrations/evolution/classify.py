@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from integrations.evolution import meta
-from integrations.evolution.errors import Outcome, Refused
+from integrations.gateways.outcomes import Outcome, Refused
 
 _ID_LENGTH = 100
 
@@ -27,7 +27,6 @@ class Accepted:
     """The gateway took the message. The id is empty if it left but the gateway could not record it."""
 
     provider_message_id: str
-    remote_jid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ def printable(value: object) -> str:
 def _created(data: dict[str, object]) -> Accepted | Refused:
     key = data.get("key")
     if isinstance(key, dict) and (message_id := printable(key.get("id"))):
-        return Accepted(message_id, printable(key.get("remoteJid")))
+        return Accepted(message_id)
     refused = meta.refusal(data) if key is None else None
     return refused or UNEXPECTED
 
@@ -138,7 +137,7 @@ def _failed(data: dict[str, object], http_status: int) -> Accepted | Refused:
     items = message if isinstance(message, list) else []
     texts = list(_texts(message))
     if items and any(_NOT_STORED.fullmatch(text) for text in texts):
-        return Accepted("", "")
+        return Accepted("")
     if any(isinstance(item, dict) and item.get("exists") is False for item in items):
         return Refused(Outcome.PERMANENT, "not_on_whatsapp")
     if any(isinstance(item, list) and item and all(isinstance(text, str) for text in item) for item in items):

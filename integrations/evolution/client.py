@@ -21,10 +21,12 @@ from urllib3.exceptions import HTTPError
 
 from flowlog import heartbeats
 from integrations.evolution.classify import UNEXPECTED, Accepted, classify, parse_object
-from integrations.evolution.errors import GatewayError, Outcome, Refused
 from integrations.evolution.jids import addresses, bare
-from integrations.evolution.messages import FoundMessage, Page, key_of, own_message, parse_page
-from integrations.evolution.transport import Clock, GatewaySession, transport_failure, uptime, writing_by
+from integrations.evolution.messages import Page, key_of, own_message, parse_page
+from integrations.evolution.servers import Server, of_settings
+from integrations.evolution.transport import Clock, GatewaySession, transport_failure, writing_by
+from integrations.gateways.outcomes import GatewayError, Outcome, Refused
+from integrations.gateways.protocol import FoundMessage, SendReceipt, uptime
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _MAX_BODY = 64 * 1024
@@ -32,6 +34,8 @@ _MAX_PAGE_BODY = 1024 * 1024
 _KEPT_BODY = 2000
 _PAGE_SIZE = 50
 _MAX_PAGES = 50
+# The connections of one that has to go are closed with it.
+_MOST_CLIENTS = 16
 # Also where the gateway quotes JSON inside a text.
 _SECRET_FIELD = re.compile(
     r'(\\?"(?:apikey|api_key|token|hash|jwt_key|authorization|access_?token)\\?"\s*:\s*\\?")[^"\\]*', re.IGNORECASE
@@ -41,21 +45,6 @@ _REGISTER_URL = re.compile(
     r'("register_url\\?"\s*:\s*\\?"https?:\\?/\\?/)(?:[^"/?#@]*@)?([^"\\/?#]*)[^"]*', re.IGNORECASE
 )
 _SECRET_WORD = re.compile(r"\bBearer\s+[\w.~+/=-]+|\bEAA[A-Za-z0-9]{20,}")
-
-
-@dataclass(frozen=True, slots=True)
-class SendReceipt:
-    """A message that the gateway accepted.
-
-    `provider_message_id` is empty if the message left but the gateway could not record it: it is sent,
-    and no receipt will ever name it.
-    """
-
-    provider_message_id: str
-    remote_jid: str
-    http_status: int
-    response_body: str
-    duration: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +103,7 @@ class EvolutionClient:
         verdict = classify(answer.status, answer.body)
         if isinstance(verdict, Refused):
             raise self._error(verdict, answer)
-        return SendReceipt(
-            verdict.provider_message_id,
-            verdict.remote_jid,
-            answer.status,
-            self._keep(answer.body),
-            answer.duration,
-        )
+        return SendReceipt(verdict.provider_message_id, answer.status, self._keep(answer.body), answer.duration)
 
     def connection_state(self, instance_name: str) -> str:
         """The instance's state as the gateway knows it: `open`, `connecting` or `close`; may be stale.
@@ -148,21 +131,16 @@ class EvolutionClient:
         found = found or self._own_messages(instance_name, bare(number), between)
         return sorted(found, key=lambda message: message.timestamp, reverse=True)
 
-    def has_message(self, instance_name: str, provider_message_id: str) -> bool:
-        """Whether the gateway has the instance's message of that id, which must not be empty.
+    def find_by_id(self, instance_name: str, provider_message_id: str) -> FoundMessage | None:
+        """The instance's message of that id, which must not be empty, whoever got it; None if there is none.
 
-        Raises `GatewayError` unless the answer is certain.
-        """
-        return bool(self._of_id(instance_name, provider_message_id))
-
-    def own_message(self, instance_name: str, provider_message_id: str) -> FoundMessage | None:
-        """The message of that id that the instance sent, whoever got it; None if there is none, or not a whole one.
-
-        Raises `GatewayError` unless the answer is certain.
+        Without text if its record is not whole, or of a message that the instance did not send. Raises `GatewayError`
+        unless the answer is certain.
         """
         records = self._of_id(instance_name, provider_message_id)
         found = (own_message(record, key_of(record).get("remoteJid")) for record in records)
-        return next((each for each in found if each), None)
+        nothing_more = FoundMessage(provider_message_id, "", 0) if records else None
+        return next((each for each in found if each), nothing_more)
 
     def _of_id(self, instance_name: str, provider_message_id: str) -> list[object]:
         if not provider_message_id:
@@ -257,25 +235,18 @@ class EvolutionClient:
         return _SECRET_WORD.sub("***", body).replace("\0", "�")[:_KEPT_BODY]
 
 
-def client() -> EvolutionClient:
-    """This process's client for the gateway of the settings."""
-    return _shared_client(
-        os.getpid(),
-        settings.EVOLUTION_API_URL,
-        settings.EVOLUTION_API_KEY,
-        settings.NOTIFICATIONS.connect_timeout,
-        settings.NOTIFICATIONS.read_timeout,
-    )
+def client(server: Server | None = None) -> EvolutionClient:
+    """This process's client for the server, by default that of the settings."""
+    times = settings.NOTIFICATIONS
+    return _shared_client(os.getpid(), server or of_settings(), times.connect_timeout, times.read_timeout)
 
 
-@functools.lru_cache(maxsize=2)
-def _shared_client(
-    _process_id: int, base_url: str, api_key: str, connect_timeout: float, read_timeout: float
-) -> EvolutionClient:
-    """One client for each process: a forked child must not write into its parent's connections."""
+@functools.lru_cache(maxsize=_MOST_CLIENTS)
+def _shared_client(_process_id: int, server: Server, connect_timeout: float, read_timeout: float) -> EvolutionClient:
+    """One client for each process and server: a forked child must not write into its parent's connections."""
     return EvolutionClient(
-        base_url,
-        api_key,
+        server.url,
+        server.key,
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         on_page=heartbeats.note_progress,

@@ -11,7 +11,8 @@ from django.conf import settings
 
 from integrations.evolution.classify import parse_object
 from integrations.evolution.client import EvolutionClient, path_segment
-from integrations.evolution.errors import GatewayError, Outcome, Refused
+from integrations.evolution.servers import Server, of_settings
+from integrations.gateways.outcomes import GatewayError, Outcome, Refused
 
 WEBHOOK_EVENTS = (
     "SEND_MESSAGE",
@@ -142,12 +143,12 @@ class EvolutionManager(EvolutionClient):
         raise self._unreadable(answer)
 
 
-def manager() -> EvolutionManager:
-    """A manager for the gateway of the settings."""
-    times = settings.NOTIFICATIONS
+def manager(server: Server | None = None) -> EvolutionManager:
+    """A manager for the server, by default that of the settings."""
+    server, times = server or of_settings(), settings.NOTIFICATIONS
     return EvolutionManager(
-        settings.EVOLUTION_API_URL,
-        settings.EVOLUTION_API_KEY,
+        server.url,
+        server.key,
         connect_timeout=times.connect_timeout,
         read_timeout=times.read_timeout,
     )

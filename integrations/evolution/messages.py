@@ -8,17 +8,9 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from integrations.evolution.classify import parse_object, printable
+from integrations.gateways.protocol import FoundMessage
 
 _DIGITS = re.compile("[0-9]{1,19}")
-
-
-@dataclass(frozen=True, slots=True)
-class FoundMessage:
-    """A message of ours that the gateway has: it was sent."""
-
-    provider_message_id: str
-    text: str
-    timestamp: int
 
 
 @dataclass(frozen=True, slots=True)

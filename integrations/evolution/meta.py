@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from integrations.evolution.errors import Outcome, Refused
+from integrations.gateways.outcomes import Outcome, Refused
 
 _TEMPLATES = range(132000, 133000)
 _PERMISSIONS = range(200, 300)

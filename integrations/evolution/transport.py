@@ -11,7 +11,6 @@ import functools
 import http.client
 import io
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,24 +23,16 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
-from integrations.evolution.errors import Outcome, Refused
+from integrations.gateways.outcomes import Outcome, Refused
+from integrations.gateways.protocol import TOO_LATE, uptime
 
 IDLE_LIMIT = 4.0
 """Seconds after which an idle connection is not used again; the gateway closes it at five."""
-TOO_LATE = "too_late"
-"""The code of a request that was not written, since the time that its caller had for it was over."""
 _POOL_SIZE = 4
 
 Clock = Callable[[], float]
 
-# Goes on while the machine sleeps, where there is such a clock.
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _write_by: ContextVar[float | None] = ContextVar("write_by", default=None)
-
-
-def uptime() -> float:
-    """Seconds by a clock that nobody sets, and that counts those in which this process or its machine stood still."""
-    return time.clock_gettime(_CLOCK)
 
 
 class TooLateError(HTTPError):

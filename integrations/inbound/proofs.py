@@ -15,7 +15,8 @@ from django.db.models.functions import Now
 
 from integrations.evolution import jids
 from integrations.evolution.classify import printable
-from integrations.evolution.messages import FoundMessage, mapping, own_message, text_of
+from integrations.evolution.messages import mapping, own_message, text_of
+from integrations.gateways.protocol import FoundMessage
 from integrations.inbound.models import MESSAGES_UPDATE, META_STATUS, SEND_MESSAGE, WebhookEvent
 from integrations.inbound.verdicts import Verdicts
 from integrations.locks import unlocked

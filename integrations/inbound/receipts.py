@@ -10,7 +10,7 @@ from functools import partial
 from django.db import transaction
 from django.db.models.functions import Now
 
-from integrations.evolution import sentences
+from integrations.gateways import sentences
 from integrations.inbound import reading
 from integrations.inbound.models import WebhookEvent
 from integrations.inbound.verdicts import Verdict, Verdicts

@@ -19,6 +19,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext as _
 
 from flowlog.times import moment
+from integrations.gateways import registry
 from integrations.inbound.models import SEND_MESSAGE, WebhookEvent
 from integrations.models import EvolutionInstance, NotificationLog, WebhookTally
 
@@ -34,12 +35,13 @@ def judged() -> QuerySet[Any]:
 
     `deaf`: the latest messages, from `silent_since` on, have no receipt, though there were webhooks before.
     `refused`: the latest webhook was refused, and messages have left since one was last taken.
-    `heard_at`: when one was last taken; `was_heard`: whether one ever was. A held instance sends nothing: not judged.
+    `heard_at`: when one was last taken; `was_heard`: whether one ever was. A held instance sends nothing: not judged;
+    and one whose gateway tells nothing back is left out.
     """
     tallies = WebhookTally.objects.filter(source=WebhookTally.Source.EVOLUTION, name=OuterRef("name"))
     taken, refusals = tallies.filter(status=HTTPStatus.OK), tallies.exclude(status=HTTPStatus.OK).order_by("-last_at")
     events = WebhookEvent.objects.filter(instance_name=OuterRef("name"), event=SEND_MESSAGE)
-    instances = EvolutionInstance.objects.annotate(
+    instances = EvolutionInstance.objects.filter(gateway__in=registry.that_tell_receipts()).annotate(
         silent_since=Subquery(_ripe().values("sent_at")[settings.RECEIPTS_MISSED - 1 :][:1]),
         heard_at=Subquery(taken.values("last_at")[:1]),
         was_heard=Exists(taken) | Exists(events),

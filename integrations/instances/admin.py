@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.forms import ModelForm
+from django.forms import BooleanField, ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.secrets_at_rest import Secret
 from flowlog.staffpages.base import ModelAdmin, label_html
 from flowlog.times import moment
-from integrations.evolution import sentences
+from integrations.gateways import sentences
 from integrations.inbound import way_back
 from integrations.instances.connections import why_held
 from integrations.models import EvolutionInstance
@@ -31,14 +32,44 @@ STATE_COLOURS: dict[str, str] = {
 _CUT = frozenset({"connection_closed", "never_paired", "never_connected"})
 
 
+class InstanceForm(ModelForm):
+    """An instance as the staff edit it. A stored key goes with the server that it was entered for, and no other."""
+
+    forget_key = BooleanField(label=_("Forget the own key"), required=False)
+
+    class Meta:
+        model = EvolutionInstance
+        fields = ("gateway", "api_url", "api_key")
+
+    def clean(self) -> dict[str, Any]:
+        """Let go of the key where it is not to be used any more, and ask for it again where it may not be.
+
+        Else whoever may edit an instance, but never saw its key, could have it sent to a server of their own.
+        """
+        cleaned = super().clean() or {}
+        stored = bool(self.instance.pk and self.initial.get("api_key"))
+        entered = bool(str(self.data.get(self.add_prefix("api_key"), "")).strip())
+        elsewhere = bool({"gateway", "api_url"}.intersection(self.changed_data))
+        if stored and not entered and (cleaned.get("forget_key") or elsewhere):
+            if elsewhere and cleaned.get("api_url"):
+                self.add_error("api_key", gettext("Enter the key again: a stored one is sent to no other server."))
+            self.instance.api_key = cleaned["api_key"] = Secret("")
+        return cleaned
+
+
 @admin.register(EvolutionInstance)
 class EvolutionInstanceAdmin(ModelAdmin):
+    form = InstanceForm
     list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
     list_select_related = ("store",)
     search_fields = ("name",)
     fields = (
         "store",
         "name",
+        "gateway",
+        "api_url",
+        "api_key",
+        "forget_key",
         "is_default",
         "messages_per_minute",
         "daily_cap",
@@ -50,7 +81,14 @@ class EvolutionInstanceAdmin(ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: EvolutionInstance, form: ModelForm, change: bool) -> None:  # noqa: ARG002
         """Only what was edited is written: slot, pace and state belong to the worker that is sending."""
-        obj.save(update_fields=form.changed_data if change else None)
+        edited = {*form.changed_data, "api_key"}.intersection(form.cleaned_data) - {"forget_key"}
+        obj.save(update_fields=edited if change else None)
+
+    def get_fields(self, request: HttpRequest, obj: EvolutionInstance | None = None) -> Any:
+        """Nothing can be forgotten where nothing is stored."""
+        fields = super().get_fields(request, obj)
+        may = obj and obj.api_key and self.has_change_permission(request, obj)
+        return fields if may else tuple(name for name in fields if name != "forget_key")
 
     @admin.display(description=_("connection"), ordering="state")
     def state_label(self, instance: EvolutionInstance) -> SafeString:

@@ -30,7 +30,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils.translation import gettext
 
-from integrations.evolution import sentences
+from integrations.gateways import sentences
 from integrations.locks import unlocked
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.env import is_private, is_web_address
+from flowlog.secrets_at_rest import EncryptedTextField, Unreadable
+from integrations.gateways import registry
 from orders.models import Store
 
 # A part of its webhook's address; and many a shop has an instance already, called as people call things.
@@ -40,6 +45,29 @@ class EvolutionInstance(models.Model):
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="instances")
     name = models.CharField(
         _("name"), max_length=100, unique=True, help_text=_("Exactly as it is called in the Evolution API.")
+    )
+    gateway = models.CharField(
+        _("gateway"), max_length=20, choices=registry.choices, default="evolution", db_default="evolution"
+    )
+    api_url = models.CharField(
+        _("own address of its server"),
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "Where its gateway is, such as https://evolution2.example.com. Empty: the server of EVOLUTION_API_URL."
+        ),
+    )
+    api_key = EncryptedTextField(
+        _("own key"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_(
+            "The key of its server, or the instance's own token. It is stored encrypted and never shown again; left "
+            "empty it stays as it is. Without one, EVOLUTION_API_KEY."
+        ),
     )
     is_default = models.BooleanField(_("default instance of the store"), default=False)
     messages_per_minute = models.PositiveSmallIntegerField(
@@ -87,15 +115,34 @@ class EvolutionInstance(models.Model):
                 | Q(held_at__isnull=False, probe_at__isnull=False) & ~Q(held_code=""),
                 name="instance_hold_whole",
             ),
+            models.CheckConstraint(condition=Q(api_url="") | ~Q(api_key=""), name="instance_own_server_own_key"),
         )
 
     def __str__(self) -> str:
         return self.name
 
     def clean(self) -> None:
-        """Check a new name; one that is kept may stay as it is."""
+        """Check a new name, and the server of its own; a name that is kept may stay as it is."""
+        self._clean_server()
         if self.name and not EvolutionInstance.objects.filter(pk=self.pk, name=self.name).exists():
             try:
                 check_instance_name(self.name)
             except ValidationError as error:
                 raise ValidationError({"name": error}) from None
+
+    def _clean_server(self) -> None:
+        self.api_url = self.api_url.strip().rstrip("/")
+        if self.api_url and (not is_web_address(self.api_url) or urlsplit(self.api_url).username is not None):
+            raise ValidationError({"api_url": _("Enter an address like https://evolution2.example.com.")})
+        if self.api_url and not is_private(self.api_url) and not settings.DEBUG:
+            raise ValidationError({"api_url": _("The address must start with https://.")})
+        if self.api_url and not self.api_key:
+            raise ValidationError(
+                {"api_key": _("Another server needs a key of its own: it never gets EVOLUTION_API_KEY.")}
+            )
+        try:
+            key = self.api_key.reveal()
+        except Unreadable:
+            return
+        if not (key.isascii() and key.isprintable()):
+            raise ValidationError({"api_key": _("The key must be plain ASCII characters.")})

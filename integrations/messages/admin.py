@@ -21,7 +21,7 @@ from unfold.paginator import InfinitePaginator
 
 from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, Words, label_column, name_of
 from flowlog.times import moment
-from integrations.evolution.sentences import not_delivered
+from integrations.gateways.sentences import not_delivered
 from integrations.instances.connections import why_held
 from integrations.messages import snapshot_words as snapshots
 from integrations.messages import timeline

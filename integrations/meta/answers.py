@@ -11,8 +11,8 @@ from http import HTTPStatus
 
 from integrations.evolution import meta
 from integrations.evolution.classify import UNEXPECTED, Accepted, parse_object, printable
-from integrations.evolution.errors import Outcome, Refused
 from integrations.evolution.messages import mapping
+from integrations.gateways.outcomes import Outcome, Refused
 
 # What the shop has to put right at Meta before any template goes; what waits is not lost by it.
 _TEMPLATE = Refused(Outcome.RETRYABLE, "meta_template")
@@ -33,10 +33,10 @@ def classify(http_status: int, body: str) -> Accepted | Refused:
     """What the answer to a send means. `Accepted` only for a 200 with the message's id."""
     data = parse_object(body)
     if http_status == HTTPStatus.OK:
-        messages, contacts = data.get("messages"), data.get("contacts")
-        message_id = printable(_first(messages).get("id"))
-        if message_id:
-            return Accepted(message_id, printable(_first(contacts).get("wa_id")))
+        messages = data.get("messages")
+        first = messages[0] if isinstance(messages, list) and messages else None
+        if message_id := printable(mapping(first).get("id")):
+            return Accepted(message_id)
     return refusal(mapping(data.get("error"))) or _BY_STATUS.get(http_status, UNEXPECTED)
 
 
@@ -46,7 +46,3 @@ def refusal(error: object) -> Refused | None:
     if told.get("code") in _TEMPLATE_CODES:
         return _TEMPLATE
     return meta.refusal(told)
-
-
-def _first(items: object) -> dict[str, object]:
-    return dict(mapping(items[0])) if isinstance(items, list) and items else {}

@@ -17,9 +17,9 @@ from django.conf import settings
 from urllib3.exceptions import HTTPError
 
 from integrations.evolution.classify import UNEXPECTED, Accepted, parse_object
-from integrations.evolution.client import SendReceipt
-from integrations.evolution.errors import GatewayError, Outcome, Refused
-from integrations.evolution.transport import Clock, GatewaySession, transport_failure, uptime, writing_by
+from integrations.evolution.transport import Clock, GatewaySession, transport_failure, writing_by
+from integrations.gateways.outcomes import GatewayError, Outcome, Refused
+from integrations.gateways.protocol import SendReceipt, uptime
 from integrations.meta.answers import classify
 from integrations.meta.templates import Template, as_parameter
 
@@ -87,9 +87,7 @@ class MetaClient:
         verdict = classify(answer.status, answer.body)
         if isinstance(verdict, Refused):
             raise self._error(verdict, answer)
-        return SendReceipt(
-            verdict.provider_message_id, verdict.remote_jid, answer.status, self._keep(answer.body), answer.duration
-        )
+        return SendReceipt(verdict.provider_message_id, answer.status, self._keep(answer.body), answer.duration)
 
     def status(self) -> str:
         """The number's status at Meta, such as `CONNECTED` or `BANNED`. Raises `GatewayError`."""

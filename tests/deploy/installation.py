@@ -471,6 +471,7 @@ def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator:
     operator.stands_for["NÚMERO"] = manage(server, "shell -v 0", feed=script).split()[-1]
     assert operator.run("python manage.py erase_customer NÚMERO --dry-run").startswith("Seria apagado:")
     operator.run("python manage.py bootstrap")
+    assert "Cifrados com a primeira chave: 0." in operator.run("python manage.py rotate_credentials")
     operator.run("sudo systemctl restart redis-server")
     assert "--dry-run" in operator.run("deploy/install.sh --help")
     server.run("install -d -o flowlog /outro/disco")

@@ -165,9 +165,12 @@ class TestPage:
         row = make_log()
         assert row.instance_id
         hold(row.instance_id, "unauthorized")
-        assert "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY." in page(client, row)
         assert (
-            "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY."
+            "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria."
+            in page(client, row)
+        )
+        assert (
+            "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria."
             in client.get(LIST).content.decode()
         )
         NotificationLog.objects.update(status="failed", error_code="x", error_message="Sem WhatsApp.")
@@ -278,7 +281,7 @@ class TestInstances:
         instance = EvolutionInstance.objects.get()
         values = {
             "store": str(instance.store_id), "name": "flowlog", "is_default": "on", "messages_per_minute": "12",
-            "daily_cap": "500", "state": "open",
+            "daily_cap": "500", "state": "open", "gateway": "evolution",
         }  # fmt: skip
         assert client.post(f"/admin/integrations/evolutioninstance/{instance.pk}/change/", values).status_code == 302
         instance.refresh_from_db()
@@ -291,7 +294,7 @@ class TestInstances:
         assert "Estão saindo." in client.get(address).content.decode()
         hold(instance.pk, "unauthorized")
         assert (
-            "O gateway recusou a chave. Confira EVOLUTION_API_KEY. Próxima tentativa: "
+            "O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria. Próxima tentativa: "
             in client.get(address).content.decode()
         )
         for place in ("/admin/integrations/evolutioninstance/", "/admin/"):
@@ -338,7 +341,7 @@ def test_editing_an_instance_leaves_a_send_in_hand_alone(monkeypatch: pytest.Mon
     client = client_of(make_staff("gil", MANAGEMENT_GROUP))
     instance = EvolutionInstance.objects.get()
     values = {"store": instance.store_id, "name": instance.name, "is_default": "on"}
-    values |= {"messages_per_minute": 5, "daily_cap": 0}
+    values |= {"messages_per_minute": 5, "daily_cap": 0, "gateway": "evolution"}
     token, is_valid = uuid4(), ModelForm.is_valid
 
     def claimed_meanwhile(form: ModelForm) -> bool:

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrations.evolution.sentences import cause
+from integrations.gateways.sentences import cause
 from integrations.inbound import intake
 from integrations.inbound.intake import work_off
 from integrations.instances.connections import heal, hold

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from integrations.evolution.client import EvolutionClient
-from integrations.evolution.errors import GatewayError, Outcome
 from integrations.evolution.jids import addresses
-from integrations.evolution.messages import FoundMessage, whole_number
+from integrations.evolution.messages import whole_number
+from integrations.gateways import FoundMessage, GatewayError, Outcome, SendReceipt
 from tests.integrations.raw_server import Connection, Talk, answering, raw_server
 from tests.integrations.sandbox import SandboxProcess, sandbox
 
@@ -55,6 +55,10 @@ def find(
     return client.find_messages("loja", number, since=since, until=until)
 
 
+def kept_under(receipt: SendReceipt) -> str:
+    return str(json.loads(receipt.response_body)["key"]["remoteJid"])
+
+
 def texts(client: EvolutionClient, number: str = NUMBER, **when: datetime) -> list[str]:
     return [message.text for message in find(client, number, **when)]
 
@@ -88,7 +92,7 @@ def test_a_message_that_was_sent_is_found_with_its_id_and_time(gateway: SandboxP
     receipt = client.send_text("loja", NUMBER, "Seu pedido *PK7*")
     (arrived,) = gateway.messages()
     assert find(client) == [FoundMessage(receipt.provider_message_id, "Seu pedido *PK7*", arrived["timestamp"])]
-    assert client.has_message("loja", receipt.provider_message_id) is True
+    assert client.find_by_id("loja", receipt.provider_message_id)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_a_message_is_found_whether_or_not_the_gateway_kept_the_ninth_digit(
     gateway: SandboxProcess, sent_to: str, kept_at: str
 ) -> None:
     client = connect(gateway.base_url)
-    assert client.send_text("loja", sent_to, "Olá").remote_jid == kept_at
+    assert kept_under(client.send_text("loja", sent_to, "Olá")) == kept_at
     assert texts(client, sent_to) == ["Olá"]
     for address in addresses(sent_to):
         assert texts(client, "+" + address.partition("@")[0]) == ["Olá"]
@@ -117,8 +121,8 @@ def test_a_message_is_found_whether_or_not_the_gateway_kept_the_ninth_digit(
 def test_a_message_to_a_landline_is_found_at_the_mobile_that_the_gateway_took_it_for(gateway: SandboxProcess) -> None:
     client = connect(gateway.base_url)
     client.send_text("loja", "+5511940001234", "to the mobile")
-    assert client.send_text("loja", "+551140001234", "to the landline").remote_jid == "5511940001234@s.whatsapp.net"
-    assert texts(client, "+551140001234") == ["to the landline", "to the mobile"]
+    assert kept_under(client.send_text("loja", "+551140001234", "Oi")) == "5511940001234@s.whatsapp.net"
+    assert texts(client, "+551140001234") == ["Oi", "to the mobile"]
 
 
 def test_messages_of_other_instances_and_numbers_are_not_found(gateway: SandboxProcess) -> None:
@@ -126,9 +130,9 @@ def test_messages_of_other_instances_and_numbers_are_not_found(gateway: SandboxP
     other = client.send_text("outra", NUMBER, "of another instance").provider_message_id
     client.send_text("loja", "+5511987654322", "to another number")
     assert find(client) == []
-    assert client.has_message("loja", other) is False
-    assert client.has_message("outra", other) is True
-    assert client.has_message("loja", other[:-1]) is False
+    assert client.find_by_id("loja", other) is None
+    assert client.find_by_id("outra", other)
+    assert client.find_by_id("loja", other[:-1]) is None
 
 
 def test_all_pages_are_read(gateway: SandboxProcess) -> None:
@@ -167,7 +171,7 @@ def test_what_the_gateway_does_not_store_is_not_found(gateway: SandboxProcess) -
     gateway.forget("loja")
     forgotten = client.send_text("loja", NUMBER, "forgotten").provider_message_id
     assert texts(client) == ["kept"]
-    assert [client.has_message("loja", message_id) for message_id in (kept, forgotten)] == [True, False]
+    assert [bool(client.find_by_id("loja", message_id)) for message_id in (kept, forgotten)] == [True, False]
 
 
 def test_what_an_instance_of_the_gateways_own_channel_sent_is_found_under_the_bare_number() -> None:
@@ -177,7 +181,7 @@ def test_what_an_instance_of_the_gateways_own_channel_sent_is_found_under_the_ba
         )
         client = connect(process.base_url)
         receipt = client.send_text("loja", NUMBER, "Olá")
-        assert receipt.remote_jid == "5511987654321"
+        assert kept_under(receipt) == "5511987654321"
         assert [(each.provider_message_id, each.text) for each in find(client)] == [
             (receipt.provider_message_id, "Olá")
         ]
@@ -190,7 +194,7 @@ def test_what_is_kept_under_a_hidden_address_is_found_by_its_id_alone(gateway: S
     receipt = client.send_text("loja", NUMBER, "Olá")
     gateway.options(lid_rows=False)
     assert texts(client) == []
-    assert client.has_message("loja", receipt.provider_message_id) is True
+    assert client.find_by_id("loja", receipt.provider_message_id)
 
 
 # -- What it asks --------------------------------------------------------------------------------
@@ -239,7 +243,7 @@ def test_each_address_is_asked_for_with_the_filters_that_work() -> None:
         client = connect(server.url)
         since, until = SINCE + timedelta(microseconds=999_999), UNTIL - timedelta(microseconds=999_999)
         assert client.find_messages("minha loja/1", NUMBER, since=since, until=until) == []
-        assert client.has_message("minha loja/1", "3EB0AE029FD590A33D65F4") is False
+        assert client.find_by_id("minha loja/1", "3EB0AE029FD590A33D65F4") is None
     heads, bodies = zip(*(request.split(b"\r\n\r\n") for request in requests), strict=True)
     assert {head.split(b"\r\n")[0] for head in heads} == {b"POST /chat/findMessages/minha%20loja%2F1 HTTP/1.1"}
     wheres = [
@@ -270,7 +274,7 @@ def test_a_number_or_an_id_that_is_none_is_not_asked_for() -> None:
         with pytest.raises(GatewayError) as caught:
             find(client, "5511987654321")
         with pytest.raises(ValueError, match="without an id"):
-            client.has_message("loja", "")
+            client.find_by_id("loja", "")
     assert (caught.value.outcome, caught.value.code) == (PERMANENT, "invalid_number")
     assert server.connections == 0
 
@@ -344,7 +348,7 @@ def test_a_record_that_two_pages_show_is_found_once() -> None:
 Read = Callable[[EvolutionClient], object]
 READS: dict[str, Read] = {
     "find_messages": lambda client: find(client, FOREIGN),
-    "has_message": lambda client: client.has_message("loja", "3EB0AE029FD590A33D65F4"),
+    "find_by_id": lambda client: client.find_by_id("loja", "3EB0AE029FD590A33D65F4"),
 }
 EACH_READ = pytest.mark.parametrize("read", READS.values(), ids=READS)
 
@@ -458,7 +462,7 @@ def test_a_connection_that_breaks_is_an_error(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "code"), [("find_messages", "incomplete_answer"), ("has_message", "unexpected_answer")]
+    ("read", "code"), [("find_messages", "incomplete_answer"), ("find_by_id", "unexpected_answer")]
 )
 def test_records_that_are_missing_are_an_error(read: str, code: str) -> None:
     error = failure_of(READS[read], answering([], json.dumps(answer_of(total=1, pages=1)).encode(), "200 OK"))
@@ -508,7 +512,7 @@ def test_more_pages_than_can_be_read_are_an_error() -> None:
 
 def test_an_id_that_was_not_asked_for_is_unexpected() -> None:
     # Else a gateway that ignores the filter would seem to keep no messages.
-    error = failure_of(READS["has_message"], answering([], json.dumps(answer_of(record())).encode(), "200 OK"))
+    error = failure_of(READS["find_by_id"], answering([], json.dumps(answer_of(record())).encode(), "200 OK"))
     assert (error.outcome, error.code, error.http_status) == (UNKNOWN, "unexpected_answer", 200)
 
 
@@ -547,7 +551,7 @@ def test_the_key_and_the_instance_count(gateway: SandboxProcess) -> None:
             assert (caught.value.outcome, caught.value.code) == (INSTANCE_DOWN, "unauthorized")
     client = connect(gateway.base_url)
     with pytest.raises(GatewayError) as caught:
-        client.has_message("nao-existe", "3EB0")
+        client.find_by_id("nao-existe", "3EB0")
     assert (caught.value.outcome, caught.value.code) == (INSTANCE_DOWN, "instance_not_found")
     with pytest.raises(GatewayError) as caught:
         client.find_messages("nao-existe", NUMBER, since=SINCE, until=UNTIL)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.evolution.classify import Accepted
-from integrations.evolution.errors import Outcome, Refused
-from integrations.evolution.sentences import INSTANCE, MESSAGE, PASSING
+from integrations.gateways.outcomes import Outcome, Refused
+from integrations.gateways.sentences import INSTANCE, MESSAGE, PASSING
 from integrations.meta.answers import classify, refusal
 
 PERMANENT, RETRYABLE, INSTANCE_DOWN, UNKNOWN = Outcome
@@ -28,7 +28,7 @@ def test_accepted_is_a_200_with_the_messages_id() -> None:
         "contacts": [{"input": "5521987654321", "wa_id": "5521987654321"}],
         "messages": [{"id": "wamid.HBgM", "message_status": "accepted"}],
     }
-    assert classify(200, json.dumps(body)) == Accepted("wamid.HBgM", "5521987654321")
+    assert classify(200, json.dumps(body)) == Accepted("wamid.HBgM")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.evolution.sentences import not_delivered
+from integrations.gateways.sentences import not_delivered
 from integrations.inbound.incoming import Deleted, Incoming, Sender
 from integrations.inbound.intake import work_off
 from integrations.meta import webhooks

@@ -164,7 +164,7 @@ class TestRelease:
         assert "/release/" not in words(client, page)
         connections.hold(instance.pk, "unauthorized")
         assert f'href="{INSTANCES}{instance.pk}/release/"' in words(client, page)
-        assert "O gateway recusou a chave. Confira EVOLUTION_API_KEY." in words(
+        assert "O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria." in words(
             client, f"{INSTANCES}{instance.pk}/release/"
         )
         assert EvolutionInstance.objects.get().held_at is not None

@@ -17,7 +17,7 @@ from django.utils import timezone
 from flowlog.devtools.sandbox.faults import Fault
 from flowlog.monitoring import troubles
 from integrations.evolution.client import EvolutionClient
-from integrations.evolution.errors import Outcome
+from integrations.gateways import Outcome
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
 from notifications.delivery import Result, deliver

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from flowlog.devtools.sandbox.faults import Fault
-from integrations.evolution.sentences import cause
+from integrations.gateways.sentences import cause
 from integrations.inbound.intake import work_off
 from integrations.instances import connections
 from integrations.models import EvolutionInstance, NotificationLog

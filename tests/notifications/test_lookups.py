@@ -17,8 +17,8 @@ from django.utils import timezone
 from flowlog.devtools.sandbox.faults import Fault
 from flowlog.models import Heartbeat
 from integrations.evolution.client import client
-from integrations.evolution.errors import Outcome
 from integrations.evolution.transport import GatewaySession
+from integrations.gateways import Outcome
 from integrations.inbound.intake import work_off
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims, delivery, lookups, tasks

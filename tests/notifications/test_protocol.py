@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 import notifications
 from integrations.evolution.client import client
-from integrations.evolution.errors import Outcome
+from integrations.gateways import Outcome
 from integrations.inbound.intake import work_off
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery, lookups, staff

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import redis
 import requests
 from django.conf import settings
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 from django.utils.translation import gettext as _
 
 from flowlog.broker import redis_client
 from flowlog.operations.checklists.items import Item, failed, ok, warning
-from integrations.evolution.errors import GatewayError
+from flowlog.secrets_at_rest import Secret
 from integrations.evolution.manager import EvolutionManager, RemoteInstance, manager
-from integrations.evolution.sentences import cause
+from integrations.evolution.servers import KIND, Server, of_settings, server_of
 from integrations.evolution.webhooks import leads_here
+from integrations.gateways import GatewayError, gateway_for
+from integrations.gateways.sentences import cause
 from integrations.models import EvolutionInstance
 
 _TIMEOUT = (5, 10)
 # Seconds. A message's look-up asks for what was sent at about a time.
 _MAY_DIFFER, _MUST_NOT_DIFFER = 5, 60
 
+# What each server of the Evolution API has listed, or why not.
+type _Listed = dict[Server, dict[str, RemoteInstance] | GatewayError]
+
 
 def credentials() -> Iterator[Item]:
-    """The gateway answers and takes our key."""
+    """The gateway of the settings answers and takes our key."""
     try:
         manager().instances()
     except GatewayError as error:
@@ -40,25 +44,66 @@ def credentials() -> Iterator[Item]:
 
 
 def instances() -> Iterator[Item]:
-    """Each instance of ours is there and connected; nothing where the gateway cannot be asked."""
-    with suppress(GatewayError):
-        gateway = manager()
-        remote = {each.name: each for each in gateway.instances()}
-        # The old schema may still be in place: only columns that the release before has too.
-        ours = list(EvolutionInstance.objects.only("name", "held_at", "held_reason").order_by("name"))
-        if not ours:
-            yield failed(
-                _("instances"),
-                _("Flowlog has none, so nothing can be sent."),
-                _("Set EVOLUTION_INSTANCE and run `manage.py bootstrap`, or add one in the admin."),
-            )
-        for instance in ours:
-            if instance.name not in remote:
-                yield _missing(instance.name, gateway)
-            else:
-                yield _instance(instance, remote[instance.name])
-                if remote[instance.name].state == "open":
-                    yield _way_back(instance.name, gateway)
+    """Each instance of ours is there and connected; nothing where the gateway of the settings cannot be asked."""
+    listed: _Listed = {}
+    ours = _ours()
+    if not ours:
+        yield failed(
+            _("instances"),
+            _("Flowlog has none, so nothing can be sent."),
+            _("Set EVOLUTION_INSTANCE and run `manage.py bootstrap`, or add one in the admin."),
+        )
+    for instance in ours:
+        yield from _at_its_gateway(instance, listed)
+
+
+def _ours() -> list[EvolutionInstance]:
+    """Our instances, by name. The old schema may still be in place, which knows of no gateways of their own."""
+    both = ("name", "held_at", "held_reason")
+    rows = EvolutionInstance.objects.order_by("name")
+    try:
+        with transaction.atomic():
+            return list(rows.only(*both, "gateway", "api_url", "api_key"))
+    except ProgrammingError:
+        ours = list(rows.only(*both))
+    for instance in ours:
+        instance.gateway, instance.api_url, instance.api_key = KIND, "", Secret("")
+    return ours
+
+
+def _at_its_gateway(instance: EvolutionInstance, listed: _Listed) -> Iterator[Item]:
+    """How the instance does at its gateway; `listed` is what the servers of the Evolution API have listed already."""
+    name, server = _("instance %(name)s") % {"name": instance.name}, None
+    try:
+        if instance.gateway != KIND:
+            yield _instance(instance, gateway_for(instance).state())
+            return
+        server = server_of(instance)
+        remote = _remote_instances(server, listed)
+    except GatewayError as error:
+        # Of the settings' own server that has been said.
+        if server != of_settings():
+            yield failed(name, cause(error.code), _("See the instance's address and key in the admin."))
+        return
+    if instance.name not in remote:
+        yield _missing(instance.name, manager(server))
+        return
+    yield _instance(instance, remote[instance.name].state)
+    if remote[instance.name].state == "open":
+        yield _way_back(instance.name, manager(server))
+
+
+def _remote_instances(server: Server, listed: _Listed) -> dict[str, RemoteInstance]:
+    """What the server lists. It is asked once: one that does not answer costs its time-out."""
+    if server not in listed:
+        try:
+            listed[server] = {each.name: each for each in manager(server).instances()}
+        except GatewayError as error:
+            listed[server] = error
+    found = listed[server]
+    if isinstance(found, GatewayError):
+        raise found
+    return found
 
 
 def _missing(name: str, gateway: EvolutionManager) -> Item:
@@ -75,10 +120,10 @@ def _missing(name: str, gateway: EvolutionManager) -> Item:
     return failed(item, _("The gateway has no such instance."), todo % {"name": name})
 
 
-def _instance(instance: EvolutionInstance, remote: RemoteInstance) -> Item:
+def _instance(instance: EvolutionInstance, state: str) -> Item:
     name = _("instance %(name)s") % {"name": instance.name}
     connect = _("Run `manage.py evolution connect %(name)s` and read the QR code with the shop's phone.")
-    if remote.state != "open":
+    if state != "open":
         return failed(name, _("It is not connected to WhatsApp."), connect % {"name": instance.name})
     if instance.held_at:
         words = _("Connected, but its messages are held: %(reason)s") % {"reason": instance.held_reason}

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.operations.checklists import workers
 from flowlog.operations.checklists.items import Item, Verdict, failed, ok, warning
-from integrations.evolution import sentences
+from integrations.gateways import sentences
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
 from notifications import claims, staff, texts
 from notifications.errors import sentence

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from flowlog import heartbeats
-from integrations.evolution.sentences import cause
+from integrations.gateways.sentences import cause
 from integrations.inbound import way_back
 from integrations.instances import connections
 from integrations.models import EvolutionInstance, NotificationLog

@@ -267,7 +267,11 @@ class TestGateway:
         settings.EVOLUTION_API_KEY = "wrong"
         make_instance()
         assert self.items() == [
-            ("Evolution API", State.FAILED, "O gateway recusou a chave. Confira EVOLUTION_API_KEY."),
+            (
+                "Evolution API",
+                State.FAILED,
+                "O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria.",
+            ),
         ]
 
     def test_without_an_instance_nothing_can_be_sent(self, gateway: SandboxProcess) -> None:

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 
 from flowlog.monitoring import troubles
 from flowlog.translations.argparse_words import DJANGOS_OPTIONS
-from integrations.evolution import sentences
-from integrations.evolution.errors import GatewayError
 from integrations.evolution.manager import EvolutionManager, RemoteWebhook, manager
+from integrations.evolution.servers import KIND, Server, by_server, of_settings, server_of
 from integrations.evolution.webhooks import leads_here, webhook_of_this_site
+from integrations.gateways import GatewayError, sentences
 from integrations.instances.connections import heal, probe_at_once, why_held
 from integrations.models import EvolutionInstance, NotificationLog, check_instance_name
 from notifications import outbox
@@ -60,13 +60,14 @@ class Command(BaseCommand):
         test.add_argument("--timeout", type=float, default=60, help=_seconds(60))
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        gateway = manager()
-        if options["action"] not in {"list", "send-test"}:
-            _check_name(options["instance"])
+        name = options["instance"] if options["action"] not in {"list", "send-test"} else ""
+        if name:
+            _check_name(name)
         try:
+            gateway = manager(_server(name))
             match options["action"]:
                 case "list":
-                    self._list(gateway)
+                    self._list()
                 case "create":
                     self._create(gateway, options["instance"])
                 case "connect":
@@ -82,8 +83,14 @@ class Command(BaseCommand):
         except GatewayError as error:
             raise CommandError(_sentence(error)) from None
 
-    def _list(self, gateway: EvolutionManager) -> None:
-        known = set(EvolutionInstance.objects.values_list("name", flat=True))
+    def _list(self) -> None:
+        servers = by_server(EvolutionInstance.objects.filter(gateway=KIND))
+        for server, instances in servers.items():
+            if len(servers) > 1:
+                self.stdout.write(f"{server.url}:")
+            self._list_at(manager(server), {instance.name for instance in instances})
+
+    def _list_at(self, gateway: EvolutionManager, known: set[str]) -> None:
         remote = gateway.instances()
         for each in remote:
             words = [_state_words(each.state), mask_phone(each.phone)]
@@ -188,6 +195,14 @@ def _instance(name: str | None) -> EvolutionInstance:
             else _("The store has no instance: add one in the admin.")
         )
     return found
+
+
+def _server(name: str) -> Server:
+    """The server where the instance of that name is: its own, or else that of the settings."""
+    instance = EvolutionInstance.objects.filter(name=name).first()
+    if instance and instance.gateway != KIND:
+        raise CommandError(_("%(name)s is no instance of the Evolution API.") % {"name": name})
+    return server_of(instance) if instance else of_settings()
 
 
 def _check_name(name: str) -> None:

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0018_notification_recipient_end'),
+        ('integrations', '0020_validate_instances_own_gateways'),
     ]
 
     operations = [

@@ -1,4 +1,4 @@
-"""What the staff read about an answer of the gateway: per code of `classify` what happened and what to do about it.
+"""What the staff read about an answer of the gateway: per code of a `GatewayError` what happened and what to do.
 
 What becomes of the message follows from the group; an instance that is held says the cause alone.
 """
@@ -37,10 +37,15 @@ INSTANCE = {
         "The instance has not connected since the gateway started. Reconnect it; if a QR code appears, read it with "
         "the shop's phone."
     ),
-    "unauthorized": _("The gateway refused the key. Check EVOLUTION_API_KEY."),
-    "forbidden": _("The gateway forbids this. Check EVOLUTION_API_KEY."),
+    "unauthorized": _("The gateway refused the key. Check EVOLUTION_API_KEY, or the own key."),
+    "forbidden": _("The gateway forbids this. Check EVOLUTION_API_KEY, or the own key."),
     "instance_not_found": _("The gateway does not know this instance. Check its name."),
-    "route_not_found": _("There is no Evolution API at this address. Check EVOLUTION_API_URL."),
+    "route_not_found": _("There is no Evolution API at this address. Check EVOLUTION_API_URL, or the own address."),
+    "key_unreadable": _(
+        "The instance's own key cannot be read: CREDENTIALS_KEYS lacks the one that encrypted it. Put that back, or "
+        "enter the key again on the instance's page."
+    ),
+    "unknown_gateway": _("This version of Flowlog does not know the instance's gateway. Choose another, or update."),
     "license_required": _(
         "The gateway's licence is not activated, so it does nothing. Activate it on the gateway's page /manager."
     ),

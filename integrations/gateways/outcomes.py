@@ -53,23 +53,3 @@ class GatewayError(Exception):
     def __str__(self) -> str:
         answer = "no answer" if self.http_status is None else f"HTTP {self.http_status}"
         return f"{self.code} ({self.outcome}, {answer})"
-
-    @property
-    def permanent(self) -> bool:
-        """Whether no later try can succeed."""
-        return self.outcome is Outcome.PERMANENT
-
-    @property
-    def retryable(self) -> bool:
-        """Whether the message was not sent and may be sent again later."""
-        return self.outcome is Outcome.RETRYABLE
-
-    @property
-    def instance_down(self) -> bool:
-        """Whether the instance, not the message, is the trouble."""
-        return self.outcome is Outcome.INSTANCE_DOWN
-
-    @property
-    def outcome_unknown(self) -> bool:
-        """Whether the message may have been sent."""
-        return self.outcome is Outcome.UNKNOWN
