@@ -21,6 +21,7 @@ from integrations.models import (
     CustomerReply,
     EvolutionInstance,
     LidNumber,
+    MetaNumber,
     NotificationLog,
     WebhookEvent,
     WebhookTally,
@@ -207,18 +208,27 @@ class TestAnswers:
 
     def test_the_window_is_open_for_24_hours_after_an_answer(self, instance: EvolutionInstance) -> None:
         make_order()
-        other = make_instance(name="other", is_default=False)
-        assert not is_open(instance, PHONE)
+        number = instance.meta_number
+        other = make_number(make_instance(name="other", is_default=False), phone_number_id="200000000")
+        assert not is_open(number, PHONE)
         say(message("Bom dia", timestamp=str(int(datetime.now(UTC).timestamp()))))
-        assert is_open(instance, PHONE)
+        MetaNumber.objects.update(created_at=Now() - timedelta(days=2))
+        number.refresh_from_db()
+        assert is_open(number, PHONE)
         # The account, however its number is written; but not at another number of the shop's.
-        assert is_open(instance, "+551187654321")
+        assert is_open(number, "+551187654321")
         assert not is_open(other, PHONE)
-        assert not is_open(instance, "+5511900000000")
+        assert not is_open(number, "+5511900000000")
         CustomerReply.objects.update(written_at=Now() - timedelta(hours=23, minutes=56))
-        assert not is_open(instance, PHONE)
+        assert not is_open(number, PHONE)
         CustomerReply.objects.update(written_at=Now(), received_at=Now() - timedelta(hours=25))
-        assert not is_open(instance, PHONE)
+        assert not is_open(number, PHONE)
+        CustomerReply.objects.update(received_at=Now() - timedelta(hours=1))
+        assert is_open(number, PHONE)
+        # What came through the gateway, before the instance was at Meta.
+        MetaNumber.objects.update(created_at=Now())
+        number.refresh_from_db()
+        assert not is_open(number, PHONE)
 
 
 class TestTheDoor:
