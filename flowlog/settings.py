@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from flowlog import sentry
 from flowlog.addresses import check_redis_url, parse_database_url
 from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url, periodic
 from flowlog.database import pool_options
@@ -262,6 +261,8 @@ LOGGING = logging_config(
 # Python would print what cannot be written (a full disk) as it is, with numbers and all.
 logging.raiseExceptions = DEBUG
 if SENTRY_DSN:
+    from flowlog import sentry  # what nobody uses is not loaded by each process
+
     sentry.start(SENTRY_DSN, release=REVISION, mask=_mask)
 
 # -- Backups -------------------------------------------------------------------------------------

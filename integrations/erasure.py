@@ -11,6 +11,7 @@ from django.db.models.functions import Cast
 from integrations import retention
 from integrations.evolution import jids
 from integrations.inbound import intake
+from integrations.messages.snapshot import about_customers
 from integrations.models import CarrierNews, CustomerReply, EvolutionInstance, LidNumber, NotificationLog, WebhookEvent
 from orders.models import Customer, Order
 
@@ -20,9 +21,7 @@ type Counts = dict[str, int]
 def messages_of(customers: Iterable[Customer]) -> QuerySet[NotificationLog]:
     """The messages about the customers' orders, and those that answered them."""
     pks = [customer.pk for customer in customers]
-    return NotificationLog.objects.filter(
-        Q(order__customer__in=pks) | Q(order__isnull=True, snapshot__customer__id__in=pks)
-    )
+    return NotificationLog.objects.filter(Q(order__customer__in=pks) | Q(order__isnull=True) & about_customers(pks))
 
 
 def delete_webhooks(*, customers: list[Customer], numbers: Sequence[str], **_kwargs: Any) -> Counts:

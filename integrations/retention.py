@@ -20,13 +20,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Func, JSONField, Model, OuterRef, QuerySet
-from django.db.models.functions import JSONObject, Now
+from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models.functions import Now
 
 from flowlog import heartbeats, publishing
 from flowlog.publishing import WakeUp
 from flowlog.staffpages.once import UsedForm
 from integrations.inbound.models import SEND_MESSAGE
+from integrations.messages.snapshot import anonymised_column
 from integrations.models import (
     CarrierNews,
     CustomerReply,
@@ -153,15 +154,7 @@ def anonymise_messages(rows: Rows) -> None:
 
     `rows` must still be the same ones afterwards.
     """
-    told = JSONObject(
-        version=F("snapshot__version"),
-        event=F("snapshot__event"),
-        occurred_at=F("snapshot__occurred_at"),
-        order=JSONObject(code=F("snapshot__order__code")),
-    )
-    # What the snapshot never had must not come to be there as null.
-    kept = Func(told, function="jsonb_strip_nulls", output_field=JSONField())
-    rows.update(message="", recipient="", snapshot=kept, anonymised_at=Now())
+    rows.update(message="", recipient="", snapshot=anonymised_column("snapshot"), anonymised_at=Now())
     attempts = DeliveryAttempt.objects.filter(notification__in=rows.values("pk"))
     attempts.exclude(response_body="").update(response_body="")
 

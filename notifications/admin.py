@@ -18,8 +18,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from flowlog.staffpages.base import ModelAdmin, Words, person
+from flowlog.staffpages.base import ModelAdmin, person
 from flowlog.staffpages.once import once
+from flowlog.translations import Words
 from integrations.instances.admin import EvolutionInstanceAdmin, is_cut
 from integrations.instances.connections import heal
 from integrations.messages.admin import NotificationLogAdmin
@@ -92,8 +93,8 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
         self._require(request, "resend_notificationlog")
         row = get_object_or_404(NotificationLog.objects.select_related("order__customer", "resend_of"), pk=pk)
         back = _page(row)
-        if original := _anonymised(row):
-            self.message_user(request, staff.erased(original), messages.ERROR)
+        if reason := staff.never_again(row.resend_of or row):
+            self.message_user(request, reason, messages.ERROR)
             return HttpResponseRedirect(back)
         if request.method == "POST":
             try:
@@ -207,13 +208,7 @@ class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
 
 
 def _may_go_again(row: NotificationLog) -> bool:
-    return row.status not in NotificationLog.UNFINISHED and _anonymised(row) is None
-
-
-def _anonymised(row: NotificationLog) -> NotificationLog | None:
-    """The message that would be sent again, if that is anonymised."""
-    original = row.resend_of or row
-    return original if original.anonymised_at else None
+    return row.status not in NotificationLog.UNFINISHED and not staff.never_again(row.resend_of or row)
 
 
 def _named(row: NotificationLog) -> str:
@@ -221,7 +216,7 @@ def _named(row: NotificationLog) -> str:
     named = {
         "kind": kind_words(row.event),
         "code": row.snapshot_order_code,
-        "customer": row.snapshot.get("customer", {}).get("name") or format_phone(row.recipient),
+        "customer": row.parsed_snapshot.customer.name or format_phone(row.recipient),
     }
     if not row.snapshot_order_code:
         return _("“%(kind)s” (%(customer)s)") % named
@@ -232,7 +227,7 @@ def _resend_warning(row: NotificationLog) -> str:
     """Why it may be better not sent again, for the person who asks."""
     if row.order and row.order.customer.opted_out_at:
         return _("The customer does not want WhatsApp messages.")
-    told = row.snapshot.get("order", {}).get("tracking_code", "")
+    told = row.parsed_snapshot.order.tracking_code
     if row.order and told and told != row.order.tracking_code:
         return _("The tracking code has changed since; this message still has the old one: %(code)s.") % {"code": told}
     return ""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from django.conf import settings
@@ -29,7 +31,11 @@ SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many processes are needed, and how many the machine's memory has room for."""
+    """How many processes are needed, and how many the memory has room for.
+
+    Needed on each server that has this worker, whatever the others have: any of them may get all the messages that go
+    just now, and has to do with the others down.
+    """
 
     needed: int
     room: int
@@ -42,8 +48,39 @@ class Capacity:
 
 def capacity() -> Capacity:
     """As of now, by the instances that there are. Raises `django.db.Error` if the database cannot say."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
-    return Capacity(EvolutionInstance.objects.count() * PER_INSTANCE, int(memory * SHARE / MEGABYTES))
+    return Capacity(EvolutionInstance.objects.count() * PER_INSTANCE, int(memory() / 2**20 * SHARE / MEGABYTES))
+
+
+def memory(root: Path = Path("/")) -> int:
+    """The bytes that this process may have of the machine's memory: the least of what the machine has and its limits.
+
+    These are those of its control group and of all above it (a container's, systemd's `MemoryMax`), of version 2 or 1.
+    """
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for group, name in _groups(root):
+        try:
+            limits.append(int((group / name).read_text()))
+        except (OSError, ValueError):  # the group is not to be seen from here, or has no limit: "max"
+            continue
+    return min(limits)
+
+
+def _groups(root: Path) -> Iterator[tuple[Path, str]]:
+    """The control groups that limit this process's memory, and the names of the files that say to how much."""
+    try:
+        memberships = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for controllers, path in (line.split(":", 2)[1:] for line in memberships):
+        if not controllers:
+            top, name = root / "sys/fs/cgroup", "memory.max"
+        elif "memory" in controllers.split(","):
+            top, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        else:
+            continue
+        own = PurePosixPath(path.lstrip("/"))
+        for group in (own, *own.parents):
+            yield top / group, name
 
 
 def processes() -> int:

@@ -147,27 +147,42 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
 def begin_attempt(held: Claim) -> DeliveryAttempt | None:
     """Record that the request goes out now, and the text that it carries; None if no time is left for the call.
 
-    This is the last look at token and lease before the request. On None the row has gone back.
+    This is the last look at token and lease before the request, and at what earlier ones came to: the answer of one may
+    have come since this claim. On None the row has gone back, or is `sent` if it turns out that it was.
     """
     row = held.notification
     enough = Now() + timedelta(seconds=settings.NOTIFICATIONS.call_timeout)
     rows = NotificationLog.objects.filter(pk=row.pk, claim_token=held.token)
+    unsent = ~Exists(accepted(OuterRef("pk")))
     with transaction.atomic():
-        if rows.filter(status=Status.SENDING, lease_until__gt=enough).update(
+        if rows.filter(unsent, status=Status.SENDING, lease_until__gt=enough).update(
             attempts=F("attempts") + 1,
             first_attempt_at=Coalesce("first_attempt_at", Now()),
             message=row.message,
             recipient=row.recipient,
         ):
             return DeliveryAttempt.objects.create(notification=row, claim_token=held.token)
-    give_back(held)
+    if earlier := accepted(row.pk).first():
+        moves.to_sent(_own(held), earlier.provider_message_id, sent_at=earlier.started_at)
+    else:
+        give_back(held)
     return None
+
+
+def accepted(row: Any) -> QuerySet[DeliveryAttempt]:
+    """The sends of a row, which may be a reference to an outer query's, that the gateway has accepted: it is sent."""
+    sends = DeliveryAttempt.objects.filter(notification=row, kind=DeliveryAttempt.Kind.SEND)
+    return sends.filter(outcome=DeliveryAttempt.Result.SENT).order_by("pk")
 
 
 def give_back(held: Claim, **changes: Any) -> int:
     """Put back what was not sent for certain, even if the sweep has already made it `unknown`."""
+    return moves.put_back(_own(held), **changes)
+
+
+def _own(held: Claim) -> QuerySet[NotificationLog]:
     own = NotificationLog.objects.filter(pk=held.notification.pk, claim_token=held.token)
-    return moves.put_back(own.filter(status__in=(Status.SENDING, Status.UNKNOWN)), **changes)
+    return own.filter(status__in=(Status.SENDING, Status.UNKNOWN))
 
 
 def release_slot(held: Claim, **changes: object) -> None:
@@ -203,7 +218,7 @@ def _gap(messages_per_minute: int) -> timedelta:
 
 def put_into_words(row: NotificationLog) -> None:
     """Set text and number on the object alone; a text that was rendered before stays, so that every attempt says it."""
-    row.message = row.message or texts.render(row.event, row.snapshot)
+    row.message = row.message or texts.render(row.event, row.parsed_snapshot)
     row.recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
 
 

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 
 from flowlog.logs.context import about
 from integrations.gateways import TOO_LATE, GatewayError, Outcome, SendReceipt, gateway_for, uptime
-from integrations.instances.connections import VAIN_TRIES, alive, heal, hold, probe_at_once
+from integrations.instances.connections import VAIN_TRIES, alive, heal, heal_by_proof, hold, probe_at_once
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, lookups, moves, retries, wakeups
 from notifications.claims import Claim
@@ -150,11 +150,17 @@ def settle(held: Claim, attempt: DeliveryAttempt, result: Result) -> None:
             )
             late = NotificationLog.objects.filter(open_or_given_up, pk=row.pk)
             moves.to_sent(late, result.provider_message_id, sent_at=attempt.started_at)
+            if result.shows_life:
+                heal_by_proof(row.instance_id, attempt.started_at)
         claims.release_slot(held, **(_judge_instance(held, result) if settled else {}))
         _complete(attempt, result)
 
 
 def _move(own: moves.Rows, held: Claim, attempt: DeliveryAttempt, result: Result) -> int:
+    tried_before = result.outcome is not None and held.notification.attempts
+    if tried_before and (earlier := claims.accepted(held.notification.pk).first()):
+        # Its answer came during this call, and whatever this one came to: it is sent.
+        return moves.to_sent(own, earlier.provider_message_id, sent_at=earlier.started_at)
     match result.outcome:
         case None:
             return moves.to_sent(own, result.provider_message_id)

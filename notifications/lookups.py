@@ -8,6 +8,7 @@ sends.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from django.db.models.functions import Greatest, Now
 from flowlog.logs.context import about
 from integrations.gateways import FoundMessage, Gateway, GatewayError, Outcome, gateway_for
 from integrations.inbound import proofs
+from integrations.instances import connections
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import controls, moves, retries, wakeups
 from notifications.controls import AHEAD, CLOCK_SKEW
@@ -32,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
 Finding = DeliveryAttempt.Result
+# By the time limit; and those after which the next look-up goes on where this one stopped.
+INTERRUPTED = "interrupted"
+CUT_SHORT = (INTERRUPTED, "read_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,20 @@ class Answer:
     asked: bool = True
     error: GatewayError | None = None
     duration: timedelta = timedelta()
+    answered: frozenset[str] = frozenset()
+    """The questions that were answered, where others were not: the next look-up asks only these others."""
+
+    @property
+    def code(self) -> str:
+        """Why it is no answer; empty if it is one."""
+        return self.error.code if self.error else ""
+
+    @property
+    def response_body(self) -> str:
+        """What the attempt keeps of it."""
+        if self.answered and self.code in CUT_SHORT:
+            return json.dumps(sorted(self.answered))
+        return self.error.response_body if self.error else ""
 
 
 def next_after(began_at: datetime, elapsed: timedelta) -> datetime:
@@ -115,11 +134,12 @@ def _look_up(begun: LookUp) -> None:
         # Its worker stopped between the claim and the request.
         moved = moves.put_back(begun.rows)
     elif known := _known_id(begun):
-        moved = moves.to_sent(begun.rows, known, sent_at=begun.began_at)
+        moved = _to_sent(begun, begun.began_at, known)
     else:
+        earlier = _answered(begun)
         connection.close()  # back to the pool: a slow gateway must not hold a database connection
         started = time.monotonic()
-        answer = replace(_ask(begun), duration=timedelta(seconds=time.monotonic() - started))
+        answer = replace(_ask(begun, earlier), duration=timedelta(seconds=time.monotonic() - started))
         if answer.asked:
             _record(begun, answer)
         moved = _settle(begun, answer)
@@ -169,38 +189,78 @@ def _told_id(row: NotificationLog, *, since: datetime) -> str:
     return not_held_by_others(row, [each.provider_message_id for each in told])
 
 
-def _ask(begun: LookUp) -> Answer:
+def _answered(begun: LookUp) -> frozenset[str]:
+    """The questions that earlier look-ups had answered before they were cut short, late enough to be final."""
+    if not begun.is_last:
+        return frozenset()
+    row = begun.notification
+    assert row.claim_token is not None  # noqa: S101 - an attempt of the claim was found
+    cut_short = row.delivery_attempts.filter(
+        kind=DeliveryAttempt.Kind.LOOK_UP, claim_token=row.claim_token, error_code__in=CUT_SHORT
+    ).exclude(response_body="")
+    return frozenset(each for body in cut_short.values_list("response_body", flat=True) for each in json.loads(body))
+
+
+def _ask(begun: LookUp, earlier: frozenset[str]) -> Answer:
+    """Ask all that was not answered `earlier`. Each question fits in the time limit, all together may not."""
+    answered = set(earlier)
     assert begun.notification.instance is not None  # noqa: S101 - it was sent through it
+
+    def is_found(gateway: Gateway, control: NotificationLog) -> bool:
+        if (question := f"control {control.pk}") not in answered and controls.is_found(gateway, control):
+            answered.add(question)
+        return question in answered
+
     try:
         gateway = gateway_for(begun.notification.instance)
         if not gateway.capabilities.keeps_messages:
             return Answer(Finding.NOT_FOUND, asked=False)
-        if found := _find(gateway, begun):
+        if found := _find(gateway, begun, answered):
             return Answer(Finding.FOUND, found)
-        keeps = begun.is_last and controls.keeps_messages(gateway, begun.notification)
+        keeps = begun.is_last and controls.keeps_messages(gateway, begun.notification, found=is_found)
     except GatewayError as error:
-        return Answer(Finding.NO_ANSWER, error=error)
+        failure = error
     except SoftTimeLimitExceeded:
-        return Answer(Finding.NO_ANSWER, error=GatewayError(Outcome.UNKNOWN, "interrupted"))
-    return Answer(Finding.NOT_FOUND, keeps_messages=keeps)
+        failure = GatewayError(Outcome.UNKNOWN, INTERRUPTED)
+    else:
+        return Answer(Finding.NOT_FOUND, keeps_messages=keeps)
+    # Before the last time, "not there" is no answer that would hold.
+    return Answer(Finding.NO_ANSWER, error=failure, answered=frozenset(answered - earlier if begun.is_last else ()))
 
 
-def _find(gateway: Gateway, begun: LookUp) -> str:
-    """The id of the message among what the gateway keeps, by its number or by an id known of it; or nothing."""
+def _find(gateway: Gateway, begun: LookUp, answered: set[str]) -> str:
+    """The id of the message among what the gateway keeps, by its number or by an id known of it; or nothing.
+
+    Asks what is not `answered` by "not there", and adds to it what is then.
+    """
     row = begun.notification
     assert row.instance is not None  # noqa: S101 - it was sent through it
     for own_id in own_ids(row) if gateway.capabilities.takes_ids else ():
-        if gateway.find_by_id(own_id):
+        if own_id not in answered and gateway.find_by_id(own_id):
             return own_id
-    found = gateway.find(row.recipient, since=begun.since, until=begun.now + AHEAD)
-    ids = [each.provider_message_id for each in found if each.text == row.message]
-    if free := not_held_by_others(row, ids):
-        return free
+        answered.add(own_id)
+    if "number" not in answered:
+        found = gateway.find(row.recipient, since=begun.since, until=begun.now + AHEAD)
+        ids = [each.provider_message_id for each in found if each.text == row.message]
+        if free := not_held_by_others(row, ids):
+            return free
+        answered.add("number")
     received = proofs.acknowledged(row.instance, row.recipient, since=begun.since)
     connection.close()
-    # Kept under a nameless address, perhaps; the receipt says whose it is.
-    named = (gateway.find_by_id(each) for each in received)
-    ids = [each.provider_message_id for each in named if each and each.text == row.message and begun.covers(each)]
+    return _find_received(gateway, begun, received, answered)
+
+
+def _find_received(gateway: Gateway, begun: LookUp, received: list[str], answered: set[str]) -> str:
+    """The same by the ids of receipts: it may be kept under a nameless address, and the receipt says whose it is."""
+    row, ids = begun.notification, list[str]()
+    for key_id in received:
+        if key_id in answered:
+            continue
+        named = gateway.find_by_id(key_id)
+        if named and named.text == row.message and begun.covers(named):
+            ids.append(named.provider_message_id)
+        else:
+            answered.add(key_id)
     return not_held_by_others(row, ids) if ids else ""
 
 
@@ -217,13 +277,23 @@ def _settle(begun: LookUp, answer: Answer) -> int:
     assert begun.began_at is not None  # noqa: S101 - else there was nothing to ask
     logger.info("Notification %s (%s) looked up: %s", row.pk, row.event, answer.finding)
     if answer.finding == Finding.FOUND:
-        return moves.to_sent(begun.rows, answer.provider_message_id, sent_at=begun.began_at)
+        return _to_sent(begun, begun.began_at, answer.provider_message_id)
+    if answer.code == INTERRUPTED and answer.answered:
+        begun.rows.update(lookup_at=Now())
     if answer.finding != Finding.NOT_FOUND or not begun.is_last:
         return 0
     if not answer.keeps_messages and _store(row).on_unknown_outcome == Store.OnUnknownOutcome.ASK_STAFF:
         return moves.to_failed(begun.rows, "outcome_unknown")
     due_at = Greatest(begun.began_at + retries.delay_after(row.attempts), Now())
     return moves.retry(begun.rows, due_at, code="did_not_arrive")
+
+
+def _to_sent(begun: LookUp, began_at: datetime, provider_message_id: str) -> int:
+    """It is sent, and so its instance could send then."""
+    moved = moves.to_sent(begun.rows, provider_message_id, sent_at=began_at)
+    if moved:
+        connections.heal_by_proof(begun.notification.instance_id, began_at)
+    return moved
 
 
 def _store(row: NotificationLog) -> Store:
@@ -241,9 +311,9 @@ def _record(begun: LookUp, answer: Answer) -> None:
         started_at=begun.now,
         duration=answer.duration,
         outcome=answer.finding,
-        error_code=error.code if error else "",
+        error_code=answer.code,
         http_status=error.http_status if error else 200,
-        response_body=error.response_body if error else "",
+        response_body=answer.response_body,
         provider_message_id=answer.provider_message_id,
     )
 

@@ -13,7 +13,8 @@ from django.db.models.functions import Now
 
 from integrations.messages import kinds
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
-from notifications import snapshot, wakeups
+from notifications import wakeups
+from notifications.snapshot import snapshot_of_test, snapshot_without_order, snapshots_of
 from orders.models import Customer, Store
 from orders.signals import StatusChange
 
@@ -37,10 +38,10 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
             instance=instances[change.order.store_id],
             dedupe_key=f"event:{change.event.pk}:{change.event.transition}",
             recipient=recipient(change.order.customer.phone),
-            snapshot=taken,
+            snapshot=taken.to_json(),
             expires_at=Now() + lifetime(change.event.transition),
         )
-        for change, taken in zip(changes, snapshot.build_all(changes), strict=True)
+        for change, taken in zip(changes, snapshots_of(changes), strict=True)
     )
     transaction.on_commit(partial(wakeups.publish, rows), robust=True)
     return rows
@@ -59,7 +60,7 @@ def confirm_consent(customer: Customer, reply: CustomerReply, *, opted_out: bool
         instance=reply.instance,
         dedupe_key=f"reply:{reply.pk}:{event}{edit}",
         recipient=recipient(customer.phone),
-        snapshot=snapshot.build_without_order(event, customer, reply.received_at),
+        snapshot=snapshot_without_order(event, customer, reply.received_at).to_json(),
         expires_at=Now() + lifetime(event),
     )
     transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
@@ -74,7 +75,7 @@ def add_test(instance: EvolutionInstance, phone: str) -> NotificationLog:
             instance=instance,
             dedupe_key=f"{kinds.TEST}:{uuid.uuid4()}",
             recipient=recipient(phone),
-            snapshot=snapshot.build_test(instance.store),
+            snapshot=snapshot_of_test(instance.store).to_json(),
             expires_at=Now() + TEST_LIFETIME,
         )
         transaction.on_commit(partial(wakeups.publish, [row]), robust=True)

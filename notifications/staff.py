@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from integrations.messages.kinds import ANSWERS
 from integrations.models import NotificationLog
 from notifications import moves, outbox, wakeups
 
@@ -27,15 +28,15 @@ def resend(notification: NotificationLog, *, actor: User | None = None) -> Notif
 
     It is a message of its own, outside the order of the order's messages, and always belongs to the original, even if
     a resend is sent again. Raises `ResendRefusedError` while the original or any resend of it may still go out by
-    itself, and for good once the original is anonymised.
+    itself, and for good if it answered what the customer wrote, or once the original is anonymised.
     """
     with transaction.atomic():
         originals = NotificationLog.objects.select_for_update(of=("self",)).select_related("order__customer")
         row = originals.get(pk=notification.resend_of_id or notification.pk)
         if row.status in NotificationLog.UNFINISHED:
             raise ResendRefusedError(_("This message may still go out by itself, so it is not sent again."))
-        if row.anonymised_at:
-            raise ResendRefusedError(erased(row))
+        if reason := never_again(row):
+            raise ResendRefusedError(reason)
         resends = NotificationLog.objects.filter(resend_of=row)
         if resends.filter(status__in=NotificationLog.UNFINISHED).exists():
             raise ResendRefusedError(_("This message is being sent again already."))
@@ -54,8 +55,12 @@ def resend(notification: NotificationLog, *, actor: User | None = None) -> Notif
     return new
 
 
-def erased(row: NotificationLog) -> str:
-    """Why a message that was anonymised cannot be sent again, for the person who wants that."""
+def never_again(row: NotificationLog) -> str:
+    """Why the message can never be sent again, for the person who wants that; empty if it can."""
+    if row.event in ANSWERS:
+        return _("This message answered what the customer had just written. It is not sent again.")
+    if not row.anonymised_at:
+        return ""
     return _("The text and the number of this message were erased on %(date)s. It cannot be sent again.") % {
         "date": date_format(localtime(row.anonymised_at), "SHORT_DATE_FORMAT")
     }

@@ -14,8 +14,9 @@ from notifications import sweep as sweeping
 def send_whatsapp(self: Task, notification_id: int, snapshot: dict[str, Any]) -> None:  # noqa: ARG001
     """Wake up for one message, on queue `whatsapp`.
 
-    The row holds the same snapshot and decides; the task carries it so that a queue can be read by people, and
-    so that the message of a task is known even before its row is looked up.
+    The task carries the snapshot, so that who reads the queue sees what waits. The row holds the same one and is what
+    is read: a wake-up sends the oldest message that is due at the instance, which may be another than its own, and
+    only the row knows the text of an earlier attempt and whether the customer's data were erased meanwhile.
     """
     delivery.deliver(notification_id, task_id=self.request.id or "")
 

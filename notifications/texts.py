@@ -17,8 +17,8 @@ from django.template import Context, Engine
 from django.urls import reverse
 from django.utils import formats, timezone, translation
 
+from integrations.messages.snapshot import CustomerPart, ItemPart, ParcelPart, Snapshot
 from notifications import marks
-from notifications.snapshot import Snapshot
 from orders.names import first_name
 from orders.wording import quantity, spoken_moment
 
@@ -34,9 +34,8 @@ def render(event: str, snapshot: Snapshot) -> str:
 
     Raises `TemplateDoesNotExist` for a kind without a text.
     """
-    items = snapshot.get("order", {}).get("items", [])
     with translation.override(LANGUAGE):
-        for listed in range(min(len(items), LISTED_ITEMS), -1, -1):
+        for listed in range(min(len(snapshot.order.items), LISTED_ITEMS), -1, -1):
             text = _fill(event, snapshot, listed)
             if _length(text) <= LONGEST:
                 break
@@ -64,47 +63,44 @@ def _values(snapshot: Snapshot, listed: int) -> dict[str, Any]:
 
     Every value is taken literally, but for those that are made here: links, and what has marks of ours around it.
     """
-    order, store = snapshot.get("order", {}), snapshot.get("store", {})
-    items = order.get("items", [])
+    order, store = snapshot.order, snapshot.store
     values = {
-        "store": _line(store.get("name", "")),
-        "pickup_address": _line(store.get("pickup_address", "")),
-        "code": order.get("code", ""),
-        "freight": _charge(order.get("freight", "0")),
-        "discount": _charge(order.get("discount", "0")),
-        "total": _money(order.get("total", "0")),
-        "pickup_code": order.get("pickup_code", ""),
-        "deadline": _deadline(order.get("pickup_deadline", "")),
-        "reason": _sentence(snapshot.get("reason", "")),
-        "occurred_at": _to_the_second(snapshot.get("occurred_at", "")),
-        **_called(snapshot.get("customer", {})),
+        "store": _line(store.name),
+        "pickup_address": _line(store.pickup_address),
+        "code": order.code,
+        "freight": _charge(order.freight),
+        "discount": _charge(order.discount),
+        "total": _money(order.total or Decimal(0)),
+        "pickup_code": order.pickup_code,
+        "deadline": spoken_moment(order.pickup_deadline) if order.pickup_deadline else "",
+        "reason": _sentence(snapshot.reason),
+        "occurred_at": _to_the_second(snapshot.occurred_at),
+        **_called(snapshot.customer),
     }
     return {name: marks.literal(value) for name, value in values.items()} | {
-        "items": [marks.literal(_item(item)) for item in items[:listed]],
-        "more_items": max(len(items) - listed, 0),
-        "method": order.get("delivery_method", ""),
-        "paid": order.get("payment_status") == "paid",
-        "attempt": order.get("delivery_attempts", 0),
-        "parcels": _parcels(order),
-        "page": _page(order.get("tracking_token", "")),
+        "items": [marks.literal(_item(item)) for item in order.items[:listed]],
+        "more_items": max(len(order.items) - listed, 0),
+        "method": order.delivery_method,
+        "paid": order.payment_status == "paid",
+        "attempt": order.delivery_attempts,
+        "parcels": [_parcel(parcel) for parcel in order.parcels],
+        "page": _page(order.tracking_token),
         "signature": marks.marked("_", values["store"]),
     }
 
 
-def _called(customer: dict[str, Any]) -> dict[str, str]:
-    name = first_name(customer.get("name", ""))
+def _called(customer: CustomerPart) -> dict[str, str]:
+    name = first_name(customer.name)
     return {"first_name": name, "to": f"{name}, " if name else ""}
 
 
-def _item(item: dict[str, Any]) -> str:
-    return f"{quantity(Decimal(item['quantity']))}× {_line(item['description'])} ({_money(item['unit_price'])})"
+def _item(item: ItemPart) -> str:
+    price = f" ({_money(item.unit_price)})" if item.unit_price is not None else ""
+    return f"{quantity(item.quantity)}× {_line(item.description)}{price}"
 
 
-def _parcels(order: dict[str, Any]) -> list[dict[str, str]]:
-    """What the customer follows at the carrier. An older snapshot has one parcel at most."""
-    code, link = order.get("tracking_code", ""), order.get("tracking_link", "")
-    parcels = order.get("parcels", [{"code": code, "link": link}] if code or link else [])
-    return [{"code": marks.copyable(parcel["code"]), "link": parcel["link"]} for parcel in parcels]
+def _parcel(parcel: ParcelPart) -> dict[str, str]:
+    return {"code": marks.copyable(parcel.code), "link": parcel.link}
 
 
 def _line(text: str) -> str:
@@ -117,21 +113,18 @@ def _sentence(text: str) -> str:
     return line if not line or line[-1] in ".!?…" or marks.ends_in_code(line) else f"{line}."
 
 
-def _money(amount: str) -> str:
-    return f"R$ {formats.number_format(Decimal(amount), decimal_pos=2, use_l10n=True, force_grouping=True)}"
+def _money(amount: Decimal) -> str:
+    """With a plain space, unlike the pages: a message is copied, and pasted where a hard one is no space."""
+    return f"R$ {formats.number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
 
-def _charge(amount: str) -> str:
+def _charge(amount: Decimal) -> str:
     """Empty for none."""
-    return _money(amount) if Decimal(amount) else ""
+    return _money(amount) if amount else ""
 
 
-def _to_the_second(moment: str) -> str:
-    return formats.date_format(timezone.localtime(datetime.fromisoformat(moment)), "d/m/Y H:i:s") if moment else ""
-
-
-def _deadline(moment: str) -> str:
-    return spoken_moment(datetime.fromisoformat(moment)) if moment else ""
+def _to_the_second(moment: datetime | None) -> str:
+    return formats.date_format(timezone.localtime(moment), "d/m/Y H:i:s") if moment else ""
 
 
 def _page(token: str) -> str:

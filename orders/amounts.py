@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from orders.typed import plain
 from orders.wording import money
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def read(text: str) -> Decimal:
 
     What could be meant in two ways, a hundred or a thousand times apart, is refused.
     """
-    written = re.sub(r"^R\$\s*", "", text.strip())
+    written = re.sub(r"^R\$\s*", "", plain(text))
     if not _WRITTEN.fullmatch(written):
         raise ValidationError(
             _("“%(text)s” is not clear: write it with a comma, like 1.234,56 or 0,5."),

@@ -16,10 +16,14 @@ ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 # The postal union's S10: two letters, a number with its check digit, the country.
 _S10 = re.compile(r"[A-Z]{2}([0-9]{8})([0-9])[A-Z]{2}")
 _S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
-_GAP = "[ .-]{0,3}"
+_GAP = "[ ._-]{0,3}"
 # The same as people paste it: in groups, in the middle of a sentence or of an address.
 _S10_WITHIN = re.compile(rf"(?<![0-9A-Z-])[A-Z]{{2}}{_GAP}(?:[0-9]{_GAP}){{9}}[A-Z]{{2}}(?![0-9A-Z-])")
 _ADDRESS = re.compile(r"\S+://\S+")
+# What no carrier's code is: which order it is, how many parcels, a day.
+_NO_CODE = re.compile(
+    rf"\bPEDIDO\W{{0,3}}[0-9A-Z]{{1,8}}\b|(?<![0-9A-Z-])[0-9](?:{_GAP}[0-9]){{0,3}}(?!{_GAP}[0-9])(?![A-Z-])"
+)
 BETWEEN = ", "
 # More than any code or address has; what is longer is no code, and is not searched for one.
 _LONGEST = 500
@@ -53,15 +57,15 @@ def same_code(given: str, expected: str) -> bool:
 def compact_tracking(text: str) -> str:
     """Tracking codes as their carrier writes them, several with a comma between; `tracking_codes` takes them apart.
 
-    Codes of the postal union (S10) are found in groups, after a label and in the address of a tracking page. What
-    holds none, or digits beside it that are not an address's, comes back as it is, without what is invisible.
+    Codes of the postal union (S10) are found in groups, after a label (`Pedido 12: …`) and in the address of a tracking
+    page. What holds none, or beside it what may be another code, comes back as it is, without what is invisible.
     """
     line = plain(text)
     if len(line) > _LONGEST:
         return line
     searched = (unquote(line) if _ADDRESS.search(line) else line).upper()
-    found = [re.sub("[ .-]", "", match) for match in _S10_WITHIN.findall(searched)]
-    rest = _ADDRESS.sub("", _S10_WITHIN.sub("", searched))
+    found = [re.sub("[ ._-]", "", match) for match in _S10_WITHIN.findall(searched)]
+    rest = _NO_CODE.sub("", _ADDRESS.sub("", _S10_WITHIN.sub("", searched)))
     return BETWEEN.join(dict.fromkeys(found)) if found and not re.search("[0-9]", rest) else line
 
 

@@ -28,6 +28,8 @@ _REMARK = re.compile(r"\([^()\d]*[^\W\d_][^()\d]*\)")
 _DIALLED_BRAZIL = re.compile(r"^00[\s.()-]*(?=55)")
 _SERVICE_TYPES = frozenset({PhoneNumberType.TOLL_FREE, PhoneNumberType.SHARED_COST, PhoneNumberType.PREMIUM_RATE})
 CPF_LENGTH, CNPJ_LENGTH = 11, 14
+# As they are pasted from a receipt: `CPF: 529.982.247-25`.
+_LABEL = re.compile(r"^\W*(?:(?:CPF|CNPJ)\W+)+", re.IGNORECASE)
 
 
 def normalize_phone(text: str) -> str:
@@ -126,7 +128,7 @@ def is_storable(text: str) -> bool:
 
 def compact_document(text: str) -> str:
     """The digits (and letters, in capitals) of a CPF or CNPJ, however it is typed."""
-    return re.sub(r"[\W_]", "", plain(text)).upper()
+    return re.sub(r"[\W_]", "", _LABEL.sub("", plain(text))).upper()
 
 
 def normalize_document(text: str) -> str:

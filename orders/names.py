@@ -11,7 +11,11 @@ _TITLE = re.compile(rf"(?:{_TITLES})(?:\.|$)|(?:{_TITLES})(?=\s)", re.IGNORECASE
 # What a phone makes a link of: an address with or without its scheme, a mail address.
 _LINK = re.compile(r"://|^www\.|@|\w\.\w{2,}")
 _MARKS = re.compile(r"[*_~`]")
-_EDGES = " .,;:!?-–—/|()[]{}<>\"'“”‘’"
+# Whose presents they are, who else lives there: no part of the name. The `(a)` of a title is one.
+_REMARK = re.compile(r"(?<=\s)\([^()]*(?:\)|$)")
+# An initial, or a title that is not listed: `Pe. João`.
+_LONGEST_ABBREVIATION = 5
+_EDGES = " ªº.,;:!?-–—/|()[]{}<>\"'“”‘’"
 
 
 def first_name(name: str) -> str:
@@ -21,9 +25,12 @@ def first_name(name: str) -> str:
     name follows it (`Mercado Livre: Ana`).
     """
     text = _MARKS.sub("", visible(name))
+    text = _REMARK.sub("", text) if any(map(str.isalpha, _REMARK.sub("", text))) else text
     _, colon, after = text.rpartition(": ")
     words = after.split() if colon and after.lstrip()[:1].isupper() else text.split()
-    return next(filter(None, map(_called, _without_titles(words))), "")
+    names = [(word, called) for word in _without_titles(words) if (called := _called(word))]
+    whole = [called for word, called in names if not _is_abbreviated(word)]
+    return next(iter([*whole, *(called for _word, called in names)]), "")
 
 
 def _without_titles(words: list[str]) -> list[str]:
@@ -31,6 +38,10 @@ def _without_titles(words: list[str]) -> list[str]:
     while title := _TITLE.match(line):
         line = line[title.end() :].lstrip()
     return line.split()
+
+
+def _is_abbreviated(word: str) -> bool:
+    return word.endswith((".", ".º", ".ª")) and len(word) <= _LONGEST_ABBREVIATION
 
 
 def _called(word: str) -> str:

@@ -1,12 +1,14 @@
 """Everything that can happen to an order, in one table.
 
-The admin's buttons and bulk actions, the timeline's words and the messages' kinds all follow from it: adding a
-transition is adding one entry (and, if the customer is told, its text).
+The admin's buttons and bulk actions, the timeline's words, the messages' kinds and the customer's page all follow from
+it: adding a transition is adding one entry (and, if the customer is told, its text). An entry that could not work is
+refused when this module is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,10 +16,10 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.translations import Words
 from orders.codes import compact_tracking, same_code
 from orders.contacts import is_storable
 from orders.statuses import (
@@ -35,11 +37,14 @@ from orders.typed import visible
 if TYPE_CHECKING:
     from orders.models import Order
 
-type Words = str | Promise
 type Data = dict[str, str]
 
 MAX_LENGTHS = {"tracking_code": 60, "tracking_url": 300, "reason": 300, "pickup_code": 12}
 _READERS: dict[str, Callable[[str], str]] = {"tracking_code": compact_tracking, "tracking_url": visible}
+
+
+# They correct what was written down and change no status: the constraint `event_changes_status_or_tracking` knows them.
+CORRECTIONS = frozenset({"correct_tracking"})
 
 
 class TransitionNotAllowed(Exception):  # noqa: N818 - it says what it is
@@ -57,6 +62,11 @@ class Transition:
     `label` is the button, `done` the timeline's words. A setback is not the next step that one hopes for. `takes`
     names the data it accepts; `check` refuses data with a `TransitionNotAllowed`; `effect` writes what the data means
     to the (locked, unsaved) order.
+
+    On the customer's page `headline` and `advice` say where the order is now (`advice_if_paid` instead, where money is
+    to come back), `to_come` says the same of a step that is still hoped for, `icon` is that of
+    `templates/orders/public/icon.html`. Without a headline it stands aside of the order's way, as a payment does, which
+    may come at any point of it.
     """
 
     name: str
@@ -73,8 +83,28 @@ class Transition:
     tells_customer: bool = True
     by_staff: bool = True
     is_setback: bool = False
+    headline: Words = ""
+    advice: Words = ""
+    advice_if_paid: Words = ""
+    to_come: Words = ""
+    icon: str = "package"
     check: Callable[[Order, Data], None] = _no_effect
     effect: Callable[[Order, Data], None] = _no_effect
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for an entry whose application the database would refuse, or that leaves the page mute."""
+        changes = (
+            (self.status_to, self.status_from),
+            (self.payment_to, self.payment_from),
+            (self.delivery_to, self.delivery_from),
+        )
+        # One of the statuses must be another one afterwards, wherever the order comes from.
+        if self.name not in CORRECTIONS and all(to is None or to in before for to, before in changes):
+            raise ValueError(f"Transition {self.name!r} may change nothing: it leads to where it may come from.")
+        if (self.status_to or self.delivery_to) and not self.headline:
+            raise ValueError(f"Transition {self.name!r} moves the order on: say it to the customer in `headline`.")
+        if self.to_come and not self.headline:
+            raise ValueError(f"Transition {self.name!r} is to come on the order's way: it needs a `headline`.")
 
     def is_possible(self, order: Order) -> bool:
         """Whether the order's statuses and delivery method allow it, whatever the data."""
@@ -108,10 +138,14 @@ class Transition:
         """Change the order in memory. Raises `TransitionNotAllowed` before anything is changed."""
         self.require_possible(order)
         self.check(order, data)
+        self.change_statuses(order)
+        self.effect(order, data)
+
+    def change_statuses(self, order: Order) -> None:
+        """Bring the order in memory where the transition leads, unchecked."""
         order.status = self.status_to or order.status
         order.payment_status = self.payment_to or order.payment_status
         order.delivery_status = self.delivery_to or order.delivery_status
-        self.effect(order, data)
 
 
 def _check_tracking(order: Order, data: Data) -> None:
@@ -179,6 +213,8 @@ _ENTRIES = (
         payment_to=PaymentStatus.PENDING,
         delivery_to=DeliveryStatus.PENDING,
         by_staff=False,
+        headline=_("We received your order"),
+        advice=_("As soon as the store confirms it, you will see it here."),
     ),
     Transition(
         name="confirm",
@@ -186,6 +222,9 @@ _ENTRIES = (
         done=_("Order confirmed"),
         status_from=frozenset({OrderStatus.PENDING}),
         status_to=OrderStatus.CONFIRMED,
+        headline=_("Your order is confirmed"),
+        advice=_("The store is preparing everything."),
+        to_come=_("Confirmation by the store"),
     ),
     Transition(
         name="pay",
@@ -206,8 +245,12 @@ _ENTRIES = (
         takes=("tracking_code", "tracking_url"),
         check=_check_tracking,
         effect=_set_tracking,
+        headline=_("Your order is on its way"),
+        advice=_("It has left the store and is coming to you."),
+        to_come=_("Shipping"),
+        icon="truck",
     ),
-    # Changes no status: the customer has a wrong code, and is told the right one.
+    # The customer has a wrong code, and is told the right one.
     Transition(
         name="correct_tracking",
         label=_("Correct the tracking code"),
@@ -230,6 +273,10 @@ _ENTRIES = (
         status_from=frozenset({OrderStatus.CONFIRMED}),
         delivery_from=frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.FAILED_ATTEMPT}),
         delivery_to=DeliveryStatus.OUT_FOR_DELIVERY,
+        headline=_("Your order is out for delivery"),
+        advice=_("If you can, have somebody there to receive it."),
+        to_come=_("Leaving for delivery"),
+        icon="truck",
     ),
     Transition(
         name="deliver",
@@ -242,6 +289,10 @@ _ENTRIES = (
         ),
         status_to=OrderStatus.COMPLETED,
         delivery_to=DeliveryStatus.DELIVERED,
+        headline=_("Your order was delivered"),
+        advice=_("We hope you like it! If anything is wrong, talk to the store."),
+        to_come=_("Delivery"),
+        icon="check",
     ),
     Transition(
         name="fail_delivery",
@@ -254,6 +305,9 @@ _ENTRIES = (
         takes=("reason",),
         effect=_count_delivery_attempt,
         is_setback=True,
+        headline=_("We could not deliver"),
+        advice=_("Talk to the store to arrange a new attempt."),
+        icon="alert",
     ),
     Transition(
         name="ready_for_pickup",
@@ -264,6 +318,10 @@ _ENTRIES = (
         delivery_from=frozenset({DeliveryStatus.PENDING, DeliveryStatus.EXPIRED}),
         delivery_to=DeliveryStatus.READY_FOR_PICKUP,
         effect=_set_pickup_deadline,
+        headline=_("Your order is ready for pickup"),
+        advice=_("Show the pickup code at the counter."),
+        to_come=_("Ready for pickup at the store"),
+        icon="store",
     ),
     Transition(
         name="pick_up",
@@ -276,6 +334,10 @@ _ENTRIES = (
         delivery_to=DeliveryStatus.PICKED_UP,
         takes=("pickup_code",),
         check=_check_pickup_code,
+        headline=_("Your order was picked up"),
+        advice=_("It was a pleasure to serve you. Until next time!"),
+        to_come=_("Pickup"),
+        icon="check",
     ),
     Transition(
         name="expire_pickup",
@@ -287,6 +349,9 @@ _ENTRIES = (
         delivery_to=DeliveryStatus.EXPIRED,
         by_staff=False,
         is_setback=True,
+        headline=_("The time to pick up your order is over"),
+        advice=_("Do you still want it? Talk to the store to arrange a new date."),
+        icon="alert",
     ),
     Transition(
         name="refund",
@@ -306,6 +371,9 @@ _ENTRIES = (
         status_to=OrderStatus.RETURNED,
         takes=("reason",),
         is_setback=True,
+        headline=_("Your order was returned"),
+        advice=_("For the next steps, talk to the store."),
+        icon="alert",
     ),
     Transition(
         name="cancel",
@@ -315,6 +383,10 @@ _ENTRIES = (
         status_to=OrderStatus.CANCELLED,
         takes=("reason",),
         is_setback=True,
+        headline=_("Your order was cancelled"),
+        advice=_("If you have any question, talk to the store."),
+        advice_if_paid=_("The store will see to the refund and tell you. If you have any question, talk to it."),
+        icon="alert",
     ),
 )
 
@@ -329,9 +401,20 @@ def get_transition(name: str) -> Transition:
         raise TransitionNotAllowed(gettext("There is no transition “%(name)s”.") % {"name": name}) from None
 
 
-def done_words(name: str) -> str | Promise:
+def done_words(name: str) -> Words:
     """What is said of a transition that was done; its name where a later version has dropped it."""
     return TRANSITIONS[name].done if name in TRANSITIONS else name
+
+
+def way_ahead(order: Order) -> list[Transition]:
+    """The steps that one hopes for from here on, each once, in the order in which they become possible."""
+    ahead = copy(order)
+    hoped_for = [entry for entry in TRANSITIONS.values() if entry.to_come]
+    way: list[Transition] = []
+    while step := next((entry for entry in hoped_for if entry not in way and entry.is_possible(ahead)), None):
+        way.append(step)
+        step.change_statuses(ahead)
+    return way
 
 
 def possible_transitions(order: Order) -> list[Transition]:

@@ -94,8 +94,8 @@ def _page(
 def _order_context(order: Order) -> dict[str, Any]:
     way = journey.of(order)
     items = list(order.items.all())
-    waits = way.now == "ready_for_pickup"
     goes_on = order.status not in OFF
+    waits = goes_on and order.delivery_status == DeliveryStatus.READY_FOR_PICKUP
     is_tracked = goes_on and order.delivery_status != DeliveryStatus.PENDING
     return {
         "order": order,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def money(amount: Decimal) -> str:
+    """`R$ 1.234,50`, which no page breaks into two lines."""
     return f"R$\N{NO-BREAK SPACE}{formats.number_format(amount, decimal_pos=2, use_l10n=True, force_grouping=True)}"
 
 

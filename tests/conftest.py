@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
+from tests.flush import quick_flush
 from tests.integrations.sandbox import SandboxProcess, sandbox
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flush() -> Iterator[None]:
+    """However many tests need real transactions: emptying the tables after each takes an instant."""
+    with quick_flush():
+        yield
 
 
 @pytest.fixture(scope="session")

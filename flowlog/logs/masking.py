@@ -33,14 +33,17 @@ _NUMBERS = re.compile(
     | \+{_GAP}{{0,3}}\d(?:{_GAP}{{0,3}}\d){{6,}}  # to the end, since another one may follow
     | (?:\(?0?\d\d{_GAP}{{1,4}}){{1,2}}9?{_GAP}{{0,2}}\d{{4,5}}{_GAP}{{0,3}}\d{{4}}(?!\d)
     | \d{{4,9}}[\-\u2010-\u2015]\d{{4}}(?!\d)
-    | \d{{3}}[.\s]?\d{{3}}[.\s]?\d{{3}}[-/\u2010-\u2015]\d\d(?!\d)  # a CPF
-    | [0-9A-Za-z]{{2}}\.[0-9A-Za-z]{{3}}\.[0-9A-Za-z]{{3}}/[0-9A-Za-z]{{4}}-\d\d(?!\d)  # a CNPJ, which may have letters
-    | \d\d[.\s]?\d{{3}}[.\s]?\d{{3}}/\d{{4}}[-\u2010-\u2015]\d\d(?!\d)
+    # A CPF and a CNPJ, which may have letters, without some of their signs or with other ones.
+    | \d{{3}}{_GAP}?\d{{3}}{_GAP}?\d{{3}}{_GAP}?\d\d(?!\d)
+    | \d\d{_GAP}?\d{{3}}{_GAP}?\d{{3}}{_GAP}?\d{{4}}{_GAP}?\d\d(?!\d)
     """,
     re.VERBOSE,
 )
-# A company's number with letters and without its signs looks like many another word; its check digits tell.
-_CNPJ = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{12}\d\d(?![0-9A-Za-z])")
+# A company's number with letters looks like many another word, or like several; its check digits tell.
+_CNPJ = re.compile(
+    rf"(?<![0-9A-Za-z])(?:[0-9A-Za-z]{{2}}{_GAP}?[0-9A-Za-z]{{3}}{_GAP}?[0-9A-Za-z]{{3}}{_GAP}?[0-9A-Za-z]{{4}}{_GAP}?\d\d)"
+    r"(?![0-9A-Za-z])"
+)
 _KEYS = re.compile(
     r"(?i)(\b(?:bearer|basic)\s+|(?:api_?key|authorization|token|password|secret|sessionid|pickup_code)"
     r"\\*[\"']?\s*[:=]\s*\\*[\"']?)(?!bearer\b|basic\b)[^\s\"',;}&\\]+"
@@ -68,7 +71,7 @@ class Masker:
         text = _USERINFO.sub("***@", text)
         text = _TRACKING_PAGE.sub("***", text)
         text = _KEYS.sub(r"\1***", text)
-        text = _CNPJ.sub(lambda found: _digits(found) if cnpj.is_valid(found[0]) else found[0], text)
+        text = _CNPJ.sub(lambda found: _digits(found) if _is_cnpj(found[0]) else found[0], text)
         return _NUMBERS.sub(_last_four, text)
 
 
@@ -100,6 +103,10 @@ def _secrets_in(name: str, address: str) -> list[str]:
 
 def _last_four(found: re.Match[str]) -> str:
     return found[0] if found["kept"] else _digits(found)
+
+
+def _is_cnpj(text: str) -> bool:
+    return bool(cnpj.is_valid(re.sub("[^0-9A-Za-z]", "", re.sub(_GAP, "", text))))
 
 
 def _digits(found: re.Match[str]) -> str:

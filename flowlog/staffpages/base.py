@@ -12,11 +12,11 @@ from django.contrib.auth.models import User
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
-from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from flowlog.staffpages.once import once
+from flowlog.translations import Words
 
 if TYPE_CHECKING:
     # The theme is not typed; its classes are Django's with more attributes.
@@ -27,8 +27,6 @@ else:
     from unfold.admin import ModelAdmin as ThemeModelAdmin
     from unfold.admin import StackedInline as ThemeStackedInline
     from unfold.admin import TabularInline as ThemeTabularInline
-
-type Words = str | Promise
 
 
 class ModelAdmin(ThemeModelAdmin):

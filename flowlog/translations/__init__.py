@@ -12,6 +12,10 @@ from pathlib import Path
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from django.utils.functional import Promise
+
+# What is shown to people: translated already, or when it is shown.
+type Words = str | Promise
 
 _SOURCE = Path(__file__).resolve().parents[2] / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po"
 

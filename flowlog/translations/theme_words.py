@@ -35,6 +35,14 @@ THEME = (
 )  # fmt: skip
 
 
+# Django's own Portuguese writes them with capitals, as English does.
+CALENDAR = (
+    _("January"), _("February"), _("March"), _("April"), _("May"), _("June"), _("July"), _("August"), _("September"),
+    _("October"), _("November"), _("December"), _("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"),
+    _("Saturday"), _("Sunday"),
+)  # fmt: skip
+
+
 def found(counter: int) -> str:
     """The theme's own line breaks are part of the text."""
     return ngettext(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from itertools import permutations
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -12,7 +13,7 @@ from integrations.carriers.models import CarrierNews
 from orders.codes import tracking_codes, tracking_key
 from orders.models import Order
 from orders.services import apply_transition
-from orders.transitions import TransitionNotAllowed, get_transition
+from orders.transitions import TRANSITIONS, TransitionNotAllowed, get_transition
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,13 @@ _TRANSITIONS = {
     Status.DELIVERED: "deliver",
 }
 _WAY = list(_TRANSITIONS)
-# These two follow each other again and again, so the table of transitions alone does not tell old from new.
-_RECURRING = {"out_for_delivery", "fail_delivery"}
+# Of those that may follow each other again and again the table alone does not tell old from new.
+_RECURRING = {
+    one
+    for one, other in permutations(_TRANSITIONS.values(), 2)
+    if TRANSITIONS[one].delivery_to in TRANSITIONS[other].delivery_from
+    and TRANSITIONS[other].delivery_to in TRANSITIONS[one].delivery_from
+}
 
 
 def move_order(*, news: CarrierNews, **_kwargs: Any) -> None:

@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.base import ReadOnlyAdmin, Words, label_column
+from flowlog.staffpages.base import ReadOnlyAdmin, label_column
 from flowlog.times import moment
+from flowlog.translations import Words
 from integrations.inbound.intake import HANDLERS
 from integrations.inbound.models import WebhookEvent
 from integrations.inbound.verdicts import Verdict

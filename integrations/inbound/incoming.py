@@ -45,11 +45,6 @@ _NOTHING_SAID = {
     "fastRatchetKeySenderKeyDistributionMessage", "pollUpdateMessage", "encEventResponseMessage", "keepInChatMessage",
     "pinInChatMessage", "stickerSyncRmrMessage",
 }  # fmt: skip
-# What a chat's settings, or an edit, wrap around a message.
-_WRAPPERS = (
-    "ephemeralMessage", "documentWithCaptionMessage", "viewOnceMessage", "viewOnceMessageV2",
-    "viewOnceMessageV2Extension", "editedMessage",
-)  # fmt: skip
 _EDIT, _REVOKE = (14, "MESSAGE_EDIT"), (0, "REVOKE")
 
 
@@ -189,10 +184,13 @@ def _chosen(message: Mapping[str, object]) -> str:
 
 
 def _layers(message: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
-    """The message as it is wrapped, from the outside to what was said."""
+    """The message as a chat's settings, or an edit, wrap it, from the outside to what was said.
+
+    Wrappers have one shape, and newer versions of WhatsApp bring new ones.
+    """
     layers, inner = [], message
     while inner:
         layers.append(inner)
-        wrapped = (mapping(mapping(inner.get(name)).get("message")) for name in _WRAPPERS)
+        wrapped = (mapping(mapping(value).get("message")) for value in inner.values())
         inner = next((each for each in wrapped if each), {})
     return layers or [message]

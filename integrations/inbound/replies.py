@@ -77,6 +77,10 @@ def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None
     found = senders.find(instance, said.sender, said.quoted_id)
     if reply.customer is None and found.customers:
         _assign(reply, found)
+    elif reply.customer is None and not reply.sender:
+        # What was told of the edit alone did not say who wrote it.
+        reply.sender = _address(said)
+        reply.save(update_fields=["sender"])
     if said.edits:
         _edit(reply, event, said)
     elif reply.edited_at:
@@ -120,7 +124,11 @@ def _concerns_us(said: Incoming, wish: CustomerReply.Wish, found: Found) -> bool
 def _whose(found: Found, said: Incoming) -> dict[str, object]:
     if found.customers:
         return {"customer": found.order.customer if found.order else found.customers[0], "order": found.order}
-    return {"sender": said.sender.numbers[0] if said.sender.numbers else said.sender.lid}
+    return {"sender": _address(said)}
+
+
+def _address(said: Incoming) -> str:
+    return said.sender.numbers[0] if said.sender.numbers else said.sender.lid
 
 
 def _assign(reply: CustomerReply, found: Found) -> None:
@@ -132,7 +140,8 @@ def _assign(reply: CustomerReply, found: Found) -> None:
     reply.save(update_fields=["order", "customer", "sender"])
     # Who has dealt with it already has done what it asks for, or not, knowing what they did.
     if reply.decided_at is None:
-        _obey(found.customers, reply, reply.text, reply.received_at, reply.written_at)
+        for text in (*reply.earlier_texts, reply.text):
+            _obey(found.customers, reply, text, reply.received_at, reply.written_at)
 
 
 def _edit(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> None:

@@ -19,8 +19,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.base import ReadOnlyAdmin, Words, label_html, name_of, person
+from flowlog.staffpages.base import ReadOnlyAdmin, label_html, name_of, person
 from flowlog.times import moment
+from flowlog.translations import Words
 from integrations.evolution import jids
 from integrations.inbound import questions, senders
 from integrations.inbound.models import CustomerReply

@@ -26,18 +26,19 @@ def _words(text: str) -> frozenset[str]:
 # A wish by themselves, and with courtesy around.
 LEAVING = _words(
     "sair pare parem parar stop remover remova removam descadastrar descadastre descadastrem descadastra desinscrever "
-    "desinscreva unsubscribe bloquear bloqueie bloqueia"
+    "desinscreva unsubscribe optout bloquear bloqueie bloqueia"
 )
 RETURNING = _words("voltar")
 COURTESY = _words(
     "por favor pfv pfvr pf please obrigado obrigada obg grato grata agradeco quero queria gostaria desejo de eu me ja "
-    "ola oi"
+    "ola oi ok okay certo entao beleza blz"
 )
 # What messages are called, and what else stands beside them in a sentence.
 MESSAGES = _words(
     "mensagem mensagens msg msgs aviso avisos notificacao notificacoes lista listas transmissao grupo whatsapp whats "
     "zap wpp propaganda propagandas spam promocao promocoes"
 )
+_GETTING = MESSAGES | _words("receber")
 _BESIDE = COURTESY | _words(
     "do da dos das a o as os essa essas esta estas desta destas dessa dessas deste destes desse desses isso sua suas "
     "seu seus nossa nossas todas todos nenhuma nenhum mais nunca no na nos nas com e que pode podem agora voces receber"
@@ -51,20 +52,27 @@ ORDER = _words(
 )
 # Alone, or with these, it takes a person to tell what is meant.
 _AMBIGUOUS = _words("cancelar cancele cancelem cancela")
-_PERHAPS = _words("tudo pode podem agora isso disso daqui numero contato telefone celular cadastro nome")
+_PERHAPS = _words("tudo pode podem agora isso disso daqui numero contato telefone celular cadastro inscricao nome")
+# Too short to tell, where nothing but courtesy stands beside them.
+_CURT = _words("sai saia para chega exclua exclui excluir excluam remove tira tire tirem apaga apague apaguem")
+# With these, the wish is for the contrary.
+_NEVER = _words("nunca jamais nenhum nenhuma")
 
-_NO = "nao (?:quero|queremos|desejo|gostaria|aceito|preciso)(?: de)?"
-_STOP = "(?:parem?|parar?|deixem?|chega)(?: de| com)?"
+_NO = "(?:nao|nunca(?: mais)?|jamais) (?:quero|queremos|desejo|gostaria|aceito|preciso|autorizo|permito)(?: de)?"
+# “Para” may be the preposition, and “chega” the news that something comes.
+_STOP = "(?:(?:parem?|parar|deixem?)(?: de| com)?|(?:para|chega) (?:de|com))"
 _SEND = "(?:mandar|enviar|mandando|enviando|encher|escrever|encaminhar|notificar|receber)"
 _TAKE_OFF = "(?:tira|tirem?|retira|retirem?|remov[ae]m?|exclu[ai]m?|apaga|apaguem?|descadastr[ae]m?)"
 _ME = "(?:me|meu (?:numero|contato|telefone|nome))"
-_NO_MORE = "nao(?: me)? (?:mandem?|enviem?|manda|envia)(?: me)?"
+_MY_NUMBER = "(?:[oa]s? )?meus? (?:numero|contato|telefone|celular|cadastro|dados)"
+_SENT = "(?:mandem?|enviem?|manda|envia|mandar|enviar)(?: me)?"
+_NO_MORE = f"(?:nao|nunca mais)(?: me)? {_SENT}"
 _ANY = rf"(?: (?:{'|'.join(sorted(_BESIDE))}))*? (?:{'|'.join(sorted(MESSAGES))})\b"
 _SENTENCES = tuple(
     re.compile(rf"\b{sentence}")
     for sentence in (
         rf"{_NO} mais (?:de )?receber\b(?:{_ANY})?",
-        rf"{_NO}(?: mais)?(?: receber| ter)?{_ANY}",
+        rf"{_NO}(?: mais)?(?: voltar a)?(?: receber| ter)?{_ANY}",
         rf"{_STOP}(?: me)?(?: {_SEND})?{_ANY}",
         rf"(?:{_ME} )?{_TAKE_OFF}(?: {_ME})?{_ANY}",
         rf"{_NO_MORE}(?: mais)?{_ANY}",
@@ -72,7 +80,9 @@ _SENTENCES = tuple(
     )
 )
 _HALF_SENTENCES = re.compile(
-    rf"\b(?:{_NO}(?: mais)? receber|{_STOP}(?: me)? {_SEND}|{_NO_MORE} mais|(?:{'|'.join(_AMBIGUOUS)}){_ANY})\b"
+    rf"\b(?:{_NO}(?: mais)?(?: voltar a)? receber|{_STOP}(?: me)? {_SEND}|nao(?: me)? {_SENT} mais"
+    rf"|nunca mais(?: me)? {_SENT}|{_TAKE_OFF} {_MY_NUMBER}|saia? d(?:[ao]|es[ae]) (?:lista|grupo)"
+    rf"|(?:{'|'.join(_AMBIGUOUS)}){_ANY})\b"
 )
 # Longer texts say more than one thing; and nobody's wish begins so late.
 _MOST_WORDS, _MOST_LETTERS = 20, 2000
@@ -88,11 +98,11 @@ def wish_of(text: str) -> CustomerReply.Wish:
     if said & LEAVING and said & RETURNING:
         return Wish.UNSURE if said <= LEAVING | RETURNING | _BESIDE | MESSAGES else Wish.NONE
     asks = "?" in text
-    if not asks and ("".join(words) in RETURNING or _is_command(said, RETURNING)):
+    if not asks and ("".join(words) in RETURNING or _is_command(said, RETURNING, _GETTING)):
         return Wish.IN
     if "".join(words) in LEAVING or _is_command(said, LEAVING) or _is_sentence(words):
         return Wish.UNSURE if asks or len(words) > _MOST_WORDS else Wish.OUT
-    return Wish.UNSURE if _is_doubtful(words) else Wish.NONE
+    return Wish.UNSURE if _is_doubtful(words) or (_is_curt(said) and not asks) else Wish.NONE
 
 
 def as_quoted(text: str) -> str:
@@ -116,11 +126,11 @@ def _plain(text: str) -> list[str]:
     return _GREETINGS.sub(" ", " ".join(words)).split()
 
 
-def _is_command(said: frozenset[str], words: frozenset[str]) -> bool:
-    """One of the words, with courtesy or what messages are called around it, and nothing else."""
-    if not said & words:
+def _is_command(said: frozenset[str], words: frozenset[str], about: frozenset[str] = MESSAGES) -> bool:
+    """One of the words, with courtesy or what it is about around it, and nothing else."""
+    if not said & words or said & _NEVER:
         return False
-    return said <= words | COURTESY or bool(said & MESSAGES and said <= words | _BESIDE | MESSAGES)
+    return said <= words | COURTESY or bool(said & about and said <= words | _BESIDE | about)
 
 
 def _is_sentence(words: list[str]) -> bool:
@@ -132,6 +142,10 @@ def _is_sentence(words: list[str]) -> bool:
             of_messages = frozenset(match[0].split()) & MESSAGES
             return rest <= (_BESIDE | MESSAGES | LEAVING if of_messages else COURTESY)
     return False
+
+
+def _is_curt(said: frozenset[str]) -> bool:
+    return bool(said & _CURT) and said <= _CURT | COURTESY
 
 
 def _is_doubtful(words: list[str]) -> bool:

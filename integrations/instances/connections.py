@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from django.db.models import (
     Case,
     Count,
     DateTimeField,
+    Exists,
     F,
     OuterRef,
     PositiveIntegerField,
@@ -111,6 +112,23 @@ def heal(instance_id: int, *, by_message: bool = False) -> bool:
         if healed:
             transaction.on_commit(partial(_tell, instance_id, held=False), robust=True)
     return bool(healed)
+
+
+def heal_by_proof(instance_id: int | None, began_at: datetime) -> bool:
+    """End the hold if it is proven only now that a message of then has left; returns whether that ended one.
+
+    The message was a probe, and the instance's latest send: what came to nothing since is better evidence.
+    """
+    if instance_id is None:
+        return False
+    later = DeliveryAttempt.objects.filter(
+        notification__instance=OuterRef("pk"), kind=DeliveryAttempt.Kind.SEND, started_at__gt=began_at
+    )
+    shown = EvolutionInstance.objects.filter(~Exists(later), pk=instance_id, held_at__lte=began_at)
+    if not shown.exists() or not heal(instance_id, by_message=True):
+        return False
+    EvolutionInstance.objects.filter(pk=instance_id).update(**alive())
+    return True
 
 
 def alive() -> dict[str, Any]:

@@ -19,12 +19,12 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
 from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, Words, label_column, name_of
+from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, label_column, name_of
 from flowlog.times import moment
+from flowlog.translations import Words
 from integrations.gateways.sentences import not_delivered
 from integrations.instances.connections import why_held
-from integrations.messages import snapshot_words as snapshots
-from integrations.messages import timeline
+from integrations.messages import snapshot_words, timeline
 from integrations.messages.kinds import kind_words, kinds
 from integrations.messages.log import FROM_ITS_END
 from integrations.messages.timeline import STATUS_COLOURS, receipt_html
@@ -140,7 +140,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("customer"))
     def customer_name(self, row: NotificationLog) -> str:
-        return gettext("erased") if row.anonymised_at else str(row.snapshot.get("customer", {}).get("name", ""))
+        return gettext("erased") if row.anonymised_at else row.parsed_snapshot.customer.name
 
     @admin.display(description=_("recipient"))
     def phone(self, row: NotificationLog) -> str:
@@ -198,7 +198,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("snapshot"))
     def snapshot_written(self, row: NotificationLog) -> SafeString:
-        return render_to_string("admin/integrations/snapshot.html", {"lines": snapshots.lines(row.snapshot)})
+        lines = snapshot_words.lines(row.parsed_snapshot)
+        return render_to_string("admin/integrations/snapshot.html", {"lines": lines})
 
     def get_fieldsets(self, request: HttpRequest, obj: NotificationLog | None = None) -> Any:
         """What there is to tell of this message."""

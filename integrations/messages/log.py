@@ -15,6 +15,7 @@ from django.utils.translation import pgettext_lazy
 
 from integrations.instances.models import EvolutionInstance
 from integrations.messages.kinds import kind_words
+from integrations.messages.snapshot import Snapshot
 from orders.models import Order, OrderEvent
 
 # A number is looked for by its last digits. This collation lets an index find what a text begins with.
@@ -26,6 +27,7 @@ class NotificationLog(models.Model):
 
     Times that decide anything (`next_attempt_at`, `lease_until`, `expires_at`) are the database's clock. Since
     `anonymised_at`, text and recipient are empty, and the snapshot holds little more than the order's code.
+    `snapshot` is JSON, to be copied and passed on as it stands; who reads it reads `parsed_snapshot`.
     """
 
     class Status(models.TextChoices):
@@ -201,9 +203,14 @@ class NotificationLog(models.Model):
         return f"{self.snapshot_order_code} · {kind}" if self.snapshot_order_code else str(kind)
 
     @property
+    def parsed_snapshot(self) -> Snapshot:
+        """What the message tells, whichever release wrote it."""
+        return Snapshot.from_json(self.snapshot)
+
+    @property
     def snapshot_order_code(self) -> str:
         """The order's code as the snapshot has it; empty for a message without an order."""
-        return str(self.snapshot.get("order", {}).get("code", ""))
+        return self.parsed_snapshot.order.code
 
 
 def earlier_unfinished() -> Exists:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from flowlog.staffpages.base import Words
+from flowlog.translations import Words
 from orders.models import Order, OrderEvent
 from orders.transitions import done_words
 

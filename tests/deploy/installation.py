@@ -19,6 +19,9 @@ from tests.deploy.container import Server
 from tests.deploy.guide import Operator
 from tests.deploy.releases import Releases
 
+# CI runs them beside everything else.
+pytestmark = pytest.mark.timeout(600)
+
 # As in the guide.
 DOMAIN = "pedidos.sualoja.com.br"
 KEY = "a-chave-global-da-evolution"
@@ -191,6 +194,15 @@ def test_nginx_keeps_to_its_limits(server: Server) -> None:
     logins = server.run(f"curl -sk -o /dev/null -w '%{{http_code}}\\n' 'https://{DOMAIN}/admin/login/?[1-60]'").split()
     assert set(logins) == {"200", "429"}
     assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/healthz") == "200"
+
+
+def test_nginx_keeps_what_is_searched_for_out_of_its_log(server: Server) -> None:
+    for address in (f"https://{DOMAIN}/admin/login/?next=529.982.247-25", f"http://{DOMAIN}/admin/?q=98765-4321"):
+        server.run(f"curl -sk -o /dev/null -e 'https://{DOMAIN}/admin/?q=Zuleica' '{address}'")
+    log = server.run("tail -2 /var/log/nginx/access.log")
+    assert re.search(r'"GET /admin/login/ HTTP/[0-9.]+" (?:200|429) [0-9]+ "curl/[0-9.]+" [0-9a-f]{32}\n', log)
+    assert re.search(r'"GET /admin/ HTTP/1.1" 301 [0-9]+ "curl/[0-9.]+" [0-9a-f]{32}\n', log)
+    assert not re.search("529|4321|Zuleica", log)
 
 
 def test_again_it_has_nothing_to_do(operator: Operator) -> None:

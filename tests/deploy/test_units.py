@@ -6,7 +6,9 @@ import re
 import shlex
 
 import pytest
+from django.conf import settings as conf
 
+from flowlog.celery import app
 from flowlog.devtools.system import celery_arguments
 from tests.embedded import BASE_DIR
 
@@ -35,11 +37,22 @@ def test_celery_is_started_as_in_development(name: str) -> None:
 def test_workers_may_finish_what_is_in_hand_and_always_come_back(name: str) -> None:
     found = settings(f"flowlog-{name}.service")
     expected = {
-        "Type": "simple", "KillMode": "mixed", "KillSignal": "SIGTERM", "TimeoutStopSec": "90", "Restart": "always",
+        "Type": "simple", "KillMode": "mixed", "KillSignal": "SIGTERM", "Restart": "always",
         "RestartSec": "5", "StartLimitIntervalSec": "0", "OOMPolicy": "continue",
     }  # fmt: skip
     assert expected.items() <= found.items()
     assert "REMAP_SIGTERM" not in found["Environment"]
+
+
+@pytest.mark.parametrize("name", ["worker-default", "worker-whatsapp"])
+def test_no_worker_is_killed_before_its_longest_task_has_ended(name: str) -> None:
+    """By its hard limit at the latest, and then there is time to write down what came of it."""
+    queue = name.removeprefix("worker-")
+    limits = [conf.CELERY_TASK_TIME_LIMIT]
+    for task, limited in conf.CELERY_TASK_ANNOTATIONS.items():
+        if app.amqp.router.route({}, task)["queue"].name == queue:
+            limits.append(limited["time_limit"])
+    assert max(limits) + 15 <= int(settings(f"flowlog-{name}.service")["TimeoutStopSec"])
 
 
 def test_beat_follows_the_worker_of_default() -> None:

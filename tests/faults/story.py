@@ -76,7 +76,7 @@ def wait_for_hold(code: str) -> None:
 
 def text_of(row: NotificationLog) -> str:
     """What the row has to say, made anew from its snapshot."""
-    return texts.render(row.event, row.snapshot)
+    return texts.render(row.event, row.parsed_snapshot)
 
 
 def assert_told(gateway: SandboxProcess, *told: NotificationLog) -> None:

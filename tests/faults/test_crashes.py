@@ -241,18 +241,21 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_has_in_hand(
     sender = crew.sender()
     say_first()
     gateway.options(latency_ms=350)
-    for number in range(3):
+    for number in range(8):
         make_order(notify=True, customer_phone=f"+551190000111{number}")
     requests = DeliveryAttempt.objects.filter(kind=Kind.SEND)
-    wait_until(lambda: requests.count() == 2, "a request in hand")
+    wait_until(lambda: requests.count() > 1, "a request in hand")
     terminate(sender)
     sender.popen.wait(20)
     assert sender.popen.returncode == 0
-    assert [row.status for row in rows()] == [Status.SENT, Status.SENT, Status.PENDING, Status.PENDING]
-    assert_told(gateway, *rows()[:2])
+    # On a busy machine it may have begun another one before it was told.
+    begun = requests.count()
+    assert 2 <= begun < 9
+    assert [row.status for row in rows()] == [Status.SENT] * begun + [Status.PENDING] * (9 - begun)
+    assert_told(gateway, *rows()[:begun])
     gateway.options(latency_ms=0)
     crew.sender()
-    wait_for(*[Status.SENT] * 4)
+    wait_for(*[Status.SENT] * 9)
     assert_told(gateway, *rows())
-    assert [(outcomes(row), row.attempts) for row in rows()] == [(["sent"], 1)] * 4
+    assert [(outcomes(row), row.attempts) for row in rows()] == [(["sent"], 1)] * 9
     assert_at_rest()

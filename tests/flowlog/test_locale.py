@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from django.conf import settings
+from django.utils import formats, translation
 from django.utils.translation import templatize
 
 SOURCES = ("flowlog", "orders", "integrations", "notifications", "templates")
@@ -96,6 +98,15 @@ def test_placeholders_agree(catalog: Catalog) -> None:
         if not {frozenset(PLACEHOLDER.findall(text)) for text in translations(message)} <= expected:
             wrong.append(message.id)
     assert wrong == []
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_days_and_months_are_written_small(month: int) -> None:
+    with translation.override("pt-br"):
+        written = formats.date_format(date(2026, month, month), r"l, j \d\e F \d\e Y")
+    assert written == written.lower()
+    assert written[-len(" de 2026") :] == " de 2026"
+    assert month != 11 or written == "quarta-feira, 11 de novembro de 2026"
 
 
 def test_the_first_process_after_an_update_speaks_portuguese_already() -> None:

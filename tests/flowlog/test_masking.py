@@ -23,7 +23,8 @@ AROUND = st.text(alphabet=st.characters(exclude_categories=["Nd", "Cs"]), max_si
         "123.456.789-09", "12345678909", "11 98765 4321", "55 11 98765 4321", "+55/11/98765/4321", "+1 415 555 2671",
         "+55\u00a011\u00a098765\u20114321", "\u202a+55 11 98765-4321\u202c", "11.98765.4321", "(011) 3333-4321",
         "98765-4321", "11 9 8765-4321", "1198765-4321", "005511987654321", "529982247/25", "529 982 247-25",
-        "11.222.333/0001-81", "11222333000181", "11 222 333/0001-81",
+        "11.222.333/0001-81", "11222333000181", "11 222 333/0001-81", "529 982 247 25", "529.982.24725",
+        "11 222 333 0001 81", "11.222.333/000181", "11222333/0001-81",
     ],
 )  # fmt: skip
 def test_a_number_in_any_form_keeps_its_last_digits_only(number: str) -> None:
@@ -33,7 +34,13 @@ def test_a_number_in_any_form_keeps_its_last_digits_only(number: str) -> None:
     assert len(re.sub(r"\D", "", masked)) <= 4
 
 
-@pytest.mark.parametrize("number", ["12.ABC.345/01DE-35", "12.abc.345/01de-35", "12ABC34501DE35", "12abc34501de35"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "12.ABC.345/01DE-35", "12.abc.345/01de-35", "12ABC34501DE35", "12abc34501de35", "12.ABC.345/01DE–35",
+        "12ABC345/01DE-35", "12 ABC 345 01DE 35", "12.ABC.345%2F01DE-35", "12-ABC-345-01DE-35",
+    ],
+)  # fmt: skip
 def test_a_companys_number_with_letters_is_hidden(number: str) -> None:
     assert mask(f"The number {number} is wrong") == "The number …0135 is wrong"
 

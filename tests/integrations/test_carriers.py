@@ -162,7 +162,7 @@ class TestOneParcelHoweverItsCodeIsWritten:
         apply_transition(order, "ship", tracking_code=typed)
         code = order.tracking_code
         assert re.fullmatch("AA[0-9]{9}BR", code)
-        text = texts.render("ship", NotificationLog.objects.get().snapshot)
+        text = texts.render("ship", NotificationLog.objects.get().parsed_snapshot)
         assert f"Código de rastreio: *{code}*\nRastreie por aqui: {CORREIOS}{code}\n" in text
         assert tell("delivered", tracking_code=code) == (200, "applied")
 
@@ -179,7 +179,7 @@ class TestOneParcelHoweverItsCodeIsWritten:
         order = make_order(until="confirmed", delivery_method="correios_pac")
         one, other = "AA523456787BR", "AA523456795BR"
         apply_transition(order, "ship", tracking_code=f"{one}, {other}")
-        text = texts.render("ship", NotificationLog.objects.get().snapshot)
+        text = texts.render("ship", NotificationLog.objects.get().parsed_snapshot)
         assert [f"Rastreie por aqui: {CORREIOS}{code}\n" in text for code in (one, other)] == [True, True]
         assert tell("out_for_delivery", 1, tracking_code=one) == (200, "applied")
         assert tell("failed_attempt", 2, tracking_code=other) == (200, "applied")

@@ -239,10 +239,13 @@ class TestOptingOut:
         assert customer.opted_out_at
         assert confirmations() == [("opt_out", PHONE, "pending")]
 
-    def test_in_a_chat_whose_messages_disappear(self) -> None:
+    @pytest.mark.parametrize(
+        "wrapper", ["ephemeralMessage", "deviceSentMessage", "botInvokeMessage", "ofALaterVersion"]
+    )
+    def test_however_the_message_is_wrapped(self, wrapper: str) -> None:
         make_order()
         body = reply("SAIR")
-        body["data"]["message"] = {"ephemeralMessage": {"message": {"extendedTextMessage": {"text": "SAIR"}}}}
+        body["data"]["message"] = {wrapper: {"message": {"extendedTextMessage": {"text": "SAIR"}}}}
         tell(body)
         assert Customer.objects.exclude(opted_out_at=None).count() == 1
 

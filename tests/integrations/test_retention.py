@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from datetime import timezone as datetime_timezone
 from typing import Any
 
 import pytest
@@ -302,21 +303,21 @@ class TestByBeat:
             assert app.amqp.router.route({}, str(entry.task))["queue"].name == "default"
 
     def test_once_a_night_or_later_if_nothing_ran_then(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """By the database's clock; `NIGHT` is put before and after what it says now."""
-        now = timezone.localtime()
-        if not 1 <= now.hour <= 22:
-            pytest.skip("around midnight the times of this test are of two days")
+        """By the database's clock, in a shop where it is noon; `NIGHT` is put before and after that."""
+        since_noon = timezone.now() - timezone.now().replace(hour=12, minute=0, second=0, microsecond=0)
+        noon = datetime_timezone(-since_noon)
 
         def left(*, last: float, night_ago: int) -> Purged:
             """What two looks leave, when the job was last done so many hours ago and its time was those minutes ago."""
             heartbeats.beat(heartbeats.NIGHTLY, "default@test")
             Heartbeat.objects.update(beat_at=Now() - timedelta(hours=last))
-            monkeypatch.setattr(retention, "NIGHT", (now - timedelta(minutes=night_ago)).time())
-            NotificationLog.objects.update(anonymised_at=Now())
-            for _ in range(2):
-                message()
-                retention.purge_each_night("default@test")
-            return retention.due()
+            with timezone.override(noon):
+                monkeypatch.setattr(retention, "NIGHT", (timezone.localtime() - timedelta(minutes=night_ago)).time())
+                NotificationLog.objects.update(anonymised_at=Now())
+                for _ in range(2):
+                    message()
+                    retention.purge_each_night("default@test")
+                return retention.due()
 
         assert left(last=0.25, night_ago=30) == Purged(messages=2)
         assert left(last=0.75, night_ago=30) == Purged(messages=1)

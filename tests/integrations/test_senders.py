@@ -178,6 +178,30 @@ class TestLearned:
         assert out() == []
         assert set(CustomerReply.objects.values_list("customer", "order")) == {(order.customer.pk, order.pk)}
 
+    @pytest.mark.parametrize(
+        ("told_within", "first", "then", "wants_none"),
+        [
+            (True, "SAIR", "Oi", True), (True, "VOLTAR", "SAIR", True), (True, "SAIR", "VOLTAR", False),
+            (False, "SAIR", "Oi", True), (False, "Oi", "SAIR", True),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("edit_comes_first", [False, True])
+    def test_what_was_written_and_edited_before_is_obeyed_then(
+        self, told_within: bool, first: str, then: str, wants_none: bool, edit_comes_first: bool
+    ) -> None:
+        order = make_order(notify=True)
+        sent(order)
+        written = reply(first, "one", remoteJid=LID)
+        change = {"key": {"id": "one", "fromMe": True}, "type": "MESSAGE_EDIT", "editedMessage": {"conversation": then}}
+        edited = reply("", "two", remoteJid=LID) if told_within else envelope("messages.edited", change)
+        if told_within:
+            edited["data"]["message"] = {"protocolMessage": change}
+        for body in (edited, written) if edit_comes_first else (written, edited):
+            tell(body)
+        assert out() == []
+        tell(receipt(OURS, "READ", remoteJid=LID))
+        assert out() == ([order.customer] if wants_none else [])
+
     def test_holds_where_the_number_that_is_told_is_nobodys(self) -> None:
         order = make_order(notify=True)
         sent(order)

@@ -21,13 +21,18 @@ OUT = (
     "remova meu número da lista", "parem de mandar mensagem", "pare de me enviar mensagens, por favor",
     "vocês podem parar de me mandar mensagem por favor", "quero que parem de enviar mensagens", "chega de mensagens",
     "quero parar de receber mensagens", "Por favor, não me mandem mais mensagens",
-    "Bom dia, quero sair da lista por favor",
+    "Bom dia, quero sair da lista por favor", "ok, sair", "Sair, ok", "opt-out", "favor não enviar mensagens",
+    "não enviar mais mensagens", "nunca mais me mande mensagem", "não autorizo mensagens",
+    "nunca mais quero voltar a receber mensagens", "não quero mais voltar a receber mensagens",
 )  # fmt: skip
 UNSURE = (
     "cancelar", "Cancelar mensagens", "Quero cancelar", "sair?", "pode parar", "pode remover", "sair voltar",
     "não quero receber", "não quero mais receber à tarde", "não quero mais receber hoje", "pare de mandar",
     "não me mande mais nada", "não mande mensagem, me ligue", "não perturbe antes das 9h",
-    "parem de mandar mensagem do pedido", "não parem de mandar mensagens",
+    "parem de mandar mensagem do pedido", "não parem de mandar mensagens", "nunca quero sair da lista",
+    "sai da lista", "Saia dessa lista!", "me exclua", "me tira", "Para!", "já chega", "não enviar mais",
+    "nunca mais me mande nada", "tire meu número", "quem é? apague meus dados", "descadastre o meu telefone",
+    "cancelar inscrição", "não desejo voltar a receber", "chega de me mandar", "quero parar de receber",
 )  # fmt: skip
 NONE = (
     "", "🙏", "?", "obrigada", "Boa noite", "SAIR1", "sair?sim", "não pare", "quero sair amanhã", "quando sai?",
@@ -35,9 +40,11 @@ NONE = (
     "pode parar na portaria", "pare o carro na porta", "não perturbe a portaria", "não quero mais o pedido",
     "não quero mais receber o pedido", "não quero mais", "cancelar pedido", "remover um item", "bloquear cartão",
     "quero parar de pagar frete", "não recebi mensagem", "recebi a mensagem", "posso parar aí?",
-    "não quero mais receber em casa, pode parar na portaria",
+    "não quero mais receber em casa, pode parar na portaria", "já sai?", "chega hoje", "chega quando?",
+    "Chega mensagem sim, obrigado", "quero para receber os avisos", "pode mandar para o whatsapp", "para o celular",
+    "me tira uma dúvida", "tira meu nome da nota", "vocês nunca me mandaram mensagem", "nunca voltar", "jamais voltar",
 )  # fmt: skip
-IN = ("VOLTAR", "voltar", "Quero voltar!", "voltar, por favor", "voltar a receber mensagens")
+IN = ("VOLTAR", "voltar", "Quero voltar!", "voltar, por favor", "voltar a receber mensagens", "quero voltar a receber")
 EXAMPLES = [*((text, Wish.OUT) for text in OUT), *((text, Wish.IN) for text in IN)]
 EXAMPLES += [*((text, Wish.UNSURE) for text in UNSURE), *((text, Wish.NONE) for text in NONE)]
 

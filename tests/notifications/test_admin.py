@@ -13,6 +13,7 @@ from django.test import Client
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.instances import connections
 from integrations.models import EvolutionInstance, NotificationLog
+from notifications import staff
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
 
@@ -74,6 +75,20 @@ class TestResend:
         assert "/resend/" not in words(client, f"{LIST}{row.pk}/change/")
         response = client.post(f"{LIST}{row.pk}/resend/", follow=True)
         assert "Esta mensagem ainda pode sair sozinha" in response.content.decode()
+        assert NotificationLog.objects.count() == 1
+
+    @pytest.mark.parametrize("event", ["opt_out", "opt_in"])
+    @pytest.mark.parametrize("status", [Status.SENT, Status.FAILED])
+    def test_an_answer_to_what_the_customer_wrote_has_no_button_and_is_refused(
+        self, client: Client, event: str, status: str
+    ) -> None:
+        row = row_of(status, event=event, order=None, order_event=None, sent_at=Now() if status == "sent" else None)
+        assert "/resend/" not in words(client, f"{LIST}{row.pk}/change/")
+        for ask in (client.get, client.post):
+            response = ask(f"{LIST}{row.pk}/resend/", follow=True)
+            assert "Esta mensagem respondeu ao que o cliente tinha acabado de escrever." in response.content.decode()
+        with pytest.raises(staff.ResendRefusedError):
+            staff.resend(row)
         assert NotificationLog.objects.count() == 1
 
     def test_says_that_the_customer_does_not_want_messages(self, client: Client) -> None:

@@ -26,6 +26,7 @@ from notifications.sweep import sweep
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
+from tests.processes import wait_until
 
 # `deliver` gives its database connection back before the call: only real transactions will do.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -245,12 +246,13 @@ def test_an_unknown_outcome_is_never_sent_again_by_itself(
 
 def test_a_read_time_out_is_unknown(gateway: SandboxProcess, settings: Any) -> None:
     settings.NOTIFICATIONS = dataclasses.replace(settings.NOTIFICATIONS, read_timeout=0.3)
-    gateway.options(hang_seconds=2)
+    gateway.options(hang_seconds=1)
     gateway.fault(Fault.HANG_THEN_SEND)
     row = pending()
     deliver(row.pk)
     assert (fresh(row).status, fresh(row).error_code) == (Status.UNKNOWN, "read_timeout")
-    gateway.options(hang_seconds=60)
+    # Not while the next test counts its own.
+    wait_until(gateway.messages, "the message to arrive all the same")
 
 
 def test_the_soft_time_limit_inside_the_call_is_unknown(
@@ -364,6 +366,43 @@ class TestLateAnswers:
         assert (row.status, row.claim_token, row.provider_message_id) == (Status.SENDING, other, "")
         attempt.refresh_from_db()
         assert attempt.outcome == "sent"
+
+    def taken_over(self) -> tuple[claims.Claim, DeliveryAttempt, claims.Claim]:
+        """A claim whose row was put back, and the claim that another has of it by now."""
+        held, attempt = self.held()
+        NotificationLog.objects.update(status=Status.PENDING, lease_until=None, next_attempt_at=Now())
+        EvolutionInstance.objects.update(slot_token=None, slot_until=None, next_send_at=Now())
+        other = claims.claim(held.notification.pk)
+        assert other
+        return held, attempt, other
+
+    def test_proof_before_another_begins_keeps_it_from_sending(self, gateway: SandboxProcess) -> None:
+        held, attempt, other = self.taken_over()
+        delivery.settle(held, attempt, self.sent)
+        assert fresh(held.notification).status == Status.SENDING
+        delivery._send(other)
+        row = fresh(held.notification)
+        assert (row.status, row.provider_message_id, row.attempts) == (Status.SENT, "3EB0LATE", 1)
+        assert gateway.messages() == []
+        assert EvolutionInstance.objects.get().slot_token is None
+
+    @pytest.mark.parametrize(
+        "result",
+        [
+            Result(Outcome.RETRYABLE, "gateway_unreachable"),
+            Result(Outcome.INSTANCE_DOWN, "connection_closed"),
+            Result(Outcome.PERMANENT, "not_on_whatsapp"),
+            Result(Outcome.UNKNOWN, "read_timeout"),
+        ],
+    )
+    def test_proof_while_another_sends_is_not_lost(self, result: Result) -> None:
+        held, attempt, other = self.taken_over()
+        begun = claims.begin_attempt(other)
+        assert begun
+        delivery.settle(held, attempt, self.sent)
+        delivery.settle(other, begun, result)
+        row = fresh(held.notification)
+        assert (row.status, row.provider_message_id, row.error_code) == (Status.SENT, "3EB0LATE", "")
 
     @pytest.mark.parametrize(
         "values",

@@ -20,6 +20,7 @@ from integrations.signals import instance_connection_changed
 from notifications import claims, delivery
 from notifications.delivery import Result, deliver
 from notifications.errors import sentence
+from notifications.lookups import look_up
 from notifications.probes import probe
 from notifications.sweep import Swept, sweep
 from tests.broker import purge, take_all
@@ -319,6 +320,50 @@ class TestProbing:
         gateway.fault(fault)
         deliver(row.pk)
         assert now().held_at is not None
+
+    @pytest.mark.parametrize("later", [False, True])
+    def test_a_probe_that_is_found_to_have_left_heals_unless_one_failed_since(
+        self, gateway: SandboxProcess, told: list[tuple[str, bool]], later: bool
+    ) -> None:
+        row, other = row_of(), row_of(OTHER_PHONE)
+        connections.hold(now().pk, "connection_closed")
+        due()
+        gateway.fault(Fault.RESET_AFTER_SEND)
+        deliver(row.pk)
+        assert (fresh(row).status, now().held_at is None) == (Status.UNKNOWN, False)
+        if later:
+            gateway.disconnect("flowlog")
+            due()
+            deliver(other.pk)
+        NotificationLog.objects.filter(pk=row.pk).update(lookup_at=Now())
+        told.clear()
+        look_up(row.pk)
+        gateway.disconnect("flowlog", disconnected=False)
+        assert fresh(row).status == Status.SENT
+        assert (now().held_at is None, told) == ((False, []) if later else (True, [("flowlog", False)]))
+        assert later or (now().probes, now().state) == (0, "open")
+
+    def test_one_that_left_before_the_hold_heals_nothing_when_it_is_found(self, gateway: SandboxProcess) -> None:
+        row = row_of()
+        gateway.fault(Fault.RESET_AFTER_SEND)
+        deliver(row.pk)
+        connections.hold(now().pk, "connection_closed")
+        NotificationLog.objects.update(lookup_at=Now())
+        look_up(row.pk)
+        assert (fresh(row).status, now().held_at is None) == (Status.SENT, False)
+
+    def test_the_answer_of_a_probe_that_comes_late_heals_too(self, gateway: SandboxProcess) -> None:
+        row = row_of()
+        connections.hold(now().pk, "connection_closed")
+        due()
+        held = claims.claim(row.pk)
+        assert held
+        attempt = claims.begin_attempt(held)
+        assert attempt
+        attempt.refresh_from_db()
+        NotificationLog.objects.update(status=Status.UNKNOWN, lease_until=None)
+        delivery.settle(held, attempt, Result(None, provider_message_id="3EB0LATE", http_status=201))
+        assert (fresh(row).status, now().held_at) == (Status.SENT, None)
 
     @pytest.mark.parametrize("code", ["gateway_unreachable", "number_query_timeout", "connection_closed"])
     def test_what_failed_because_of_it_waits_no_longer_once_it_is_healed(self, code: str) -> None:

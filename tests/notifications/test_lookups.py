@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
@@ -337,6 +338,92 @@ class TestNoAnswer:
         assert fresh(row).status == Status.PENDING
         # Its own id, the addresses of the number, the id that was received, and the number of what there is to compare.
         assert held == [None] * 7
+
+
+class TestCutShort:
+    """A gateway so slow that a look-up's time limit comes before all is asked: the next one goes on from there."""
+
+    @pytest.fixture
+    def asked(self, gateway: SandboxProcess, monkeypatch: pytest.MonkeyPatch, settings: Any) -> list[str]:
+        """What is asked, each call as long as the longest; Celery's soft limit comes when it would."""
+        asked, request, begin = [], GatewaySession.request, lookups._begin
+        times, clock = settings.NOTIFICATIONS, [0.0]
+
+        def begin_in_time(notification_id: int) -> Any:
+            clock[0] = 0.0
+            return begin(notification_id)
+
+        def asking(session: Any, method: str, url: str, **options: Any) -> Any:
+            clock[0] += times.call_timeout
+            if clock[0] > times.lookup_soft_time_limit:
+                raise SoftTimeLimitExceeded
+            where = options["json"]["where"]
+            asked.append(where["key"].get("id") or where["key"]["remoteJid"])
+            return request(session, method, url, **options)
+
+        def slow() -> list[str]:
+            monkeypatch.setattr(lookups, "_begin", begin_in_time)
+            monkeypatch.setattr(GatewaySession, "request", asking)
+            return asked
+
+        self.slow = slow
+        return asked
+
+    def test_they_come_to_a_decision_together(self, gateway: SandboxProcess, asked: list[str]) -> None:
+        sent()
+        sent(customer_phone="+5511900000000")
+        row = unknown(gateway, Fault.RESET)
+        age(row, 120)
+        self.slow()
+        for _ in range(9):
+            look_up(row.pk)
+            if fresh(row).status != Status.UNKNOWN:
+                break
+            # It goes on at once.
+            assert NotificationLog.objects.filter(pk=row.pk, lookup_at__lte=Now()).exists()
+        assert (fresh(row).status, fresh(row).error_code) == (Status.PENDING, "did_not_arrive")
+        number = len(findings(row))
+        assert findings(row) == [(Finding.NO_ANSWER, "interrupted")] * (number - 1) + [(Finding.NOT_FOUND, "")]
+        assert 2 <= number <= 4
+        # What was answered for good is not asked again.
+        assert asked.count(own_id(row)) == 1
+
+    @pytest.mark.parametrize("setting", list(Store.OnUnknownOutcome))
+    def test_one_alone_decides_nothing(self, gateway: SandboxProcess, asked: list[str], setting: str) -> None:
+        Store.objects.update(on_unknown_outcome=setting)
+        sent(customer_phone="+5511900000000")
+        row = unknown(gateway, Fault.RESET)
+        age(row, 120)
+        self.slow()
+        look_up(row.pk)
+        assert (fresh(row).status, findings(row)) == (Status.UNKNOWN, [(Finding.NO_ANSWER, "interrupted")])
+        assert gateway.texts(PHONE) == []
+
+    def test_what_was_answered_too_early_is_asked_again(self, gateway: SandboxProcess, asked: list[str]) -> None:
+        row = unknown(gateway, Fault.RESET)
+        age(row, 119)
+        look_up(row.pk)
+        assert fresh(row).status == Status.UNKNOWN
+        client().send_text("flowlog", PHONE, row.message)  # the request was under way all the time
+        age(row, 2)
+        NotificationLog.objects.update(lookup_at=Now())
+        self.slow()
+        look_up(row.pk)
+        assert fresh(row).status == Status.SENT
+
+    def test_of_another_claim_it_is_no_answer(self, gateway: SandboxProcess) -> None:
+        row = unknown(gateway, Fault.RESET_AFTER_SEND)
+        age(row, 120)
+        row.delivery_attempts.create(
+            kind="look_up",
+            claim_token=uuid.uuid4(),
+            outcome="no_answer",
+            error_code="interrupted",
+            response_body='["number"]',
+        )
+        NotificationLog.objects.filter(pk=row.pk).update(first_attempt_at=Now() - timedelta(minutes=9))
+        look_up(row.pk)
+        assert fresh(row).status == Status.SENT
 
 
 class TestNeverBegun:

@@ -107,6 +107,16 @@ def begin(row: NotificationLog) -> None:
     assert claims.begin_attempt(Claim(row, row.claim_token)) is None or row.status == Status.SENDING
 
 
+def proof_of(row: NotificationLog) -> None:
+    """The answer of an earlier attempt came after this claim."""
+    row.delivery_attempts.create(claim_token=uuid.uuid4(), outcome="sent", provider_message_id="3EB0")
+
+
+def begin_in_vain(row: NotificationLog) -> None:
+    assert row.claim_token
+    assert claims.begin_attempt(Claim(row, row.claim_token)) is None
+
+
 def end_lease(row: NotificationLog) -> None:
     if row.status == Status.SENDING:
         change(row, lease_until=Now())
@@ -140,6 +150,7 @@ OPERATIONS: dict[str, Operation] = {
     "settle, instance trouble": settle(Result(Outcome.INSTANCE_DOWN, "connection_closed")),
     "settle, unknown": settle(Result(Outcome.UNKNOWN, "read_timeout")),
     "begin, too late": after(end_lease, begin),
+    "begin, sent already": after(proof_of, begin_in_vain),
     "sweep": lambda _row: sweep(),
     "sweep, lease ended": after(end_lease, lambda _row: sweep()),
     "sweep, expired": after(lambda row: change(row, expires_at=Now()), lambda _row: sweep()),
@@ -171,7 +182,7 @@ def test_only_the_documented_moves_happen(gateway: SandboxProcess, by: str) -> N
 
 
 def test_every_documented_move_is_tried() -> None:
-    assert len(documented()) == 24
+    assert len(documented()) == 26
     assert {by for _source, _target, by in documented()} == set(OPERATIONS) - {"sweep", "webhooks", "reconcile"}
 
 

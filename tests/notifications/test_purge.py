@@ -92,9 +92,9 @@ class TestCommand:
 @pytest.mark.django_db
 class TestResend:
     def refusal(self, row: NotificationLog) -> str:
-        today = f"{timezone.localdate():%d/%m/%Y}"
         assert row.anonymised_at
-        return f"O texto e o número desta mensagem foram apagados em {today}. Ela não pode ser reenviada."
+        day = f"{timezone.localtime(row.anonymised_at):%d/%m/%Y}"
+        return f"O texto e o número desta mensagem foram apagados em {day}. Ela não pode ser reenviada."
 
     def test_the_command_refuses(self) -> None:
         row = anonymised()

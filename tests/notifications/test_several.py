@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -189,6 +191,32 @@ class TestCapacity:
 
     def test_it_counts_the_instances(self, shops: list[Store]) -> None:
         assert capacity.capacity().needed == 4
+
+    @pytest.mark.parametrize(
+        ("cgroup", "limits", "megabytes"),
+        [
+            ("0::/shop/worker\n", {"shop/worker/memory.max": 96}, 96),
+            ("0::/shop/worker\n", {"shop/memory.max": 64, "shop/worker/memory.max": 96}, 64),
+            ("0::/\n", {"memory.max": 80}, 80),  # a container of its own namespace
+            ("0::/docker/abc\n", {"memory.max": 80}, 80),  # one that sees only its own group
+            ("4:cpu,memory:/shop\n1:name=systemd:/x\n0::/\n", {"memory/shop/memory.limit_in_bytes": 72}, 72),
+            ("0::/worker\n", {"worker/memory.max": None}, None),
+            ("0::/worker\n", {"worker/memory.max": 2**40}, None),
+            ("3:cpu:/worker\n", {"worker/memory.max": 50}, None),
+        ],
+    )  # fmt: skip
+    def test_memory_is_what_the_control_groups_leave_of_the_machines(
+        self, tmp_path: Path, cgroup: str, limits: dict[str, int | None], megabytes: int | None
+    ) -> None:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        assert capacity.memory(tmp_path) == whole
+        files = {"proc/self/cgroup": cgroup} | {
+            f"sys/fs/cgroup/{name}": f"{limit * 2**20 if limit else 'max'}\n" for name, limit in limits.items()
+        }
+        for name, content in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(content)
+        assert capacity.memory(tmp_path) == (megabytes * 2**20 if megabytes else whole)
 
     def test_predeploy_says_whether_they_are_enough(self, shops: list[Store], settings: Any) -> None:
         settings.WHATSAPP_PROCESSES = 4

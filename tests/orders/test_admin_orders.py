@@ -180,7 +180,7 @@ class TestAdding:
     @pytest.mark.parametrize(
         ("typed", "quantity"),
         [("1,5", "1.5"), ("0,335", "0.335"), (",5", "0.5"), ("1.5", "1.5"), ("1.234,5", "1234.5"), ("1,500", "1.5"),
-         ("12", "12"), (" 2 ", "2"), ("2,0", "2")],
+         ("12", "12"), (" 2 ", "2"), ("2,0", "2"), ("1,5\u200b", "1.5"), ("\u202a２,5\u202c", "2.5")],
     )  # fmt: skip
     def test_quantities_are_never_a_thousand_times_off(
         self, client: Client, customer: Customer, typed: str, quantity: str

@@ -32,6 +32,8 @@ def test_warns_of_a_mistyped_digit(code: str) -> None:
         f"Segue: {PAGE}aa123456785br&t=1", "rastreamento.correios.com.br/app/index.php?objetos=AA123456785BR",
         "\u202aAA123456785BR\u202c", "\uff21\uff21123456785BR", "AA\u00a0123456785\u2011BR",
         "AA123456785BR, AA123456785BR", "https://example.com/?c=AA%20123456785%20BR",
+        "Pedido 12: AA123456785BR", "pedido #K7M2P9 AA123456785BR", "AA123456785BR (2 volumes)", "AA123456785BR 1/2",
+        "AA123456785BR, postado em 27/11", "12 AA123456785BR", "AA_123456785_BR",
     ],
 )  # fmt: skip
 def test_a_code_is_the_same_however_it_is_pasted(typed: str) -> None:
@@ -47,6 +49,7 @@ def test_a_code_is_the_same_however_it_is_pasted(typed: str) -> None:
         ("aa523456787br e AA 523 456 795 BR", ["AA523456787BR", "AA523456795BR"]),
         ("Objetos: AA523456787BR/AA523456795BR", ["AA523456787BR", "AA523456795BR"]),
         (f"{PAGE}AA523456787BR%2CAA523456795BR", ["AA523456787BR", "AA523456795BR"]),
+        ("1) AA523456787BR 2) AA523456795BR", ["AA523456787BR", "AA523456795BR"]),
     ],
 )
 def test_several_codes_stay_several(typed: str, codes: list[str]) -> None:
@@ -57,8 +60,10 @@ def test_several_codes_stay_several(typed: str, codes: list[str]) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        "LOGGI-1", "loggi 1", "AA12345678BR", "XAA123456785BR", "AA123456785BR9", "12 AA123456785BR", "A, B",
+        "LOGGI-1", "loggi 1", "AA12345678BR", "XAA123456785BR", "AA123456785BR9", "A, B",
         "AA123456785BR, LOGGI-1", "LOGGI-AA123456785BR", "AA 1234567 85 0 BR", "",
+        "AA123456785BR e AA12345678BR", "AA123456785BR, AA 123 456 78 BR", "AA123456785BR, AA1234567O5BR",
+        "AA123456785BR, 1234567", "NF 12345 AA123456785BR",
     ],
 )  # fmt: skip
 def test_what_is_another_carriers_code_or_unclear_stays(typed: str) -> None:

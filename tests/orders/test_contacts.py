@@ -135,6 +135,8 @@ def test_a_service_number_is_asked_about(typed: str) -> None:
         ("11.222.333/0001-81", "11222333000181", "11.222.333/0001-81"),
         ("12.ABC.345/01DE-35", "12ABC34501DE35", "12.ABC.345/01DE-35"),
         ("12abc34501de35", "12ABC34501DE35", "12.ABC.345/01DE-35"),
+        ("CPF: 529.982.247-25", "52998224725", "529.982.247-25"),
+        ("(cpf/cnpj) 12.ABC.345/01DE-35", "12ABC34501DE35", "12.ABC.345/01DE-35"),
     ],
 )
 def test_a_document_is_a_cpf_or_a_cnpj(typed: str, document: str, written: str) -> None:

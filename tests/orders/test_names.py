@@ -17,7 +17,10 @@ from orders.names import first_name
         ("- Ana", "Ana"), ("🌸🌸 Ana", "Ana"), ("(Ana) Souza", "Ana"), ("Ana, mãe do João", "Ana"),
         ("Mercado Livre: Ana Souza", "Ana"), ("Ana: portão azul", "Ana"), ("https://loja.example Ana", "Ana"),
         ("www.loja.example Ana", "Ana"), ("loja.example Ana", "Ana"), ("ana@loja.example Ana", "Ana"),
-        ("11987654321 Ana", "Ana"), ("Dona", ""), ("🌸", ""), ("-", ""), ("https://loja.example", ""), ("", ""),
+        ("11987654321 Ana", "Ana"), ("Pe. João", "João"), ("Exmo. Sr. Paulo", "Paulo"), ("Eng.º Paulo", "Paulo"),
+        ("M. Souza", "Souza"), ("M. A.", "M"), ("Ana.", "Ana"), ("Ana L. Souza", "Ana"),
+        ("Ana (vizinha: Bia)", "Ana"), ("Ana (ligar: Bia", "Ana"), ("(sem nome)", "sem"),
+        ("Dona", ""), ("🌸", ""), ("-", ""), ("https://loja.example", ""), ("", ""),
     ],
 )  # fmt: skip
 def test_it_is_the_first_word_that_can_be_a_name(name: str, called: str) -> None:

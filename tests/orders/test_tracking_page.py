@@ -97,7 +97,9 @@ class TestStates:
         apply_transition(order, name, notify=False)
         response = get(client, order)
         assert order.pickup_code not in body(response).replace(order.code, "")
-        assert steps(response)[-1][0] == {"pick_up": "current done"}.get(name, "setback current")
+        ways = {"pick_up": ["current done"], "cancel": ["setback current"]}
+        # The store may agree on a new date.
+        assert [kind for kind, _words in steps(response)[3:]] == ways.get(name, ["setback current", "next", "next"])
 
     def test_shipped_gives_tracking_code_and_link(self, client: Client) -> None:
         response = get(client, make_order(until="shipped", delivery_method="correios_pac"))

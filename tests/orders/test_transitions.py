@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import settings as settings_of_django
 from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from orders.models import Order, OrderEvent
 from orders.services import apply_transition, apply_transition_bulk
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
-from orders.transitions import TRANSITIONS, TransitionNotAllowed, possible_transitions
+from orders.transitions import TRANSITIONS, Transition, TransitionNotAllowed, possible_transitions, way_ahead
 from tests.factories import TRACKING_CODE, make_order
 
 NAMES = (
@@ -21,6 +22,7 @@ NAMES = (
 )
 # Beside these there is the correction, which needs a code that is not the order's.
 STEPS = st.lists(st.sampled_from([name for name in NAMES.split() if name != "create"]), max_size=25)
+OTHER_CODE = "AA987654325BR"
 # The database rolls back around the whole test, not around each example: every example has an order of its own.
 shared_database = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -130,6 +132,85 @@ def test_the_database_accepts_exactly_what_the_table_reaches() -> None:
                 else:
                     with pytest.raises(IntegrityError), transaction.atomic():
                         Order.objects.filter(pk=order.pk).update(**values)
+
+
+def order_at(state: tuple[str, str, str, str]) -> Order:
+    order = make_order(delivery_method=state[0])
+    values = {
+        "status": state[1],
+        "payment_status": state[2],
+        "delivery_status": state[3],
+        "tracking_code": TRACKING_CODE,
+    }
+    Order.objects.filter(pk=order.pk).update(**values, pickup_deadline=order.created_at)
+    order.refresh_from_db()
+    return order
+
+
+@pytest.mark.django_db
+def test_no_entry_fails_otherwise_than_by_a_refusal_wherever_it_is_tried() -> None:
+    """Where it is possible it is applied, whatever the order's state; elsewhere nothing is asked of the database."""
+    for state in sorted(reachable()):
+        order = order_at(state)
+        for entry in TRANSITIONS.values():
+            if not entry.is_possible(order):
+                with pytest.raises(TransitionNotAllowed):
+                    entry.require_possible(order)
+                continue
+            data = {"tracking_code": OTHER_CODE} if entry.name == "correct_tracking" else data_for(entry.name)
+            with transaction.atomic():
+                apply_transition(order, entry.name, notify=False, **data)
+                assert order.events.latest("pk").transition == entry.name
+                transaction.set_rollback(True)
+            order.refresh_from_db()
+
+
+@pytest.mark.django_db
+def test_the_page_never_loses_its_way_while_a_step_can_still_be_hoped_for() -> None:
+    ahead = {}
+    for state in reachable():
+        order = Order(
+            code="X", delivery_method=state[0], status=state[1], payment_status=state[2], delivery_status=state[3]
+        )
+        ahead[state[0], state[1], state[3]] = [entry.name for entry in way_ahead(order)]
+        goes_on = [entry for entry in possible_transitions(order) if entry.headline and not entry.is_setback]
+        assert bool(goes_on) == bool(way_ahead(order)), state
+        # It ends where no other step is to come.
+        for entry in way_ahead(order):
+            entry.change_statuses(order)
+        assert (order.status == OrderStatus.COMPLETED) == bool(goes_on or state[1] == "completed"), state
+    assert ahead["courier", "pending", "pending"] == ["confirm", "ship", "out_for_delivery", "deliver"]
+    assert ahead["courier", "confirmed", "failed_attempt"] == ["out_for_delivery", "deliver"]
+    assert ahead["pickup", "confirmed", "expired"] == ["ready_for_pickup", "pick_up"]
+    assert ahead["pickup", "cancelled", "ready_for_pickup"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "may change nothing"),
+        ({"delivery_to": DeliveryStatus.SHIPPED}, "may change nothing"),
+        ({"delivery_to": DeliveryStatus.DELIVERED}, "say it to the customer"),
+        ({"payment_to": PaymentStatus.PAID, "payment_from": frozenset(), "to_come": "Payment"}, "needs a `headline`"),
+    ],
+)
+def test_an_entry_that_could_not_work_is_refused_when_it_is_made(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Transition(
+            name="delay",
+            label="Delay",
+            done="Delayed",
+            status_from=frozenset({OrderStatus.CONFIRMED}),
+            delivery_from=frozenset({DeliveryStatus.SHIPPED}),
+            **change,
+        )
+
+
+def test_what_each_entry_says_to_the_customer_is_there() -> None:
+    icons = (settings_of_django.BASE_DIR / "templates" / "orders" / "public" / "icon.html").read_text()
+    for entry in TRANSITIONS.values():
+        assert entry.icon == "package" or f'"{entry.icon}"' in icons, entry.name
+        assert bool(entry.headline) == bool(entry.advice), entry.name
 
 
 @pytest.mark.django_db

@@ -109,7 +109,7 @@ def rehearse() -> Iterator[Item]:
     name = _("test order")
     with transaction.atomic():
         row = _confirmed_order(_FICTION)
-        text = texts.render(row.event, row.snapshot)
+        text = texts.render(row.event, row.parsed_snapshot)
         transaction.set_rollback(True)
     yield ok(name, _("Its message would be: “%(text)s” Nothing was sent.") % {"text": text.partition("\n")[0]})
 

@@ -470,7 +470,8 @@ class TestAlarms:
         with mail_server() as server:
             settings.MAILERS = mailers(server.url)
             silence("sweep", 96)
-            assert "não estão sendo procuradas" in client_of(make_staff()).get("/admin/").content.decode()
+            home = client_of(make_staff()).get("/admin/").content.decode()
+            assert "A verificação das mensagens na fila está parada" in home
             alarms.look()
             alarms.look()
             heartbeats.beat("sweep", "default@test")
@@ -478,8 +479,8 @@ class TestAlarms:
             seen_gone(60)
             alarms.look()
             assert server.subjects == [
-                "Flowlog: As mensagens que esperam não estão sendo procuradas",
-                "Flowlog: As mensagens que esperam voltaram a ser procuradas",
+                "Flowlog: A verificação das mensagens na fila está parada",
+                "Flowlog: A verificação das mensagens na fila voltou a funcionar",
             ]
         assert not Alarm.objects.exists()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -364,5 +366,5 @@ class TestSendTest:
         row.refresh_from_db()
         assert row.status == "sent"
         assert gateway.texts(PHONE) == [row.message]
-        later = {**row.snapshot, "occurred_at": "2026-11-23T12:00:01+00:00"}
+        later = replace(row.parsed_snapshot, occurred_at=datetime(2026, 11, 23, 12, 0, 1, tzinfo=UTC))
         assert texts.render("test", later) != row.message

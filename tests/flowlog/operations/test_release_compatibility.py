@@ -34,7 +34,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications import texts
+from notifications import claims
 from orders.models import Order, Store
 from orders.services import apply_transition, create_order
 [newer] = Order.objects.all()
@@ -47,7 +47,8 @@ order = create_order(
 apply_transition(order, "confirm")
 apply_transition(order, "ship", tracking_code="AA123456785BR")
 for row in NotificationLog.objects.filter(order=order).order_by("pk"):
-    print(row.event, row.status, "AA123456785BR" in texts.render(row.event, row.snapshot))
+    claims.put_into_words(row)
+    print(row.event, row.status, "AA123456785BR" in row.message)
 ours = ("flowlog", "orders", "integrations", "notifications")
 for model in (model for app in ours for model in apps.get_app_config(app).get_models()):
     list(model.objects.all()[:1])
@@ -59,7 +60,8 @@ for each in (order, newer):
     tracked = client.get(reverse("tracking_page", args=[each.tracking_token]))
     print("order", client.get(each.get_admin_url()).status_code, tracked.status_code)
 [told] = NotificationLog.objects.filter(order=newer)
-print("*Total: R$ 63,00*" in texts.render(told.event, told.snapshot))
+claims.put_into_words(told)
+print("*Total: R$ 63,00*" in told.message)
 apply_transition(newer, "confirm")
 print(client.post(newer.get_admin_url(), {"delivery_method": "courier", "notes": "x"}).status_code)
 newer.refresh_from_db()
