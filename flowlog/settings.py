@@ -191,6 +191,7 @@ WHATSAPP_PROCESSES = env.integer("WHATSAPP_PROCESSES", 0)
 # -- Orders --------------------------------------------------------------------------------------
 
 PICKUP_EXPIRY_INTERVAL = env.integer("PICKUP_EXPIRY_INTERVAL", 60, minimum=1)
+PICKUP_REMINDER_HOURS = env.integer("PICKUP_REMINDER_HOURS", 24)
 TRACKING_PAGE_REQUESTS_PER_MINUTE = env.integer("TRACKING_PAGE_REQUESTS_PER_MINUTE", 60, minimum=1)
 
 # -- Carriers ------------------------------------------------------------------------------------
@@ -285,6 +286,7 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.look_up": {"queue": "whatsapp"},
     "notifications.tasks.probe": {"queue": "whatsapp"},
     "notifications.tasks.sweep": {"queue": "default"},
+    "notifications.tasks.remind_of_pickups": {"queue": "default"},
     "integrations.tasks.work_off_webhooks": {"queue": "default"},
     "integrations.tasks.purge": {"queue": "default"},
     "integrations.tasks.nightly": {"queue": "default"},
@@ -331,6 +333,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": periodic("notifications.tasks.sweep", NOTIFICATIONS.sweep_interval),
     "work-off-webhooks": periodic("integrations.tasks.work_off_webhooks", NOTIFICATIONS.sweep_interval),
     "expire-pickups": periodic("orders.tasks.expire_pickups", PICKUP_EXPIRY_INTERVAL),
+    "remind-of-pickups": periodic("notifications.tasks.remind_of_pickups", PICKUP_EXPIRY_INTERVAL),
     "nightly": periodic("integrations.tasks.nightly", 300),
     **{
         f"heartbeat-{queue.name}": periodic("flowlog.tasks.heartbeat", HEARTBEAT_INTERVAL, queue=queue.name)

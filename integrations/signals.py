@@ -14,7 +14,7 @@ changes nothing.
 """
 
 message_receipt_changed = Signal()
-"""Sent by `integrations.inbound.receipts` once it is committed that receipts were raised.
+"""Sent by `integrations.inbound.receipts` once it is committed that receipts were raised. Nobody listens as yet.
 
 Argument `changes`: a list of `ReceiptChange`. A receiver that raises is logged and changes nothing.
 """
@@ -36,8 +36,9 @@ class ReceiptChange:
 
 
 shipment_status_changed = Signal()
-"""Sent by `integrations.carriers.inbox` inside the transaction that stores a carrier's news of a known order.
+"""Sent by `integrations.carriers.inbox` inside the transaction that stores a carrier's news of a known order, once the
+order has been moved on. Nobody listens as yet.
 
-Argument `news`: the `CarrierNews`; its order is locked. A receiver that raises undoes the whole news, which the
-carrier may then send again.
+Argument `news`: the `CarrierNews` with what became of it; its order is locked. A receiver that raises undoes the
+whole request, which the carrier may then send again.
 """

@@ -12,6 +12,7 @@ _SENTENCES = {
     "opted_out": _("The customer does not want WhatsApp messages."),
     "store_is_silent": _("Messages are switched off for this store."),
     "kind_is_silent": _("This kind of message is switched off for this store."),
+    "gone_by": _("By the time it could be sent, the order had gone on: there was nothing to remind of any more."),
     "cannot_prepare": _("This version of Flowlog cannot prepare this message. It waits for one that can."),
     "expired": _("It could not be sent in time, and by now the news is too old."),
     "daily_cap": _("The instance has sent all that its limit for 24 hours allows. It goes as soon as that allows it."),

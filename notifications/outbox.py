@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Value
+from django.db.models.functions import Least, Now
+from django.utils import timezone
 
 from integrations.messages import kinds
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
 from notifications import wakeups
-from notifications.snapshot import snapshot_of_test, snapshot_without_order, snapshots_of
-from orders.models import Customer, Store
+from notifications.snapshot import snapshot_of_test, snapshot_without_order, snapshots_as_they_are, snapshots_of
+from orders.models import Customer, Order, OrderEvent, Store
 from orders.signals import StatusChange
-
-# Who tests looks at the phone now.
-TEST_LIFETIME = timedelta(minutes=10)
 
 
 def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
@@ -42,6 +41,34 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
             expires_at=Now() + lifetime(change.event.transition),
         )
         for change, taken in zip(changes, snapshots_of(changes), strict=True)
+    )
+    transaction.on_commit(partial(wakeups.publish, rows), robust=True)
+    return rows
+
+
+def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -> list[NotificationLog]:
+    """Write one pending row of this kind for each order, as it is now; the worker is woken after the commit.
+
+    The orders are locked, with their store and customer, and have an occasion of which there is no message yet (see
+    `Kind.dedupe_key`). At the time in `until` it has expired, if not before.
+    """
+    kind = kinds.KINDS[event]
+    instances = {store.pk: instance_of(store) for store in {order.store for order in orders}}
+    latest = OrderEvent.objects.filter(order__in=orders).order_by("order_id", "-pk").distinct("order_id")
+    last_events = {each.order_id: each for each in latest} if kind.ordered else {}
+    taken_now = snapshots_as_they_are(event, orders, timezone.now())
+    rows = NotificationLog.objects.bulk_create(
+        NotificationLog(
+            event=event,
+            order=order,
+            order_event=last_events.get(order.pk),
+            instance=instances[order.store_id],
+            dedupe_key=kind.dedupe_key(order),
+            recipient=recipient(order.customer.phone),
+            snapshot=taken.to_json(),
+            expires_at=Least(Now() + lifetime(event), Value(end)),
+        )
+        for order, end, taken in zip(orders, until, taken_now, strict=True)
     )
     transaction.on_commit(partial(wakeups.publish, rows), robust=True)
     return rows
@@ -76,7 +103,7 @@ def add_test(instance: EvolutionInstance, phone: str) -> NotificationLog:
             dedupe_key=f"{kinds.TEST}:{uuid.uuid4()}",
             recipient=recipient(phone),
             snapshot=snapshot_of_test(instance.store).to_json(),
-            expires_at=Now() + TEST_LIFETIME,
+            expires_at=Now() + lifetime(kinds.TEST),
         )
         transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
     return row
@@ -89,8 +116,9 @@ def recipient(phone: str) -> str:
 
 def lifetime(event: str) -> timedelta:
     """How long a message of this kind is still news."""
-    by_kind = settings.NOTIFICATIONS_EXPIRES_AFTER_BY_KIND
-    return timedelta(seconds=by_kind.get(event, settings.NOTIFICATIONS.expires_after))
+    kind = kinds.KINDS.get(event)
+    usual = kind.lifetime.total_seconds() if kind and kind.lifetime else settings.NOTIFICATIONS.expires_after
+    return timedelta(seconds=settings.NOTIFICATIONS_EXPIRES_AFTER_BY_KIND.get(event, usual))
 
 
 def instance_of(store: Store) -> EvolutionInstance | None:

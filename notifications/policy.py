@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
+from integrations.messages.kinds import KINDS
 from integrations.models import NotificationLog
 from orders import consent
 from orders.contacts import normalize_phone
@@ -26,7 +27,7 @@ def refusal(notification: NotificationLog) -> str:
         return "no_phone"
     if not _is_possible(notification.recipient):
         return "invalid_number"
-    return _unwanted(notification) if notification.order else ""
+    return _unwanted(notification) or _gone_by(notification) if notification.order else ""
 
 
 def _unwanted(notification: NotificationLog) -> str:
@@ -38,6 +39,14 @@ def _unwanted(notification: NotificationLog) -> str:
     if not order.store.tells_customers:
         return "store_is_silent"
     return "kind_is_silent" if notification.event in order.store.silent_transitions else ""
+
+
+def _gone_by(notification: NotificationLog) -> str:
+    """Whether what it was written for is over. Who has it sent again wants that all the same."""
+    kind = KINDS.get(notification.event)
+    if kind is None or kind.occasion is None or notification.order is None or notification.resend_of_id:
+        return ""
+    return "" if kind.dedupe_key(notification.order) == notification.dedupe_key else "gone_by"
 
 
 def _is_possible(phone: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db.models import prefetch_related_objects
@@ -18,15 +18,23 @@ def snapshots_of(changes: Iterable[StatusChange]) -> list[Snapshot]:
     """The snapshots of a batch of changes. One query for the items of all orders."""
     changes = list(changes)
     prefetch_related_objects([change.order for change in changes], "items")
-    return [_snapshot_of(change) for change in changes]
+    return [
+        _snapshot_of(change.event.transition, change.order, change.event.created_at, change.data.get("reason", ""))
+        for change in changes
+    ]
 
 
-def _snapshot_of(change: StatusChange) -> Snapshot:
-    order = change.order
+def snapshots_as_they_are(event: str, orders: Sequence[Order], occurred_at: datetime) -> list[Snapshot]:
+    """Those of messages that tell of no transition. One query for the items of all orders."""
+    prefetch_related_objects(orders, "items")
+    return [_snapshot_of(event, order, occurred_at) for order in orders]
+
+
+def _snapshot_of(event: str, order: Order, occurred_at: datetime, reason: str = "") -> Snapshot:
     return Snapshot(
-        event=change.event.transition,
-        occurred_at=change.event.created_at,
-        reason=change.data.get("reason", ""),
+        event=event,
+        occurred_at=occurred_at,
+        reason=reason,
         order=_order(order),
         customer=_customer(order.customer, order.addressee),
         store=_store(order.store),

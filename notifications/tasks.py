@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Task, shared_task
 
-from notifications import delivery, questions
+from notifications import delivery, questions, reminders
 from notifications import sweep as sweeping
 
 
@@ -37,3 +37,9 @@ def probe(instance_id: int) -> None:
 def sweep(self: Task) -> None:
     """Wake what was left behind, on queue `default`."""
     sweeping.sweep_in_turn(str(self.request.hostname))
+
+
+@shared_task(ignore_result=True)
+def remind_of_pickups() -> None:
+    """Remind customers of orders that wait at the counter, on queue `default`."""
+    reminders.remind_of_pickups()

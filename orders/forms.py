@@ -18,7 +18,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from orders import customers, parcels
+from orders import customers, news, parcels
 from orders.amounts import set_total
 from orders.asking import AskingForm
 from orders.codes import compact_tracking
@@ -26,7 +26,6 @@ from orders.contacts import format_document, format_phone, normalize_document, n
 from orders.fields import ChargeField, MoneyField, QuantityField
 from orders.models import Customer, Order, OrderItem, Store
 from orders.statuses import DeliveryStatus, OrderStatus
-from orders.transitions import TRANSITIONS
 from orders.typed import visible
 
 _TYPED_LENGTH = 60
@@ -107,7 +106,7 @@ class StoreForm(PhoneForm, forms.ModelForm):
     silent_transitions = forms.MultipleChoiceField(
         label=_("News that customers are not told"),
         required=False,
-        choices=[(entry.name, entry.done) for entry in TRANSITIONS.values() if entry.tells_customer],
+        choices=news.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
 

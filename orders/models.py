@@ -39,7 +39,7 @@ from orders.statuses import (
     PaymentStatus,
 )
 from orders.throttle import RequestCounter  # noqa: F401 - likewise
-from orders.words import customer_words, item_words, order_words
+from orders.words import customer_words, item_words, order_words, origin_words
 
 
 def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstraint:
@@ -224,7 +224,11 @@ class Erasure(models.Model):
 
 
 class Order(models.Model):
-    """One sale and its way to the customer. Status fields are written by `orders.services` alone."""
+    """One sale and its way to the customer. Status fields are written by `orders.services` alone.
+
+    What was made elsewhere has its `source`; there it is `external_id`, and people call it `external_number`. They are
+    nobody's personal data: an erasure leaves them.
+    """
 
     code = models.CharField(_("code"), max_length=12, unique=True, default=codes.order_code, editable=False)
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="orders")
@@ -272,6 +276,9 @@ class Order(models.Model):
         validators=[MinValueValidator(Decimal(0))],
     )
     total = models.DecimalField(_("total"), max_digits=12, decimal_places=2, default=Decimal(0), editable=False)
+    source = models.CharField(_("source"), max_length=30, blank=True, default="", db_default="", editable=False)
+    external_id = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
+    external_number = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     notes = models.TextField(_("internal notes"), blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
 
@@ -289,12 +296,16 @@ class Order(models.Model):
             models.Index(Upper("tracking_code"), condition=~Q(tracking_code=""), name="order_tracking_code"),
             models.Index(fields=["id"], condition=SEVERAL, name="order_several_parcels"),
             GinIndex(order_words(), fastupdate=False, name="order_words"),
+            GinIndex(origin_words(), condition=~Q(source=""), fastupdate=False, name="order_origin_words"),
         )
         constraints = (
             _one_of("status", OrderStatus),
             _one_of("payment_status", PaymentStatus),
             _one_of("delivery_status", DeliveryStatus),
             _one_of("delivery_method", DeliveryMethod),
+            models.UniqueConstraint(
+                fields=["store", "source", "external_id"], condition=~Q(external_id=""), name="order_once_per_origin"
+            ),
             models.CheckConstraint(condition=Q(total__gte=0), name="order_total_not_negative"),
             models.CheckConstraint(condition=Q(freight__gte=0, discount__gte=0), name="order_charges_not_negative"),
             models.CheckConstraint(

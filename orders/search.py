@@ -16,7 +16,7 @@ from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
 from orders.accounts import numbers_of_account
 from orders.contacts import CNPJ_LENGTH, is_storable, normalize_phone
 from orders.models import Customer, Order, OrderItem
-from orders.words import Words, customer_words, item_words, order_words, words_of
+from orders.words import Words, customer_words, item_words, order_words, origin_words, words_of
 
 _FEWEST_DIGITS = 4
 # More words, or of a longer one more, than anybody types; all in one piece they are as long as PostgreSQL allows.
@@ -63,7 +63,7 @@ def orders(term: str) -> QuerySet[Any]:
     first, *others = (_with(_prefix(word)) for word in words)
     every = first.intersection(*others).order_by() if others else first
     asked = _prefix("".join(_without_label(words)))
-    return every.union(_themselves(asked), _theirs(_either(*map(_prefix, _numbers(term))))).order_by()
+    return every.union(_themselves(asked), _made(asked), _theirs(_either(*map(_prefix, _numbers(term))))).order_by()
 
 
 def digits(term: str) -> str:
@@ -103,11 +103,16 @@ def _document(term: str) -> set[str]:
 def _with(asked: str) -> QuerySet[Any]:
     items = _having(OrderItem, item_words(), asked).values("order_id")
     # A union takes up the model's own ordering again.
-    return _themselves(asked).union(_theirs(asked), items).order_by()
+    return _themselves(asked).union(_made(asked), _theirs(asked), items).order_by()
 
 
 def _themselves(asked: str) -> QuerySet[Any]:
     return _having(Order, order_words(), asked).values("pk")
+
+
+def _made(asked: str) -> QuerySet[Any]:
+    """By what they are called where they were made."""
+    return _having(Order, origin_words(), asked).exclude(source="").values("pk")
 
 
 def _theirs(asked: str) -> QuerySet[Any]:

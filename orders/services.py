@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +23,7 @@ from orders import codes, customers, erasure
 from orders.amounts import number, set_total
 from orders.contacts import format_document, is_storable, normalize_document, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
+from orders.origin import made_before, origin
 from orders.signals import StatusChange, order_status_changed
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
 from orders.transitions import TRANSITIONS, Data, Transition, TransitionNotAllowed, clean_data, get_transition
@@ -77,6 +78,9 @@ def create_order(
     notes: str = "",
     freight: Decimal | str = "0",
     discount: Decimal | str = "0",
+    source: str = "",
+    external_id: str = "",
+    external_number: str = "",
     actor: Actor = None,
     notify: bool = True,
 ) -> Order:
@@ -86,13 +90,21 @@ def create_order(
     it, and a CPF or CNPJ that came with it in the order's notes.
 
     `items` are dicts of `description`, `quantity` (1 if missing; up to three decimals) and `unit_price` (Decimal or
-    str). The discount is at most what goods and freight come to. Raises `ValidationError` for anything that cannot be;
-    then nothing is stored. A phone that may be another's than was meant is taken: whoever can ask asks
-    `contacts.phone_warning` before.
+    str). The discount is at most what goods and freight come to.
+
+    `source`, `external_id` and `external_number` say where the order was made, if not here. An id is one order's of the
+    store and source: who comes with it again, even at the same moment, gets that order as it is by now; nothing is
+    changed and nobody told.
+
+    Raises `ValidationError` for anything that cannot be; then nothing is stored. A phone that may be another's than was
+    meant is taken: whoever can ask asks `contacts.phone_warning` before.
     """
     typed = [customer_name, customer_phone, customer_cpf, delivery_address, notes]
     if not all(is_storable(text) for text in [*typed, *(str(values.get("description", "")) for values in items)]):
         raise ValidationError(_("The text has characters that cannot be stored."))
+    made = origin(source, external_id, external_number)
+    if known := made_before(store, made):
+        return known
     customer = _find_or_make_customer(store, customer_name, customer_phone, customer_cpf)
     name = " ".join(visible(customer_name).split())
     order = Order(
@@ -104,6 +116,7 @@ def create_order(
         notes="\n".join(filter(None, (notes.strip(), _cpf_of_another(customer, customer_cpf)))),
         freight=number(freight, _("The freight must be an amount like 19.90.")),
         discount=number(discount, _("The discount must be an amount like 19.90.")),
+        **asdict(made),
     )
     return add_order(order, [_item(values) for values in items], actor=actor, notify=notify)
 

@@ -55,6 +55,11 @@ def order_words() -> Words:
     return Words("code", Case(pickup, default=Value("")), "tracking_code", Joined("tracking_code"))
 
 
+def origin_words() -> Words:
+    """The number by which people know the order where it was made, as it stands and in one piece, and its id there."""
+    return Words("external_number", Joined("external_number"), "external_id")
+
+
 def item_words() -> Words:
     """The description."""
     return Words("description")

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from integrations.carriers.updates import DESCRIPTION_LENGTH, Status
 from orders.models import Order, OrderEvent
 
 
@@ -17,11 +18,7 @@ class CarrierNews(models.Model):
     parcel it was.
     """
 
-    class Status(models.TextChoices):
-        POSTED = "posted", _("posted")
-        OUT_FOR_DELIVERY = "out_for_delivery", _("out for delivery")
-        DELIVERED = "delivered", _("delivered")
-        FAILED_ATTEMPT = "failed_attempt", _("failed attempt")
+    Status = Status
 
     class Result(models.TextChoices):
         RECEIVED = "received", _("received")
@@ -47,7 +44,7 @@ class CarrierNews(models.Model):
         verbose_name=_("timeline entry"),
     )
     status = models.CharField(_("status"), max_length=20, choices=Status)
-    description = models.CharField(_("description"), max_length=300, blank=True)
+    description = models.CharField(_("description"), max_length=DESCRIPTION_LENGTH, blank=True)
     occurred_at = models.DateTimeField(_("when"))
     received_at = models.DateTimeField(_("received"), db_default=Now())
     result = models.CharField(_("result"), max_length=12, choices=Result, default=Result.RECEIVED)

@@ -1,4 +1,4 @@
-"""What this app does when it hears its own news: it may import `orders`, and so moves the order on."""
+"""What a piece of carriers' news does to its order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations.carriers.models import CarrierNews
+from integrations.carriers.updates import Status, Update
 from orders.codes import tracking_codes, tracking_key
 from orders.models import Order
 from orders.services import apply_transition
@@ -17,7 +18,7 @@ from orders.transitions import TRANSITIONS, TransitionNotAllowed, get_transition
 
 logger = logging.getLogger(__name__)
 
-Status, Result = CarrierNews.Status, CarrierNews.Result
+Result = CarrierNews.Result
 
 # In the order of a parcel's way, which decides where the carrier gives two of them the same time.
 _TRANSITIONS = {
@@ -36,18 +37,15 @@ _RECURRING = {
 }
 
 
-def move_order(*, news: CarrierNews, **_kwargs: Any) -> None:
-    """Apply the transition that fits the news, and write on it what became of it. The order is locked already.
+def apply(news: CarrierNews, order: Order) -> None:
+    """Apply the transition that fits the news, and write on it what became of it. The order, its own, is locked.
 
     What was refused before may only have come too early: it is tried again, all in the order of the carriers' clock.
     """
-    order = news.order
-    if order is None:
-        return
     earlier = CarrierNews.objects.filter(order=order).exclude(pk=news.pk)
     refused = earlier.filter(result=Result.REFUSED).select_for_update()  # the nightly purge does not lock the order
     # `news` comes first, so that of a repeat and what was refused at the time it is the repeat that is applied.
-    for each in sorted([news, *refused], key=_clock):
+    for each in sorted([news, *refused], key=clock):
         if each is news or get_transition(_transition(each)).is_possible(order):
             _judge(each, order)
             if each is not news:
@@ -58,7 +56,8 @@ def move_order(*, news: CarrierNews, **_kwargs: Any) -> None:
         news.save(update_fields=["result", "reason"])
 
 
-def _clock(news: CarrierNews) -> tuple[datetime, int]:
+def clock(news: CarrierNews | Update) -> tuple[datetime, int]:
+    """What tells earlier news from later."""
     return news.occurred_at, _WAY.index(Status(news.status))
 
 
@@ -81,7 +80,7 @@ def _is_late(news: CarrierNews, order: Order) -> bool:
     only where the table of transitions would let an old piece of news take the order back.
     """
     applied = CarrierNews.objects.filter(order=order, result=Result.APPLIED).order_by("event_id").last()
-    if applied and _clock(news) <= _clock(applied):
+    if applied and clock(news) <= clock(applied):
         return True
     last = order.events.filter(transition__in=_TRANSITIONS.values()).order_by("-pk").first()
     if last is None or (applied and applied.event_id == last.pk):
@@ -100,7 +99,7 @@ def _obstacle(news: CarrierNews, order: Order) -> str:
 
 def _other_parcel(news: CarrierNews, order: Order, keys: list[str]) -> str:
     """The order is delivered with the last of its parcels, by the carriers' clock."""
-    told = sorted(CarrierNews.objects.filter(order=order, status=Status.DELIVERED), key=_clock)
+    told = sorted(CarrierNews.objects.filter(order=order, status=Status.DELIVERED), key=clock)
     there = {tracking_key(each.tracking_code) for each in told}
     if missing := [key for key in keys if key not in there]:
         return _("Another parcel of the order was not delivered yet: %(codes)s.") % {"codes": ", ".join(missing)}

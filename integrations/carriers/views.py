@@ -10,15 +10,14 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 
-from integrations.carriers import inbox, payload, signature
-from integrations.carriers.errors import RefusedError
+from integrations.carriers import SOURCES, inbox
 from integrations.carriers.models import CarrierNews
 from integrations.instances import tally
 from integrations.models import WebhookTally
+from integrations.sources import RefusedError
 
 logger = logging.getLogger(__name__)
 
-SOURCES = frozenset({"generic"})
 MAX_BODY = 64 * 1024
 
 _WITHOUT_ORDER = {
@@ -32,7 +31,7 @@ _WITHOUT_ORDER = {
 
 @csrf_exempt  # no browser posts here, and the signature says who does
 def tracking_news(request: HttpRequest, source: str) -> JsonResponse:
-    """Take in one signed piece of news. Everything that is wrong is answered with a sentence in `error`."""
+    """Take in what one request of the source says. Everything that is wrong is answered with a sentence in `error`."""
     if source not in SOURCES:
         return _error(HTTPStatus.NOT_FOUND, "There is no such source of news.")
     if request.method != "POST":
@@ -47,12 +46,21 @@ def tracking_news(request: HttpRequest, source: str) -> JsonResponse:
         logger.warning("News of a carrier has to come again: %s", failure)
         return _error(HTTPStatus.SERVICE_UNAVAILABLE, "The news cannot be taken in just now. Send it again.")
     tally.note(WebhookTally.Source.CARRIER, source, HTTPStatus.OK)
+    return _answer(*news) if len(news) == 1 else JsonResponse({"news": [_told(each) for each in news]})
+
+
+def _answer(news: CarrierNews) -> JsonResponse:
+    """To a single piece of news: one without an order is an error, so that its sender sends it again later."""
     if problem := _WITHOUT_ORDER.get(CarrierNews.Result(news.result)):
         return _error(*problem)
-    return JsonResponse({"order": news.order.code if news.order else "", "result": news.result})
+    return JsonResponse(_told(news))
 
 
-def _take_in(request: HttpRequest, source: str) -> CarrierNews:
+def _told(news: CarrierNews) -> dict[str, str]:
+    return {"order": news.order.code if news.order else "", "result": news.result}
+
+
+def _take_in(request: HttpRequest, source: str) -> list[CarrierNews]:
     secret = settings.TRACKING_WEBHOOK_SECRET
     if not secret:
         raise RefusedError(HTTPStatus.FORBIDDEN, "No news is taken here: TRACKING_WEBHOOK_SECRET is not set.")
@@ -62,8 +70,8 @@ def _take_in(request: HttpRequest, source: str) -> CarrierNews:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "The body broke off.") from None
     if len(body) > MAX_BODY:
         raise RefusedError(HTTPStatus.CONTENT_TOO_LARGE, f"The body must have at most {MAX_BODY} bytes.")
-    signed = signature.verify(request.headers, body, secret)
-    return inbox.take_in(payload.parse(body), source=source, signature=signed)
+    mark = SOURCES[source].verify(request.headers, body, secret)
+    return inbox.take_in(SOURCES[source].parse(body), source=source, mark=mark)
 
 
 def _error(status: HTTPStatus, sentence: str, **headers: str) -> JsonResponse:

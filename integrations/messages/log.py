@@ -25,6 +25,8 @@ FROM_ITS_END = Collate(Reverse("recipient"), "C")
 class NotificationLog(models.Model):
     """One message to one customer: what is to be said, to whom, and what became of it.
 
+    `order_event` is what it tells of, or the last one before it was written; none for what waits for no other message.
+
     Times that decide anything (`next_attempt_at`, `lease_until`, `expires_at`) are the database's clock. Since
     `anonymised_at`, text and recipient are empty, and the snapshot holds little more than the order's code.
     `snapshot` is JSON, to be copied and passed on as it stands; who reads it reads `parsed_snapshot`.
@@ -214,7 +216,9 @@ class NotificationLog(models.Model):
 
 
 def earlier_unfinished() -> Exists:
-    """Whether a message of an earlier event of the same order is unfinished: that one goes first.
+    """Whether an earlier message of the same order is unfinished: that one goes first.
+
+    Of an earlier event, or of the same one and written before. Messages without an event are in no order.
 
     `NotificationLog.blocked` says the same in advance, so that an index passes over any number of them. Triggers of the
     database set it at the commit and take it away when what goes first is finished, whoever does that. They wait for
@@ -222,8 +226,9 @@ def earlier_unfinished() -> Exists:
     """
     return Exists(
         NotificationLog.objects.filter(
+            Q(order_event_id__lt=OuterRef("order_event_id")) | Q(pk__lt=OuterRef("pk")),
             order_id=OuterRef("order_id"),
-            order_event_id__lt=OuterRef("order_event_id"),
+            order_event_id__lte=OuterRef("order_event_id"),
             status__in=NotificationLog.UNFINISHED,
         )
     )

@@ -63,12 +63,15 @@ def receipt_html(row: NotificationLog) -> SafeString:
 
 
 def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
-    """Under each event of an order: the message that told the customer, and its resends, if they may see the log."""
+    """Under each event of an order: the messages that told the customer, and resends, if they may see the log."""
     if not _may_see(request):
         return {}
     rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
     told = rows.prefetch_related(Prefetch("resends", _RESENDS))
-    return {row.order_event_id: _with_resends_html(row) for row in told if row.order_event_id}
+    under: defaultdict[int, list[SafeString]] = defaultdict(list)
+    for row in told.order_by("pk"):
+        under[row.order_event_id or 0].append(_with_resends_html(row))
+    return {pk: format_html_join("", "{}", ((html,) for html in each)) for pk, each in under.items()}
 
 
 def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:

@@ -9,7 +9,7 @@ import integrations.gateways.registry
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0018_notification_recipient_end'),
+        ('integrations', '0019_order_within_one_event'),
     ]
 
     operations = [

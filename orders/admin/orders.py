@@ -97,7 +97,7 @@ class OrderAdmin(TransitionViews, ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ("code",)
-    search_help_text = _("Code, customer, phone, CPF or CNPJ, item, pickup or tracking code")
+    search_help_text = _("Code, customer, phone, CPF or CNPJ, item, pickup or tracking code, number at the source")
     add_fieldsets = (
         (None, {"fields": ("store", "customer")}),
         (_("Delivery"), {"fields": ("delivery_method", "delivery_address", "notes")}),

@@ -14,7 +14,7 @@ from flowlog.devtools.sandbox.faults import Fault
 from flowlog.heartbeats import SENDING_QUEUE
 from flowlog.models import Heartbeat
 from integrations.carriers.inbox import take_in
-from integrations.carriers.payload import Payload
+from integrations.carriers.updates import Update
 from integrations.inbound.intake import work_off
 from integrations.instances import connections
 from integrations.models import CarrierNews, EvolutionInstance, NotificationLog
@@ -114,8 +114,8 @@ class Shop:
 
     def _carrier_says(self, status: str, description: str = "", code: str = TRACKING_CODE) -> None:
         moment = timezone.now()
-        news = Payload(code, "", CarrierNews.Status(status), moment, description)
-        take_in(news, source="generic", signature=f"{code} {status}")
+        update = Update(code, CarrierNews.Status(status), moment, description=description)
+        take_in([update], source="generic", mark=f"{code} {status}")
 
     def _others(self) -> None:
         for name, fault in (("Gabriel", Fault.NOT_ON_WHATSAPP), ("Heloísa", Fault.RESET)):

@@ -174,7 +174,7 @@ class TestPage:
             in client.get(LIST).content.decode()
         )
         NotificationLog.objects.update(status="failed", error_code="x", error_message="Sem WhatsApp.")
-        assert "está parada" not in page(client, row)
+        assert "A instância está parada" not in page(client, row)
 
     def test_says_who_asked_for_what(self, client: Client) -> None:
         old, boss = make_log(status="failed", error_code="x"), make_staff("chefe")

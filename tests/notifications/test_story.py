@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from integrations.carriers.models import CarrierNews
-from integrations.carriers.signature import sign
+from integrations.carriers.sources.generic import sign
 from integrations.models import CustomerReply, NotificationLog
 from orders.models import Customer, Order
 from orders.services import apply_transition

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowlog.devtools.sandbox.formatting import to_html
+from integrations.messages.kinds import KINDS
 from integrations.messages.snapshot import Snapshot
 from notifications import texts
 from orders.transitions import TRANSITIONS
@@ -45,8 +46,8 @@ def render(event: str, written: dict[str, Any]) -> str:
     return texts.render(event, Snapshot.from_json(written))
 
 
-@pytest.mark.parametrize("event", [entry.name for entry in TRANSITIONS.values() if entry.tells_customer])
-def test_every_kind_has_a_text_that_names_order_and_customer_and_leaves_nothing_open(event: str) -> None:
+@pytest.mark.parametrize("event", [kind.name for kind in KINDS.values() if kind.needs_order])
+def test_every_kind_has_a_text_that_names_order_and_customer(event: str) -> None:
     text = render(event, snapshot())
     assert "*K7MPXQ*" in text
     assert "Maria" in text
@@ -163,10 +164,12 @@ def test_the_reason_is_told_when_there_is_one(event: str) -> None:
     assert "Motivo" not in render(event, snapshot())
 
 
-LINKED = {"create", "confirm", "ship", "correct_tracking", "out_for_delivery", "ready_for_pickup"}
+LINKED = {
+    "create", "confirm", "ship", "correct_tracking", "out_for_delivery", "ready_for_pickup", "pickup_reminder",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("event", [entry.name for entry in TRANSITIONS.values() if entry.tells_customer])
+@pytest.mark.parametrize("event", [kind.name for kind in KINDS.values() if kind.needs_order])
 def test_what_goes_on_links_to_the_customers_page(event: str) -> None:
     assert render(event, snapshot()).count(PAGE) == (event in LINKED)
 
@@ -194,7 +197,7 @@ def test_what_people_typed_is_never_template_code_nor_escaped() -> None:
     assert f"Motivo: {typed}." in text
 
 
-EVENTS = [entry.name for entry in TRANSITIONS.values() if entry.tells_customer] + ["opt_out", "opt_in", "test"]
+EVENTS = list(KINDS)
 
 
 def typed(words: str) -> dict[str, object]:
