@@ -30,8 +30,8 @@ from integrations.instances import connections
 from tests.embedded import BASE_DIR, RUN_HOME
 from tests.factories import make_instance
 from tests.flowlog.test_settings import PRODUCTION
-from tests.integrations.raw_server import Connection, raw_server
 from tests.integrations.meta import make_number, set_up
+from tests.integrations.raw_server import Connection, raw_server
 from tests.integrations.sandbox import SandboxProcess, sandbox
 from tests.processes import environment
 
