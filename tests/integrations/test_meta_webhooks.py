@@ -250,6 +250,8 @@ class TestTheDoor:
         assert [post(body, instance=name) for name in ("flowlog", "nobody")] == [404, 404]
         assert [post(body, instance=f"{instance.name}{end}") for end in ("", "/")] == [200, 200]
         assert set(WebhookEvent.objects.values_list("instance_name", "source")) == {("meta", "meta")}
+        # Strangers add no rows of their own.
+        assert "nobody" not in WebhookTally.objects.values_list("name", flat=True)
 
     @pytest.mark.parametrize("body", [b"", b"no JSON", b'{"a": NaN}', b"[" * 500])
     def test_signed_rubbish_is_refused(self, instance: EvolutionInstance, body: bytes) -> None:
