@@ -61,7 +61,7 @@ def test_an_import_upwards_is_found_on_every_floor(tmp_path: Path) -> None:
     for file, imported in UPWARDS.items():
         with (tmp_path / file).open("a") as module:
             module.write(f"\nimport {imported}\n")
-    command = [BASE_DIR / ".venv" / "bin" / "lint-imports", "--no-cache", "--no-logo"]
+    command = [str(BASE_DIR / ".venv" / "bin" / "lint-imports"), "--no-cache", "--no-logo"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "2 broken" in done.stdout
