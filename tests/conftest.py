@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from tests.flush import quick_flush
 from tests.integrations.sandbox import SandboxProcess, sandbox
@@ -16,6 +17,13 @@ def flush() -> Iterator[None]:
     """However many tests need real transactions: emptying the tables after each takes an instant."""
     with quick_flush():
         yield
+
+
+@pytest.fixture
+def new_tables(db: None) -> None:
+    """The shop's tables without what earlier tests have left in their files: PostgreSQL plans by it."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE orders_store CASCADE")
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,7 @@ class TestWhatItBecomes:
         assert tell("delivered") == (200, "applied")
         assert way(other) == ["confirm", "ship", "deliver"]
 
+    @pytest.mark.usefixtures("new_tables")
     def test_the_orders_of_a_code_are_found_by_an_index(self, shipped: Order) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")

@@ -21,7 +21,7 @@ from tests.buffers import buffers
 from tests.factories import make_instance, make_order
 from tests.meetings import another
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("new_tables")]
 
 Status = NotificationLog.Status
 # The sweep looks at so many that are blocked in each pass, and at no more.

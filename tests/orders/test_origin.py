@@ -132,6 +132,7 @@ def somebody_waits() -> bool:
         return bool(cursor.fetchone()[0])
 
 
+@pytest.mark.usefixtures("new_tables")
 def test_staff_find_it_by_its_number_and_see_that_on_its_page() -> None:
     order, other = create(), create(external_id="9", external_number="")
     create(**dict.fromkeys(ORIGIN, ""))

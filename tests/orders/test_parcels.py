@@ -59,6 +59,7 @@ def test_a_code_finds_its_orders() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("new_tables")
 def test_each_way_of_having_a_code_has_its_index() -> None:
     shipped_with("AA523456786BR, AA523456790BR")
     with CaptureQueriesContext(connection) as queries:

@@ -194,7 +194,7 @@ class TestSize:
     """
 
     @pytest.fixture
-    def shop(self, wanted: Order) -> None:
+    def shop(self, new_tables: None, wanted: Order) -> None:
         make_instance()
         with connection.cursor() as cursor:
             for statement in self.FILL.split(";\n"):
