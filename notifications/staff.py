@@ -12,9 +12,10 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
+from integrations.messages import moves
 from integrations.messages.kinds import ANSWERS
 from integrations.models import NotificationLog
-from notifications import moves, outbox, wakeups
+from notifications import outbox, wakeups
 
 Status = NotificationLog.Status
 
