@@ -20,7 +20,8 @@ from integrations.gateways import sentences
 from integrations.messages import moves
 from integrations.messages.sentences import sentence
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
-from notifications import claims, staff, texts
+from notifications import claims, texts
+from notifications.actions import cancel
 from orders.contacts import mask_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.services import apply_transition, create_order
@@ -43,7 +44,7 @@ def send(phone: str, timeout: float, own: frozenset[str] | None = None) -> Itera
     clean_up()
     row = _confirmed_order(phone)
     _wait(row, timeout)
-    if row.status == Status.PENDING and not staff.cancel([row]):
+    if row.status == Status.PENDING and not cancel.cancel([row]):
         _wait(row, _PAUSE)  # a worker has just taken it
     amiss = warning if workers.left_to_others("whatsapp", own) else failed
     yield _outcome(row, timeout, amiss)
