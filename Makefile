@@ -2,7 +2,7 @@ PY := .venv/bin/python
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format bench faults installation-test browser-test messages clean
+.PHONY: help run demo test lint format hooks bench faults installation-test browser-test messages clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,7 @@ test: $(INSTALLED) ## Run all tests, on all cores (ARGS="-k something", ARGS="te
 
 lint: export DEBUG = true
 lint: $(INSTALLED) ## Check style, types, import directions, scripts and missing migrations
+	$(PY) -m pre_commit validate-config
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
@@ -29,6 +30,9 @@ lint: $(INSTALLED) ## Check style, types, import directions, scripts and missing
 format: $(INSTALLED) ## Format the code
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
+
+hooks: $(INSTALLED) ## Have git check style and import directions before each commit
+	@$(PY) -m pre_commit install
 
 bench: $(INSTALLED) ## Measure throughput and latency (ARGS=…)
 	@$(PY) -m pytest tests/bench.py --quiet --capture=no $(ARGS)

@@ -161,6 +161,15 @@ class Env:
             raise ImproperlyConfigured(_("%(name)s must be an address that starts with https://.") % {"name": name})
         return value
 
+    def release(self, name: str, default: str) -> str:
+        """A release of Meta's API, as its addresses have it: v24.0."""
+        value = self.text(name, default)
+        if not re.fullmatch(r"v[1-9][0-9]?\.[0-9]", value):
+            raise ImproperlyConfigured(
+                _("%(name)s must be a release like v24.0, not %(value)r.") % {"name": name, "value": value}
+            )
+        return value
+
     def phone(self, name: str) -> str:
         """An optional phone number in E.164; empty when not set."""
         value = self.text(name, "")

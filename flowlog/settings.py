@@ -169,6 +169,11 @@ EVOLUTION_API_KEY = env.key("EVOLUTION_API_KEY", _development_only("sandbox-key"
 EVOLUTION_INSTANCE = env.text("EVOLUTION_INSTANCE", "flowlog" if DEBUG else "")
 # Without it every webhook is refused.
 EVOLUTION_WEBHOOK_SECRET = env.key("EVOLUTION_WEBHOOK_SECRET", "sandbox-webhook-secret" if DEBUG else "")
+# WhatsApp's own API, for the numbers that a shop has at Meta. In development the sandbox plays it as well.
+META_GRAPH_URL = env.web_url(
+    "META_GRAPH_URL", EVOLUTION_API_URL if DEBUG else "https://graph.facebook.com", https_only=not DEBUG
+)
+META_GRAPH_VERSION = env.release("META_GRAPH_VERSION", "v24.0")
 
 # -- Notifications -------------------------------------------------------------------------------
 

@@ -12,10 +12,13 @@ class IntegrationsConfig(AppConfig):
         from integrations.evolution.servers import KIND  # noqa: PLC0415
         from integrations.gateways.registry import Kind, register  # noqa: PLC0415
         from integrations.messages.kinds import KINDS  # noqa: PLC0415
+        from integrations.meta.gateway import KIND as META  # noqa: PLC0415
+        from integrations.meta.gateway import MetaGateway  # noqa: PLC0415
         from orders import news  # noqa: PLC0415
         from orders.signals import customers_being_erased, customers_erased  # noqa: PLC0415
 
         register(Kind(KIND, "Evolution API", EvolutionGateway))
+        register(Kind(META, "Meta (Cloud API)", MetaGateway))
         customers_being_erased.connect(erasure.delete_webhooks, dispatch_uid="integrations.delete_webhooks")
         customers_erased.connect(erasure.forget, dispatch_uid="integrations.forget")
         for kind in KINDS.values():

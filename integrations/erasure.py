@@ -35,7 +35,7 @@ def delete_webhooks(*, customers: list[Customer], numbers: Sequence[str], **_kwa
     messages, replies = messages_of(customers), CustomerReply.objects.filter(customer__in=customers)
     ids = [*messages.exclude(provider_message_id="").values_list("provider_message_id", flat=True)]
     ids += replies.values_list("provider_message_id", flat=True)
-    theirs = Q(payload__data__key__id__in=ids) | Q(payload__data__keyId__in=ids)
+    theirs = Q(payload__data__key__id__in=ids) | Q(payload__data__keyId__in=ids) | Q(payload__data__id__in=ids)
     instances = _instances(customers)
     if numbers:
         digits = {jid.partition("@")[0] for jid in _addresses(instances, numbers)}

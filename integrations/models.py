@@ -6,6 +6,7 @@ from integrations.instances.models import EvolutionInstance, check_instance_name
 from integrations.instances.tallies import WebhookTally
 from integrations.messages.attempts import DeliveryAttempt
 from integrations.messages.log import NotificationLog, earlier_unfinished
+from integrations.meta.models import MetaNumber
 
 __all__ = [
     "CarrierNews",
@@ -13,6 +14,7 @@ __all__ = [
     "DeliveryAttempt",
     "EvolutionInstance",
     "LidNumber",
+    "MetaNumber",
     "NotificationLog",
     "WebhookEvent",
     "WebhookTally",

@@ -184,8 +184,8 @@ def _told_id(row: NotificationLog, *, since: datetime) -> str:
     """The id of the message by the gateway's own account of what it sent since; or nothing."""
     assert row.instance is not None  # noqa: S101 - it was sent through it
     for own_id in own_ids(row):
-        if proofs.tell_of(row.instance, own_id, since=since):
-            return own_id
+        if known := proofs.id_told_of(row.instance, own_id, since=since):
+            return known
     told = proofs.sent_messages(row.instance, row.recipient, row.message, since=since)
     return not_held_by_others(row, [each.provider_message_id for each in told])
 

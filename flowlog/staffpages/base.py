@@ -21,9 +21,11 @@ from flowlog.translations import Words
 if TYPE_CHECKING:
     # The theme is not typed; its classes are Django's with more attributes.
     from django.contrib.admin import ModelAdmin as ThemeModelAdmin
+    from django.contrib.admin import StackedInline as ThemeStackedInline
     from django.contrib.admin import TabularInline as ThemeTabularInline
 else:
     from unfold.admin import ModelAdmin as ThemeModelAdmin
+    from unfold.admin import StackedInline as ThemeStackedInline
     from unfold.admin import TabularInline as ThemeTabularInline
 
 
@@ -53,6 +55,12 @@ class TabularInline(ThemeTabularInline):
     """Rows of a table inside the page of what they belong to."""
 
     extra = 0
+    show_title = False
+
+
+class StackedInline(ThemeStackedInline):
+    """A form inside the page of what it belongs to."""
+
     show_title = False
 
 

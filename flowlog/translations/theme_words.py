@@ -35,6 +35,18 @@ THEME = (
 )  # fmt: skip
 
 
+# Django's own Portuguese says them in the masculine, whatever was saved.
+SAVED = (
+    _("The {name} “{obj}” was added successfully."),
+    _("You may edit it again below."),
+    _("The {name} “{obj}” was added successfully. You may add another {name} below."),
+    _("The {name} “{obj}” was changed successfully. You may edit it again below."),
+    _("The {name} “{obj}” was changed successfully. You may add another {name} below."),
+    _("The {name} “{obj}” was changed successfully."),
+    _("The %(name)s “%(obj)s” was deleted successfully."),
+)  # fmt: skip
+
+
 # Django's own Portuguese writes them with capitals, as English does.
 CALENDAR = (
     _("January"), _("February"), _("March"), _("April"), _("May"), _("June"), _("July"), _("August"), _("September"),

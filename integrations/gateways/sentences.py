@@ -49,7 +49,11 @@ INSTANCE = {
     "license_required": _(
         "The gateway's licence is not activated, so it does nothing. Activate it on the gateway's page /manager."
     ),
-    "meta_auth": _("Meta refused the instance's token. Renew it in the gateway."),
+    "meta_auth": _("Meta refused the instance's token. Make a new one at Meta and enter it."),
+    "meta_number": _(
+        "Meta does not know the number by its id, or the number is not ready to send. See it in WhatsApp Manager at "
+        "Meta."
+    ),
     "meta_permission": _("Meta does not allow the instance's token to send. Give it the permission at Meta."),
     "meta_blocked": _("Meta has blocked the shop's account. See why in WhatsApp Manager at Meta."),
     "meta_payment": _("Meta waits for a payment. Check the payment method in WhatsApp Manager at Meta."),
@@ -62,6 +66,10 @@ PASSING = {
     "number_query_timeout": _("WhatsApp did not answer in time."),
     "meta_rate_limit": _("Meta asks for a pause."),
     "meta_unavailable": _("Meta cannot send at the moment."),
+    "meta_template": _(
+        "Meta does not take the instance's template: it is not there under this name and language, is paused, or has "
+        "another number of variables. Check it in WhatsApp Manager at Meta."
+    ),
     "meta_error": _("Meta refused the message for a reason that Flowlog does not know."),
 }
 """The message was not sent, and is tried again by itself."""
@@ -83,6 +91,13 @@ OTHERWISE = _("The gateway answered in an unexpected way.")
 def cause(code: str) -> str:
     """What the gateway's code says, in the active language."""
     return str((MESSAGE | INSTANCE | PASSING | UNCLEAR).get(code, OTHERWISE))
+
+
+def not_delivered(code: str) -> str:
+    """That a message which had been accepted did not arrive, and why, if a code says so."""
+    if not code:
+        return cause("not_delivered")
+    return f"{_('WhatsApp took the message, then did not deliver it.')} {cause(code)}"
 
 
 def sentence(code: str) -> str:

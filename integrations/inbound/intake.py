@@ -21,6 +21,8 @@ from integrations.inbound.models import (
     CONNECTION_EVENTS,
     CONTACT_EVENTS,
     MESSAGES_UPDATE,
+    META_MESSAGE,
+    META_STATUS,
     SEND_MESSAGE,
     TOO_LARGE,
     WRITTEN,
@@ -34,9 +36,10 @@ logger = logging.getLogger(__name__)
 # In the order of what they lock: messages, instances, the rest (see `integrations.locks`).
 HANDLERS: dict[str, Handler] = {
     MESSAGES_UPDATE: receipts.take_in,
+    META_STATUS: receipts.take_in,
     SEND_MESSAGE: proofs.take_in,
     **dict.fromkeys(CONNECTION_EVENTS, states.take_in),
-    **dict.fromkeys(WRITTEN, replies.take_in),
+    **dict.fromkeys((*WRITTEN, META_MESSAGE), replies.take_in),
     TOO_LARGE: replies.take_in_too_large,
     # Nothing is made of them but what every webhook may teach: whose a nameless address is.
     **dict.fromkeys(CONTACT_EVENTS, lambda _instance, _events: {}),

@@ -22,6 +22,10 @@ WRITTEN = (MESSAGES_UPSERT, MESSAGES_EDITED, MESSAGES_DELETE)
 CONTACT_EVENTS = ("contacts.upsert", "contacts.update")
 TOO_LARGE = "flowlog.too_large"
 """Not the gateway's: in its place stands one whose body was too large to be kept."""
+META_STATUS = "meta.status"
+META_MESSAGE = "meta.message"
+"""One receipt, and one message, of those that a request of Meta's has."""
+META_OTHER = "meta.other"
 CONNECTION_EVENTS = ("connection.update", "status.instance", "logout.instance")
 
 
@@ -33,6 +37,7 @@ class WebhookEvent(models.Model):
 
     class Source(models.TextChoices):
         EVOLUTION = "evolution", "Evolution API"
+        META = "meta", "Meta"
 
     source = models.CharField(_("source"), max_length=20, choices=Source)
     instance_name = models.CharField(_("instance"), max_length=100)

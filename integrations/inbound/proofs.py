@@ -16,7 +16,7 @@ from integrations.evolution import jids
 from integrations.evolution.classify import printable
 from integrations.evolution.messages import mapping, own_message, text_of
 from integrations.gateways.protocol import FoundMessage
-from integrations.inbound.models import MESSAGES_UPDATE, SEND_MESSAGE, WebhookEvent
+from integrations.inbound.models import MESSAGES_UPDATE, META_STATUS, SEND_MESSAGE, WebhookEvent
 from integrations.inbound.verdicts import Verdicts
 from integrations.locks import unlocked
 from integrations.messages import moves
@@ -34,16 +34,21 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
     return {}
 
 
-def tell_of(instance: EvolutionInstance, message_id: str, *, since: datetime) -> bool:
-    """Whether the gateway has told of the message of that id since then: that it was sent, or what became of it.
+def id_told_of(instance: EvolutionInstance, own_id: str, *, since: datetime) -> str:
+    """The gateway's id of the message that was sent with this id of ours, if it has told of it since then; or nothing.
 
-    Only for an id that nobody else can know: then it does not matter under which address.
+    That it was sent, or what became of it. Only for an id that nobody else can know: then it does not matter under
+    which address. Meta gives its messages ids of its own, and says ours beside.
     """
     told = WebhookEvent.objects.filter(instance_name=instance.name, received_at__gte=since)
-    sent = told.filter(event=SEND_MESSAGE, payload__data__key__id=message_id, error="")
+    sent = told.filter(event=SEND_MESSAGE, payload__data__key__id=own_id, error="")
     # Parked until the message is known to be sent.
-    receipts = told.filter(event=MESSAGES_UPDATE, payload__data__keyId=message_id, processed_at__isnull=True)
-    return sent.exists() or receipts.exists()
+    parked = told.filter(processed_at__isnull=True)
+    if sent.exists() or parked.filter(event=MESSAGES_UPDATE, payload__data__keyId=own_id).exists():
+        return own_id
+    of_meta = parked.filter(event=META_STATUS, payload__data__biz_opaque_callback_data=own_id)
+    ids = of_meta.order_by("-pk").values_list("payload__data__id", flat=True)[:_MOST]
+    return next((each for each in ids if printable(each)), "")
 
 
 def sent_messages(instance: EvolutionInstance, recipient: str, text: str, *, since: datetime) -> list[FoundMessage]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from integrations.evolution import jids
-from integrations.inbound import incoming, senders
+from integrations.inbound import incoming, reading, senders
 from integrations.inbound.incoming import Deleted, Incoming
 from integrations.inbound.models import CustomerReply, WebhookEvent
 from integrations.inbound.senders import Found
@@ -65,7 +65,7 @@ def is_obeyed(kind: str, text: str, wish: str) -> bool:
 
 
 def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None:
-    said = incoming.read(event.event, event.data)
+    said = reading.written(event)
     if said is None:
         return None
     known = CustomerReply.objects.filter(instance=instance, provider_message_id=said.message_id)

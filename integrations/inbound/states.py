@@ -17,8 +17,11 @@ SETTLING = (State.OPEN, State.CLOSE)
 def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
     """Note the latest state that was told, if it is news; what came before it is not kept.
 
-    A lost connection holds the instance even so, unless it was open again since.
+    A lost connection holds the instance even so, unless it was open again since. What the Evolution API says of one
+    that is elsewhere by now, as of the banned phone that it used to be, is nothing to go by.
     """
+    if instance.gateway != WebhookEvent.Source.EVOLUTION:
+        return {event.pk: Verdict.SUPERSEDED for event in events}
     told = {event.pk: payloads.state(event.event, event.data) for event in events}
     verdicts = {pk: Verdict.SUPERSEDED if state else Verdict.UNEXPECTED for pk, state in told.items()}
     known = {pk: state for pk, state in told.items() if state}

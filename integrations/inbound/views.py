@@ -36,7 +36,7 @@ _BEGINNING = re.compile(rb'\s*{\s*"event"\s*:\s*"([^"\\]{1,60})"')
 TOO_LARGE_HEADER = "X-Webhook-Too-Large"
 
 
-class _Unread(HttpResponse):
+class Unread(HttpResponse):
     """An answer to a request whose body nobody reads.
 
     Once it has gone out, the body is read away: a proxy that cannot hand over the whole of it says 502, and the gateway
@@ -69,9 +69,9 @@ def evolution_webhook(request: HttpRequest, instance: str) -> HttpResponse:
 
 def _answer(request: HttpRequest, instance: str) -> HttpResponse:
     if not _is_authorized(request):
-        return _Unread(request, HTTPStatus.UNAUTHORIZED)
+        return Unread(request, HTTPStatus.UNAUTHORIZED)
     if not printable(instance):
-        return _Unread(request, HTTPStatus.NOT_FOUND)
+        return Unread(request, HTTPStatus.NOT_FOUND)
     try:
         payload = payloads.parse(_read(request))
     except bodies.TooLargeError as error:

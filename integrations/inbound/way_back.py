@@ -23,6 +23,7 @@ from integrations.gateways import registry
 from integrations.inbound.models import SEND_MESSAGE, WebhookEvent
 from integrations.models import EvolutionInstance, NotificationLog, WebhookTally
 
+META = WebhookTally.Source.META
 # Older messages say nothing of today.
 LOOKED_BACK = timedelta(days=7)
 # For this long a webhook may be on its way, or not be counted yet.
@@ -38,7 +39,7 @@ def judged() -> QuerySet[Any]:
     `heard_at`: when one was last taken; `was_heard`: whether one ever was. A held instance sends nothing: not judged;
     and one whose gateway tells nothing back is left out.
     """
-    tallies = WebhookTally.objects.filter(source=WebhookTally.Source.EVOLUTION, name=OuterRef("name"))
+    tallies = WebhookTally.objects.filter(source=OuterRef("gateway"), name=OuterRef("name"))
     taken, refusals = tallies.filter(status=HTTPStatus.OK), tallies.exclude(status=HTTPStatus.OK).order_by("-last_at")
     events = WebhookEvent.objects.filter(instance_name=OuterRef("name"), event=SEND_MESSAGE)
     instances = EvolutionInstance.objects.filter(gateway__in=registry.that_tell_receipts()).annotate(
@@ -71,6 +72,15 @@ def words(instance: Any) -> tuple[str, str]:
     if instance.refused:
         return _words_of_refusal(instance)
     since = {"since": moment(instance.silent_since), **of}
+    if instance.gateway == META:
+        return (
+            _("WhatsApp %(instance)s: the receipts do not come in") % of,
+            _(
+                "None came for the messages since %(since)s, so nobody knows whether they arrived. See at Meta whether "
+                "the webhook is set and has the field messages: its address is on the instance's page."
+            )
+            % since,
+        )
     if instance.heard_at and instance.heard_at >= instance.silent_since:
         return (
             _("WhatsApp %(instance)s: the gateway takes the messages, but none arrives") % of,
@@ -94,6 +104,8 @@ def hint(instance: Any) -> str:
     """What to do about an instance that was never heard of; empty once it was. No trouble: it is new."""
     if instance.was_heard:
         return ""
+    if instance.gateway == META:
+        return _("Meta has told nothing of it yet. For receipts and answers enter the webhook's address at Meta.")
     words = _(
         "The gateway has told nothing of it yet. For receipts and answers run on the server: "
         "manage.py evolution set-webhook %(instance)s."
@@ -103,6 +115,12 @@ def hint(instance: Any) -> str:
 
 def _words_of_refusal(instance: Any) -> tuple[str, str]:
     of = {"instance": instance.name, "last": moment(instance.refused_at), "status": instance.refused_status}
+    if instance.gateway == META:
+        return (
+            _("WhatsApp %(instance)s: Meta's webhooks are refused") % of,
+            _("The last one, %(last)s, with status %(status)d. With 401 the app's secret is wrong: enter it again.")
+            % of,
+        )
     if instance.refused_status != HTTPStatus.UNAUTHORIZED:
         return (
             _("WhatsApp %(instance)s: the gateway's webhooks are refused") % of,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.forms import BooleanField, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -18,7 +19,9 @@ from flowlog.times import moment
 from integrations.gateways import sentences
 from integrations.inbound import way_back
 from integrations.instances.connections import why_held
-from integrations.models import EvolutionInstance
+from integrations.meta.admin import MetaNumberInline
+from integrations.meta.gateway import KIND as META
+from integrations.models import EvolutionInstance, MetaNumber
 
 State = EvolutionInstance.State
 
@@ -85,10 +88,30 @@ class EvolutionInstanceAdmin(ModelAdmin):
         obj.save(update_fields=edited if change else None)
 
     def get_fields(self, request: HttpRequest, obj: EvolutionInstance | None = None) -> Any:
-        """Nothing can be forgotten where nothing is stored."""
+        """Nothing can be forgotten where nothing is stored, and no server be another's where it is Meta."""
         fields = super().get_fields(request, obj)
+        if _is_at_meta(obj):
+            return tuple(name for name in fields if name not in {"api_url", "api_key", "forget_key"})
         may = obj and obj.api_key and self.has_change_permission(request, obj)
         return fields if may else tuple(name for name in fields if name != "forget_key")
+
+    def get_inlines(self, request: HttpRequest, obj: EvolutionInstance | None) -> list[Any]:  # noqa: ARG002
+        """What an instance at Meta needs beside."""
+        return [MetaNumberInline] if _is_at_meta(obj) else []
+
+    def response_post_save_add(self, request: HttpRequest, obj: EvolutionInstance) -> HttpResponseRedirect:
+        return self._ask_for_number(request, obj) or super().response_post_save_add(request, obj)
+
+    def response_post_save_change(self, request: HttpRequest, obj: EvolutionInstance) -> HttpResponseRedirect:
+        return self._ask_for_number(request, obj) or super().response_post_save_change(request, obj)
+
+    def _ask_for_number(self, request: HttpRequest, instance: EvolutionInstance) -> HttpResponseRedirect | None:
+        """Back to the page, where the number can be entered now, if an instance is at Meta and has none."""
+        if not _is_at_meta(instance) or MetaNumber.objects.filter(instance=instance).exists():
+            return None
+        words = gettext("Now enter below what the shop has at Meta; until then its messages wait.")
+        self.message_user(request, words, messages.WARNING)
+        return redirect("admin:integrations_evolutioninstance_change", instance.pk)
 
     @admin.display(description=_("connection"), ordering="state")
     def state_label(self, instance: EvolutionInstance) -> SafeString:
@@ -106,6 +129,10 @@ class EvolutionInstanceAdmin(ModelAdmin):
         if judged.deaf or judged.refused:
             return ". ".join(way_back.words(judged))
         return way_back.hint(judged) or gettext("They come in.")
+
+
+def _is_at_meta(instance: EvolutionInstance | None) -> bool:
+    return instance is not None and instance.gateway == META
 
 
 def state_html(instance: EvolutionInstance) -> SafeString:

@@ -15,6 +15,7 @@ class WebhookTally(models.Model):
 
     class Source(models.TextChoices):
         EVOLUTION = "evolution", "Evolution API"
+        META = "meta", "Meta"
         CARRIER = "carrier"
 
     source = models.CharField(max_length=20, choices=Source)

@@ -65,7 +65,7 @@ def note(source: WebhookTally.Source, name: str, status: int) -> None:
 
 
 def _add(source: WebhookTally.Source, name: str, status: int, number: int) -> None:
-    if source == source.EVOLUTION and not EvolutionInstance.objects.filter(name=name).exists():
+    if source != source.CARRIER and not EvolutionInstance.objects.filter(name=name).exists():
         name = ""
     tally = WebhookTally.objects.filter(source=source, name=name, status=status)
     if not tally.update(number=F("number") + number, last_at=Now()):

@@ -22,7 +22,7 @@ from unfold.paginator import InfinitePaginator
 from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, label_column, name_of
 from flowlog.times import moment
 from flowlog.translations import Words
-from integrations.gateways.sentences import sentence
+from integrations.gateways.sentences import not_delivered
 from integrations.instances.connections import why_held
 from integrations.messages import snapshot_words, timeline
 from integrations.messages.kinds import kind_words, kinds
@@ -174,7 +174,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         if row.status == NotificationLog.Status.PENDING and row.instance and row.instance.held_at:
             return gettext("The instance is held: %(reason)s") % {"reason": why_held(row.instance)}
         if row.receipt == NotificationLog.Receipt.ERROR:
-            return sentence("not_delivered")
+            return not_delivered(row.error_code)
         if row.cancelled_by and row.status == NotificationLog.Status.CANCELLED:
             return gettext("Cancelled by %(who)s.") % {"who": name_of(row.cancelled_by)}
         return row.error_message or row.error_code

@@ -159,8 +159,8 @@ def unwoken(rows: Rows) -> int:
 
 
 def note_receipts(rows: Collection[NotificationLog]) -> int:
-    """Write the receipts, and when they came, as they are on these objects."""
-    return NotificationLog.objects.bulk_update(rows, ["receipt", "delivered_at", "read_at"])
+    """Write the receipts, when they came, and why it was not delivered, as they are on these objects."""
+    return NotificationLog.objects.bulk_update(rows, ["receipt", "error_code", "delivered_at", "read_at"])
 
 
 def anonymise(rows: Rows) -> int:

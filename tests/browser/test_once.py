@@ -76,7 +76,7 @@ def test_two_presses_on_save_make_one_order(page: Page, customer: None, script: 
     posts = slow_down(page)
     press_twice(page, "Salvar")
     arrives_at(page, "/admin/orders/order/")
-    expect(page.get_by_text(re.compile("adicionado com sucesso"))).to_have_count(1)
+    expect(page.get_by_text(re.compile("Cadastro salvo"))).to_have_count(1)
     assert len(posts) == (1 if script == "with the script" else 2)
     assert Order.objects.count() == 2
     assert NotificationLog.objects.count() == 1

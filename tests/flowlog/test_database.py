@@ -94,7 +94,7 @@ def test_tasks_share_the_sessions_of_their_process() -> None:
     assert opened[1] == opened[0]
 
 
-def test_without_a_database_the_web_gives_up_soon_and_goes_on_to_say_that_it_lives(tmp_path: Path) -> None:
+def test_without_a_database_the_web_gives_up_soon_and_says_that_it_lives(tmp_path: Path) -> None:
     def readyz() -> requests.Response:
         return requests.get(f"{site}/readyz", timeout=30)
 

@@ -146,7 +146,7 @@ def messages(log: Path) -> list[str]:
     return [line.partition("] ")[2] for line in log.read_text().splitlines()]
 
 
-def test_the_start_of_a_worker_and_what_goes_wrong_in_it_are_in_django_log_too(tmp_path: Path) -> None:
+def test_a_workers_start_and_errors_are_in_django_log_too(tmp_path: Path) -> None:
     program = 'log("x").info("news"); log("x").warning("odd"); log("x").error("wrong"); log(STARTED).info("start")'
     write(tmp_path, "worker-whatsapp", program)
     assert messages(tmp_path / "worker-whatsapp.log") == ["odd", "wrong", "start"]
@@ -186,7 +186,7 @@ def test_json_is_one_line_for_every_reader(separator: str) -> None:
     assert json.loads(line)["message"] == f"one{separator}two"
 
 
-def test_no_line_is_lost_or_torn_while_several_processes_write_and_the_file_is_rotated(tmp_path: Path) -> None:
+def test_no_line_is_lost_or_torn_by_several_writers_and_a_rotation(tmp_path: Path) -> None:
     each, writers = 300, []
     for name in "abc":
         command = [sys.executable, "-c", WRITER, str(tmp_path), name, str(each)]
@@ -309,7 +309,7 @@ def test_each_process_says_when_it_started_and_with_which_revision(tmp_path: Pat
     assert told == [f"Started {each}, revision {name}" for each in ("web", "web", "worker-default")]
 
 
-def test_what_ends_a_command_is_written_down_masked_and_is_no_failed_start(tmp_path: Path) -> None:
+def test_what_ends_a_command_is_written_masked_and_is_no_failed_start(tmp_path: Path) -> None:
     env = os.environ | {"DEBUG": "true", "LOG_DIR": str(tmp_path), "EVOLUTION_API_KEY": "gateway-secret-1"}
     command = ["manage.py", "shell", "-c", "raise ValueError('gateway-secret-1 and +5511987654321\\nare odd')"]
     done = subprocess.run(

@@ -71,7 +71,7 @@ def run(program: str = PROGRAM, **env: str) -> str:
     return done.stderr
 
 
-def test_an_error_is_reported_with_its_place_and_without_people_or_secrets(tmp_path: Any) -> None:
+def test_an_error_is_reported_with_its_place_without_people_or_secrets(tmp_path: Any) -> None:
     with sentry() as (dsn, events):
         run(SENTRY_DSN=dsn, LOG_DIR=str(tmp_path))
     [event] = events

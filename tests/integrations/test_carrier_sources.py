@@ -74,7 +74,7 @@ def verify_mark(body: bytes) -> str:
     return hmac.new(SECRET.encode(), body, "sha1").hexdigest()
 
 
-def test_another_source_moves_orders_and_tells_customers_in_the_order_of_time() -> None:
+def test_another_source_moves_orders_and_tells_in_the_order_of_time() -> None:
     make_instance()
     order = make_order(until="shipped", delivery_method="correios_pac")
     NotificationLog.objects.all().delete()

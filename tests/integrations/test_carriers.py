@@ -251,7 +251,7 @@ class TestRepeatsAndReorderings:
         assert tell("failed_attempt", 4) == (200, "late")
         assert way(shipped)[2:] == ["fail_delivery", "out_for_delivery", "deliver"]
 
-    def test_news_from_before_what_the_staff_entered_does_not_take_the_order_back(self, shipped: Order) -> None:
+    def test_news_older_than_what_staff_entered_does_not_take_the_order_back(self, shipped: Order) -> None:
         apply_transition(shipped, "out_for_delivery")
         assert tell("failed_attempt", 1) == (200, "late")
         assert tell("delivered", 2) == (200, "applied")
@@ -323,7 +323,7 @@ class TestRepeatsAndReorderings:
         assert tell("delivered", 10) == (200, "late")
         assert way(shipped)[2:] == ["fail_delivery", "out_for_delivery"]
 
-    def test_what_came_before_staff_shipped_the_order_is_applied_with_the_next_news(self) -> None:
+    def test_what_came_before_staff_shipped_is_applied_with_the_next_news(self) -> None:
         order = make_order(until="confirmed", delivery_method="correios_pac")
         assert tell("out_for_delivery", 10, order=order.code) == (200, "refused")
         apply_transition(order, "ship", tracking_code=TRACKING_CODE)

@@ -186,7 +186,7 @@ STEPS = st.lists(
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, batch=st.sampled_from([1, 2, 3, 200]))
-def test_no_loss_is_swallowed_whatever_comes_between_and_however_it_is_worked_off(steps: list[str], batch: int) -> None:
+def test_no_loss_is_swallowed_whatever_comes_between(steps: list[str], batch: int) -> None:
     """Whenever the work is done, the state is the latest one known, and a loss that no `open` has followed holds."""
     for model in (WebhookEvent, NotificationLog, CustomerReply):
         model.objects.all().delete()

@@ -204,18 +204,19 @@ def test_an_error_gives_one_outcome_and_code(status: int, body: str, outcome: Ou
 
 META = {
     (PERMANENT, "meta_outside_24_hours"): [131047],
-    (PERMANENT, "meta_withheld"): [131049],
+    (PERMANENT, "meta_withheld"): [131049, 130472, 131050],
     (PERMANENT, "meta_undeliverable"): [131026],
-    (PERMANENT, "meta_recipient_not_allowed"): [131030],
-    (PERMANENT, "meta_bad_request"): [100, 131051, 132000, 132001, 132012, 132999],
-    (INSTANCE_DOWN, "meta_auth"): [190],
-    (INSTANCE_DOWN, "meta_permission"): [10, 200, 299, 131005],
+    (PERMANENT, "meta_recipient_not_allowed"): [131030, 130497, 131021],
+    (PERMANENT, "meta_bad_request"): [100, 131008, 131009, 131051, 132000, 132001, 132012, 132999],
+    (INSTANCE_DOWN, "meta_auth"): [0, 190],
+    (INSTANCE_DOWN, "meta_permission"): [3, 10, 200, 299, 131005],
     (INSTANCE_DOWN, "meta_blocked"): [368, 131031],
     (INSTANCE_DOWN, "meta_payment"): [131042],
+    (INSTANCE_DOWN, "meta_number"): [33, 131037, 131045, 133010],
     (RETRYABLE, "meta_rate_limit"): [4, 80007, 130429, 131048, 131056, 133016],
-    (RETRYABLE, "meta_unavailable"): [1, 2, 131000, 131016],
+    (RETRYABLE, "meta_unavailable"): [1, 2, 131000, 131016, 131057],
     # Not sent for certain, and a try more costs time alone.
-    (RETRYABLE, "meta_error"): [0, 3, 199, 300, 131999, 133000, 999_999_999],
+    (RETRYABLE, "meta_error"): [5, 199, 300, 131999, 133000, 999_999_999],
 }
 
 

@@ -320,7 +320,7 @@ def test_an_endless_body_is_cut_and_its_connection_dropped() -> None:
     assert len(error.response_body) == 2000
 
 
-def test_an_interruption_from_outside_passes_through_and_leaves_the_client_usable() -> None:
+def test_an_interruption_from_outside_leaves_the_client_usable() -> None:
     def interrupt(*_: Any) -> None:
         raise SoftTimeLimitExceeded
 
@@ -409,7 +409,7 @@ def late(client: EvolutionClient, not_after: float) -> None:
     assert (caught.value.outcome, caught.value.code, caught.value.http_status) == (RETRYABLE, "too_late", None)
 
 
-def test_a_send_whose_process_stood_still_while_it_connected_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_send_whose_process_stood_still_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     arrived: list[bytes] = []
     resolve = socket.getaddrinfo
@@ -429,7 +429,7 @@ def test_a_send_whose_process_stood_still_while_it_connected_is_not_written(monk
         assert (arrived, server.connections) == ([b""], 1)
 
 
-def test_one_in_time_is_written_and_one_that_is_late_leaves_the_client_usable() -> None:
+def test_one_in_time_is_written_and_a_late_one_leaves_the_client_usable() -> None:
     clock = Clock()
     requests: list[bytes] = []
     with raw_server(answering(requests)) as server:
@@ -443,7 +443,7 @@ def test_one_in_time_is_written_and_one_that_is_late_leaves_the_client_usable() 
 # -- What is kept --------------------------------------------------------------------------------
 
 
-def test_bodies_are_kept_without_keys_and_without_what_the_database_refuses() -> None:
+def test_bodies_are_kept_without_keys_and_what_the_database_refuses() -> None:
     message = f'{KEY} Bearer abc.def {{"token":"TOKEN-LOJA"}} \x00 5511987654321'
     body = json.dumps({"status": 400, "apikey": "OTHER", "hash": "HASH", "response": {"message": [message]}}).encode()
     body += b"\x00\xff"

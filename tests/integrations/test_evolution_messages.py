@@ -108,7 +108,7 @@ def test_a_message_that_was_sent_is_found_with_its_id_and_time(gateway: SandboxP
         ("+12125550123", "12125550123@s.whatsapp.net"),
     ],
 )
-def test_a_message_is_found_whether_or_not_the_gateway_kept_the_ninth_digit(
+def test_a_message_is_found_with_or_without_the_ninth_digit(
     gateway: SandboxProcess, sent_to: str, kept_at: str
 ) -> None:
     client = connect(gateway.base_url)
@@ -118,7 +118,7 @@ def test_a_message_is_found_whether_or_not_the_gateway_kept_the_ninth_digit(
         assert texts(client, "+" + address.partition("@")[0]) == ["Olá"]
 
 
-def test_a_message_to_a_landline_is_found_at_the_mobile_that_the_gateway_took_it_for(gateway: SandboxProcess) -> None:
+def test_a_message_to_a_landline_is_found_at_the_mobile_it_was_taken_for(gateway: SandboxProcess) -> None:
     client = connect(gateway.base_url)
     client.send_text("loja", "+5511940001234", "to the mobile")
     assert kept_under(client.send_text("loja", "+551140001234", "Oi")) == "5511940001234@s.whatsapp.net"
@@ -174,7 +174,7 @@ def test_what_the_gateway_does_not_store_is_not_found(gateway: SandboxProcess) -
     assert [bool(client.find_by_id("loja", message_id)) for message_id in (kept, forgotten)] == [True, False]
 
 
-def test_what_an_instance_of_the_gateways_own_channel_sent_is_found_under_the_bare_number() -> None:
+def test_what_the_gateways_own_channel_sent_is_found_by_the_bare_number() -> None:
     with sandbox() as process:
         process._post(
             "/instance/create", {"instanceName": "loja", "integration": "EVOLUTION", "number": "5511999990000"}

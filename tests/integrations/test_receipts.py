@@ -114,7 +114,7 @@ def received(hours_ago: int, *statuses: str) -> datetime:
     return events[0].received_at
 
 
-def test_the_times_are_those_at_which_the_receipts_came_whenever_they_are_worked_off() -> None:
+def test_the_times_are_those_at_which_the_receipts_came() -> None:
     row = make_row()
     received(3, "SERVER_ACK")
     read_at = received(1, "READ", "PLAYED")

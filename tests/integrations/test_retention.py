@@ -214,7 +214,7 @@ class TestDeleted:
         assert retention.purge() == Purged(webhooks=1)
         assert left(WebhookEvent) == kept
 
-    def test_a_proof_of_sending_is_kept_while_a_message_of_its_instance_is_unknown(self) -> None:
+    def test_a_proof_is_kept_while_a_message_of_its_instance_is_unknown(self) -> None:
         row = message(Status.UNKNOWN, days=40)
         proof = webhook("send.message")
         webhook("send.message", instance_name="another")

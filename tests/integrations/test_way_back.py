@@ -23,6 +23,8 @@ from integrations.instances import tally
 from integrations.models import EvolutionInstance, NotificationLog, WebhookTally
 from tests.factories import make_instance, make_order
 from tests.flowlog.monitoring.test_health import metric, seen_gone
+from tests.integrations.meta import make_number
+from tests.integrations.meta import post as post_of_meta
 from tests.integrations.webhooks import post, receipt
 from tests.mail import mail_server
 from tests.staff import client_of, make_staff
@@ -177,6 +179,19 @@ class TestRefusals:
         [trouble] = troubles.present()
         assert trouble.headline == headline
         assert todo in trouble.detail
+
+    def test_of_a_number_at_meta_it_says_what_to_do_there(self, instance: EvolutionInstance) -> None:
+        make_number(instance)
+        EvolutionInstance.objects.update(gateway="meta")
+        # What the gateway told of it before counts no more.
+        heard(0)
+        [judged] = way_back.judged()
+        assert way_back.hint(judged).startswith("A Meta ainda não avisou nada dela.")
+        sent(1, minutes_ago=2)
+        assert post_of_meta({}, instance="flowlog", secret="wrong") == 401
+        [trouble] = troubles.present()
+        assert trouble.headline == "WhatsApp flowlog: os webhooks da Meta são recusados"
+        assert "a chave secreta do app está errada" in trouble.detail
 
     def test_strangers_alone_raise_no_alarm(self) -> None:
         """Whoever knows the address can be refused as often as he likes: no message left since a webhook was taken."""

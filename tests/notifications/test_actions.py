@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -54,7 +55,7 @@ def test_without_its_permission_each_is_refused_and_changes_nothing(
 ) -> None:
     bia = person_with(*(name for name in NAMES if name != lacking))
     before = list(NotificationLog.objects.order_by("pk").values())
-    actions = (
+    actions: tuple[Callable[[], object], ...] = (
         lambda: resend(failed, actor=bia),
         lambda: cancel([waiting], actor=bia),
         lambda: release(instance, actor=bia),

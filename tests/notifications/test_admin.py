@@ -79,7 +79,7 @@ class TestResend:
 
     @pytest.mark.parametrize("event", ["opt_out", "opt_in"])
     @pytest.mark.parametrize("status", [Status.SENT, Status.FAILED])
-    def test_an_answer_to_what_the_customer_wrote_has_no_button_and_is_refused(
+    def test_an_answer_to_the_customer_has_no_button_and_is_refused(
         self, client: Client, event: str, status: str
     ) -> None:
         row = row_of(status, event=event, order=None, order_event=None, sent_at=Now() if status == "sent" else None)

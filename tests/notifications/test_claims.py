@@ -42,7 +42,7 @@ def fresh(row: NotificationLog) -> NotificationLog:
     return NotificationLog.objects.get(pk=row.pk)
 
 
-def test_a_claim_is_a_sending_row_with_token_lease_text_and_the_instances_slot(instance: EvolutionInstance) -> None:
+def test_a_claim_is_a_sending_row_with_token_lease_text_and_slot(instance: EvolutionInstance) -> None:
     row = pending()
     held = claims.claim(row.pk, task_id="task-1")
     assert held is not None

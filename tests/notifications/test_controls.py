@@ -106,7 +106,7 @@ def test_the_chat_of_this_number_must_be_kept_by_its_number_as_well(gateway: San
     assert not_found(gateway, THIRD_PHONE) == PROVEN
 
 
-def test_one_that_the_gateway_answered_shows_more_than_a_later_one_that_was_found(gateway: SandboxProcess) -> None:
+def test_an_answered_one_shows_more_than_a_later_one_that_was_found(gateway: SandboxProcess) -> None:
     hidden(gateway)
     gateway.fault(Fault.RESET_AFTER_SEND)
     row = deliver_to(THIRD_PHONE)
@@ -127,16 +127,14 @@ def test_what_was_made_anonymous_or_is_long_ago_is_passed_over(gateway: SandboxP
     assert not_found(gateway, "+5511900000002") == NOT_PROVEN
 
 
-def test_one_that_the_gateway_could_not_keep_leaves_nothing_to_compare_with(gateway: SandboxProcess) -> None:
+def test_one_that_could_not_be_kept_leaves_nothing_to_compare_with(gateway: SandboxProcess) -> None:
     sent()
     gateway.fault(Fault.NOT_STORED)
     assert sent(THIRD_PHONE).provider_message_id == ""
     assert not_found(gateway) == NOT_PROVEN
 
 
-def test_what_went_to_another_number_than_the_customers_is_looked_for_there(
-    gateway: SandboxProcess, settings: Any
-) -> None:
+def test_what_went_to_another_number_is_looked_for_there(gateway: SandboxProcess, settings: Any) -> None:
     settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = THIRD_PHONE
     assert sent().recipient == THIRD_PHONE
     assert not_found(gateway) == PROVEN

@@ -197,7 +197,7 @@ def test_instance_trouble_spends_no_attempt(gateway: SandboxProcess, fault: Faul
     assert gateway.messages() == []
 
 
-def test_without_a_licence_the_instance_is_held_at_once_and_the_row_says_what_to_do(gateway: SandboxProcess) -> None:
+def test_without_a_licence_the_instance_is_held_and_the_row_says_why(gateway: SandboxProcess) -> None:
     gateway.options(licensed=False)
     row = pending()
     deliver(row.pk)

@@ -410,9 +410,7 @@ class TestProbing:
         assert tried.delivery_attempts.count() == 4
         assert tried.next_attempt_at > timezone.now() + timedelta(seconds=60)
 
-    def test_the_pause_of_one_that_fails_again_and_again_grows_up_to_that_of_probes(
-        self, gateway: SandboxProcess
-    ) -> None:
+    def test_the_pause_of_one_that_fails_again_grows_up_to_that_of_probes(self, gateway: SandboxProcess) -> None:
         row, pauses = row_of("+5511987659003"), []
         for _ in range(7):
             deliver(row.pk)

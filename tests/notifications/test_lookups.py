@@ -221,9 +221,7 @@ class TestFound:
         look_up(row.pk)
         assert (fresh(row).status, fresh(row).provider_message_id) == (Status.SENT, mine)
 
-    def test_the_answer_of_the_send_itself_that_came_late_is_proof_without_asking(
-        self, gateway: SandboxProcess
-    ) -> None:
+    def test_the_late_answer_of_the_send_itself_is_proof_without_asking(self, gateway: SandboxProcess) -> None:
         row = unknown(gateway, Fault.RESET)
         row.delivery_attempts.update(outcome=Finding.SENT, provider_message_id="3EB0LATE")
         look_up(row.pk)
@@ -670,7 +668,7 @@ class TestItsOwnId:
     def takes_ids(self, gateway: SandboxProcess) -> None:
         gateway.options(version="2.4.0-rc2")
 
-    def test_is_of_the_gateways_own_form_the_same_in_each_attempt_and_of_one_row(self, settings: Any) -> None:
+    def test_is_of_the_gateways_form_and_the_same_in_each_attempt(self, settings: Any) -> None:
         row, other = row_of(), row_of()
         assert re.fullmatch("3EB0[0-9A-F]{18}", own_id(row))
         assert own_id(row) == own_id(fresh(row))

@@ -116,7 +116,7 @@ def test_the_work_is_the_same_for_one_and_for_many() -> None:
     assert statements() == (0, 2)
 
 
-def test_it_waits_for_the_news_of_the_same_event_and_later_news_waits_for_it() -> None:
+def test_it_waits_for_the_same_events_news_and_later_news_for_it() -> None:
     make_instance()
     order = ready()
     news = NotificationLog.objects.get(event="ready_for_pickup")

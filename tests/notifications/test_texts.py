@@ -47,7 +47,7 @@ def render(event: str, written: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("event", [kind.name for kind in KINDS.values() if kind.needs_order])
-def test_every_kind_has_a_text_that_names_order_and_customer_and_leaves_nothing_open(event: str) -> None:
+def test_every_kind_has_a_text_that_names_order_and_customer(event: str) -> None:
     text = render(event, snapshot())
     assert "*K7MPXQ*" in text
     assert "Maria" in text

@@ -96,7 +96,7 @@ class TestTheStaff:
         assert consent.opt_out([maria], "SAIR", at=ahead, written_at=NOON) == [maria]
 
 
-def test_of_several_only_those_are_left_alone_who_have_said_the_contrary_since(maria: Customer) -> None:
+def test_only_those_who_said_the_contrary_since_are_left_alone(maria: Customer) -> None:
     ana = Customer.objects.create(store=Store.get_default(), name="Ana", phone="+5511912345678")
     consent.opt_in([ana], "VOLTAR", at=minutes(5), written_at=minutes(5))
     assert consent.opt_out([ana, maria], "SAIR", at=minutes(6), written_at=minutes(4)) == [maria]

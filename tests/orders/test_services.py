@@ -277,7 +277,7 @@ class TestApplyTransition:
     def test_pick_up_works_without_a_code(self) -> None:
         assert apply_transition(make_order(until="ready_for_pickup"), "pick_up").status == "completed"
 
-    def test_ready_for_pickup_sets_the_deadline_to_when_the_counter_closes_on_the_last_day(self) -> None:
+    def test_ready_for_pickup_sets_the_deadline_to_when_the_counter_closes(self) -> None:
         Store.objects.filter(pk=Store.get_default().pk).update(pickup_days=3, pickup_until="19:30")
         order = make_order(until="ready_for_pickup")
         deadline = timezone.localtime(order.pickup_deadline)

@@ -233,7 +233,7 @@ def test_impossible_rows_are_refused(values: dict[str, str]) -> None:
 
 
 @pytest.mark.django_db
-def test_the_timeline_refuses_an_entry_that_changes_nothing_and_a_second_creation() -> None:
+def test_the_timeline_refuses_what_changes_nothing_and_a_second_creation() -> None:
     order = make_order()
     created = order.events.get()
     with pytest.raises(IntegrityError), transaction.atomic():

@@ -8,18 +8,21 @@ read       {"number"}: the customer looks at the chat
 receipt    {"key_id", "status"}: WhatsApp says what became of a message; ERROR and DELETED too
 pair       {"instance"}: a phone scans the QR code
 storm      {"instance", "count"}: so many updates of the connection at once
+meta       {"phone_number_id", "token", "app_secret", "webhook", "verify_token", "templates": [{"name", "language",
+           "body" with {{1}}}]}: the shop sets a number up at Meta, anew if it is there; Meta takes no webhook that
+           does not know the token
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from flowlog.devtools.sandbox import connection
+from flowlog.devtools.sandbox import connection, meta_webhooks
 from flowlog.devtools.sandbox.archive import Message
 from flowlog.devtools.sandbox.options import ReplyForm
 from flowlog.devtools.sandbox.receipts import STATUSES, read, receive_receipt
 from flowlog.devtools.sandbox.replies import delete, edit, reply
-from flowlog.devtools.sandbox.state import Instance, Sandbox
+from flowlog.devtools.sandbox.state import META, Instance, MetaApp, Sandbox
 
 _LARGEST_STORM = 10_000
 _LONGEST_TEXT = 4096
@@ -81,6 +84,24 @@ def _storm(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
     return {}
 
 
+def _meta(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    values = {name: str(body.get(name) or "") for name in ("phone_number_id", "token", "app_secret", "webhook")}
+    if not (values["phone_number_id"].isdecimal() and values["token"] and values["app_secret"]):
+        raise ActionError("phone_number_id must be digits; token and app_secret must not be empty.")
+    if values["webhook"] and not meta_webhooks.is_answered(values["webhook"], str(body.get("verify_token") or "")):
+        raise ActionError("The webhook does not answer with the challenge.")
+    given = body.get("templates")
+    templates = {
+        (str(each.get("name")), str(each.get("language"))): str(each.get("body"))
+        for each in (given if isinstance(given, list) else [])
+        if isinstance(each, dict)
+    }
+    app = MetaApp(values["app_secret"], values["webhook"], templates)
+    number = Instance(values["phone_number_id"], META, values["token"], state="open", was_connected=True, meta=app)
+    sandbox.add(number)
+    return {"phone_number_id": number.name}
+
+
 ACTIONS: dict[str, Callable[[Sandbox, Mapping[str, object]], dict[str, object]]] = {
     "reply": _reply,
     "edit": _edit,
@@ -89,6 +110,7 @@ ACTIONS: dict[str, Callable[[Sandbox, Mapping[str, object]], dict[str, object]]]
     "receipt": _receipt,
     "pair": _pair,
     "storm": _storm,
+    "meta": _meta,
 }
 
 
@@ -127,7 +149,7 @@ def _instance(sandbox: Sandbox, body: Mapping[str, object]) -> Instance:
 def _writer(sandbox: Sandbox, jid: str) -> Instance:
     """The instance that wrote to the phone last, or else the first of all."""
     wrote = [sandbox.instance(message.instance) for message in reversed(sandbox.chat(jid))]
-    for instance in (*wrote, *sandbox.instances()):
+    for instance in (*wrote, *sandbox.instances(), *sandbox.meta_numbers()):
         if instance is not None:
             return instance
     raise ActionError("There is no instance to write to.")

@@ -19,7 +19,7 @@ from flowlog.devtools.sandbox.instances import (
 from flowlog.devtools.sandbox.keys import is_key, unauthorized
 from flowlog.devtools.sandbox.search import find_messages, find_status
 from flowlog.devtools.sandbox.sending import send_text
-from flowlog.devtools.sandbox.state import INTEGRATIONS, Instance, Sandbox
+from flowlog.devtools.sandbox.state import INTEGRATIONS, META, Instance, Sandbox
 from flowlog.devtools.sandbox.webhooks import find_webhook, set_webhook
 
 # What answers without a licence.
@@ -47,7 +47,7 @@ def _for_instance(sandbox: Sandbox, request: Request, name: str) -> Answer:
     instance = sandbox.instance(name)
     if instance is None and request.segments[1] == "connectionState":
         instance = sandbox.ghost(name)
-    if instance is None:
+    if instance is None or instance.integration == META:
         return instance_not_found(name)
     if not (is_key(request.key, sandbox.api_key) or is_key(request.key, instance.token)):
         return unauthorized()

@@ -14,7 +14,8 @@ class Message:
 
     `stored` is whether the gateway's own database has it, `quoted` the key's id of the message that a reply answers.
     `updates` are the receipts so far; a reply has one once the gateway took it, and another when it was deleted.
-    `kept_as` is the address under which the gateway keeps it, if that is not `remote_jid`; `form` a reply's form.
+    `kept_as` is the address under which the gateway keeps it, if that is not `remote_jid`; `form` a reply's form;
+    `callback_data` what comes back with the receipts from Meta.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Message:
     kept_as: str = ""
     form: str = "number"
     edited: bool = False
+    callback_data: str = ""
 
     @property
     def row_jid(self) -> str:

@@ -19,8 +19,11 @@
                                how long after a send each of them comes (null: never; reads by a click only)
     lid_receipts               whether receipts name the hidden address instead of the number
     lid_rows                   whether what is sent from now on is stored under the hidden address
-    meta_code, meta_transient  the code with which Meta refuses what a WHATSAPP-BUSINESS instance sends (0: none),
-                               and whether it calls that transient
+    meta_code, meta_transient  the code with which Meta refuses what a WHATSAPP-BUSINESS instance, or a number at Meta
+                               itself, sends (0: none), and whether it calls that transient
+    meta_failure               the code with which Meta says that it did not deliver what it had accepted
+    meta_window_seconds        how long after a customer's message Meta delivers texts to them
+    meta_status                what Meta calls the state of its numbers, such as "CONNECTED" or "BANNED"
     ghost_seconds              how long connectionState still answers for an instance that was deleted (2.3.7)
     reply_form                 what replies tell of their sender: "number", "lid" (both), "lid_first" (both, as in
                                2.3.6), "sender_pn", "anonymous" (hidden, with a quotation) or "nameless"
@@ -170,6 +173,9 @@ _OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "error_fault": (lambda value: value in list(Fault), _FAULT),
     "meta_code": _COUNT,
     "meta_transient": _FLAG,
+    "meta_failure": _COUNT,
+    "meta_window_seconds": _NUMBER,
+    "meta_status": (lambda value: isinstance(value, str), "a text"),
     "ghost_seconds": _NUMBER,
     "fault": (lambda value: value in [None, *Fault], f"{_FAULT}; or null"),
     "fault_count": _COUNT,

@@ -17,7 +17,7 @@ def new_key_id(integration: str) -> str:
     match integration:
         case "EVOLUTION":
             return str(uuid.uuid4())
-        case "WHATSAPP-BUSINESS":
+        case "WHATSAPP-BUSINESS" | "META":
             return "wamid." + secrets.token_urlsafe(40)
         case _:
             return "3EB0" + secrets.token_hex(9).upper()

@@ -45,6 +45,9 @@ class Options:
     keep_messages: bool = True
     meta_code: int = 0
     meta_transient: bool = False
+    meta_failure: int = 131026
+    meta_window_seconds: float = 86_400
+    meta_status: str = "CONNECTED"
     ghost_seconds: float = 0.5
     fault: Fault | None = None
     fault_count: int = 0

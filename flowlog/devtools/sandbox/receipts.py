@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from flowlog.devtools.sandbox import meta_webhooks
 from flowlog.devtools.sandbox.archive import Message
 from flowlog.devtools.sandbox.faults import Fault
 from flowlog.devtools.sandbox.ids import lid_of
-from flowlog.devtools.sandbox.state import BUSINESS, EVOLUTION, Instance, Sandbox
+from flowlog.devtools.sandbox.state import BUSINESS, EVOLUTION, META, Instance, Sandbox
 from flowlog.devtools.sandbox.webhooks import emit
 
 STATUSES = ("ERROR", "PENDING", "SERVER_ACK", "DELIVERY_ACK", "READ", "PLAYED", "DELETED")
@@ -54,6 +55,9 @@ def _note(sandbox: Sandbox, instance: Instance, message: Message, status: str, *
     news = sandbox.update(message, status)
     repeated = again and sandbox.message(message.key_id) is message
     if not message.stored or not (news or repeated):
+        return
+    if instance.integration == META:
+        meta_webhooks.tell_status(sandbox, instance, message, status)
         return
     business = instance.integration == BUSINESS
     update = {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from flowlog.devtools.sandbox import meta_webhooks
 from flowlog.devtools.sandbox.archive import Message
 from flowlog.devtools.sandbox.ids import lid_of
 from flowlog.devtools.sandbox.jids import digits_of
 from flowlog.devtools.sandbox.options import ReplyForm, Version
-from flowlog.devtools.sandbox.state import EVOLUTION, OWN_JID, Instance, Sandbox
+from flowlog.devtools.sandbox.state import EVOLUTION, META, OWN_JID, Instance, Sandbox
 from flowlog.devtools.sandbox.webhooks import emit
 
 # WhatsApp's number for an edit, among the kinds of what is said about a message.
@@ -58,7 +59,11 @@ def delete(sandbox: Sandbox, instance: Instance, message: Message) -> None:
 
 
 def _arrive(sandbox: Sandbox, instance: Instance, message: Message) -> None:
-    if sandbox.update(message, "DELIVERY_ACK"):
+    if not sandbox.update(message, "DELIVERY_ACK"):
+        return
+    if instance.integration == META:
+        meta_webhooks.tell_message(sandbox, instance, message)
+    else:
         emit(sandbox, instance, "messages.upsert", _upsert(sandbox, instance, message))
 
 

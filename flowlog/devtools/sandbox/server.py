@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, override
 from urllib.parse import parse_qsl, urlsplit
 
-from flowlog.devtools.sandbox import api, control
+from flowlog.devtools.sandbox import api, control, meta
 from flowlog.devtools.sandbox.http import RESET, Answer, Request, answer, is_loopback
 from flowlog.devtools.sandbox.pages import Pages
 from flowlog.devtools.sandbox.state import Sandbox
@@ -109,7 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "phone":
                 return self.server.pages.respond(sandbox, request)
         sandbox.pause(sandbox.options.latency_ms / 1000)
-        return RESET if sandbox.stopped.is_set() else api.respond(sandbox, request)
+        if sandbox.stopped.is_set():
+            return RESET
+        return meta.respond(sandbox, request) if meta.is_for(request) else api.respond(sandbox, request)
 
     def _body(self) -> Mapping[str, object]:
         """The body as the gateway reads it: nothing without a known type. Raises `MalformedBodyError`."""

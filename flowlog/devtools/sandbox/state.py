@@ -21,6 +21,8 @@ from flowlog.devtools.sandbox.qr import Qr
 from flowlog.devtools.sandbox.schedule import Schedule
 
 BAILEYS, BUSINESS, EVOLUTION = INTEGRATIONS = ("WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION")
+META = "META"
+"""A number at Meta itself, beside the gateway: see `meta.py`."""
 SHORTEST_NUMBER = 10
 OWN_JID = "5511999990000@s.whatsapp.net"
 """The shop's own address, the same for every instance."""
@@ -41,12 +43,25 @@ class Webhook:
     updated_at: float = field(default_factory=time.time)
 
 
+@dataclass(frozen=True, slots=True)
+class MetaApp:
+    """What the shop has at Meta for a number: the app's secret, where its webhooks go, and approved templates.
+
+    `templates` are bodies with one variable, `{{1}}`, by name and language.
+    """
+
+    app_secret: str
+    webhook_url: str
+    templates: Mapping[tuple[str, str], str]
+
+
 @dataclass(slots=True)
 class Instance:
     """One connection to WhatsApp. `state` is open, connecting or close; a `forgetful` one stores nothing it sends.
 
     A `paired` one has the keys of a phone: it connects without a QR code. `qr` is the code to pair with,
-    `backlog` what WhatsApp keeps for the instance until it is connected.
+    `backlog` what WhatsApp keeps for the instance until it is connected. A number at Meta itself is one too, by its
+    id there, always open, with its `meta`.
     """
 
     name: str
@@ -61,6 +76,7 @@ class Instance:
     webhook: Webhook | None = None
     disconnection: Disconnection | None = None
     backlog: list[Callable[[], None]] = field(default_factory=list)
+    meta: MetaApp | None = None
     settings: dict[str, object] = field(default_factory=dict)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: float = field(default_factory=time.time)
@@ -110,9 +126,14 @@ class Sandbox:
             return self._instances.get(name)
 
     def instances(self) -> list[Instance]:
-        """All instances, the oldest first."""
+        """The gateway's instances, the oldest first."""
         with self._lock:
-            return list(self._instances.values())
+            return [instance for instance in self._instances.values() if instance.integration != META]
+
+    def meta_numbers(self) -> list[Instance]:
+        """The numbers at Meta itself."""
+        with self._lock:
+            return [instance for instance in self._instances.values() if instance.integration == META]
 
     def remove(self, instance: Instance) -> None:
         """Forget an instance; its messages stay on the phones."""
@@ -207,7 +228,15 @@ class Sandbox:
     # -- Messages --------------------------------------------------------------------------------
 
     def deliver(
-        self, instance: Instance, number: str, jid: str, text: str, *, key_id: str = "", stored: bool = True
+        self,
+        instance: Instance,
+        number: str,
+        jid: str,
+        text: str,
+        *,
+        key_id: str = "",
+        stored: bool = True,
+        callback_data: str = "",
     ) -> Message:
         """Put a message on a phone; without `stored` the gateway itself forgets it.
 
@@ -219,7 +248,7 @@ class Sandbox:
                 repeated.stored = repeated.stored or stored
                 return repeated
             message = self._new_message(instance, number, jid, text)
-            message.key_id = key_id or message.key_id
+            message.key_id, message.callback_data = key_id or message.key_id, callback_data
             if instance.integration == EVOLUTION:
                 message.kept_as = number
             elif self.options.lid_rows:

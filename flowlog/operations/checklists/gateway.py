@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import redis
 import requests
 from django.conf import settings
-from django.db import ProgrammingError, connection, transaction
+from django.db import DatabaseError, ProgrammingError, connection, transaction
 from django.utils.translation import gettext as _
 
 from flowlog.broker import redis_client
@@ -21,6 +21,7 @@ from integrations.evolution.servers import KIND, Server, of_settings, server_of
 from integrations.evolution.webhooks import leads_here
 from integrations.gateways import GatewayError, gateway_for
 from integrations.gateways.sentences import cause
+from integrations.meta.gateway import KIND as META
 from integrations.models import EvolutionInstance
 
 _TIMEOUT = (5, 10)
@@ -32,7 +33,9 @@ type _Listed = dict[Server, dict[str, RemoteInstance] | GatewayError]
 
 
 def credentials() -> Iterator[Item]:
-    """The gateway of the settings answers and takes our key."""
+    """The gateway of the settings answers and takes our key; nothing where no instance is at any such gateway."""
+    if _is_unused():
+        return
     try:
         manager().instances()
     except GatewayError as error:
@@ -55,6 +58,15 @@ def instances() -> Iterator[Item]:
         )
     for instance in ours:
         yield from _at_its_gateway(instance, listed)
+
+
+def _is_unused() -> bool:
+    """Whether Flowlog has instances, and all of them are elsewhere."""
+    try:
+        ours = _ours()
+    except DatabaseError:
+        return False
+    return bool(ours) and all(instance.gateway != KIND for instance in ours)
 
 
 def _ours() -> list[EvolutionInstance]:
@@ -122,6 +134,8 @@ def _missing(name: str, gateway: EvolutionManager) -> Item:
 
 def _instance(instance: EvolutionInstance, state: str) -> Item:
     name = _("instance %(name)s") % {"name": instance.name}
+    if state != "open" and instance.gateway == META:
+        return failed(name, _("Meta does not let the number send."), _("See why in WhatsApp Manager at Meta."))
     connect = _("Run `manage.py evolution connect %(name)s` and read the QR code with the shop's phone.")
     if state != "open":
         return failed(name, _("It is not connected to WhatsApp."), connect % {"name": instance.name})

@@ -67,7 +67,7 @@ def test_folders_and_sockets_are_private(home: Path) -> None:
 
 
 @pytest.mark.parametrize("running", [True, False])
-def test_a_checkout_that_was_deleted_leaves_nothing_to_the_next_at_its_path(home: Path, running: bool) -> None:
+def test_a_deleted_checkout_leaves_nothing_to_the_next_at_its_path(home: Path, running: bool) -> None:
     """Even where the data lives elsewhere, and even if the former server still runs."""
     servers = embedded(home)
     servers.start()

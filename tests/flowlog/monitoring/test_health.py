@@ -455,7 +455,7 @@ class TestAlarms:
             "Not mailed, EMAIL_URL is not set: Flowlog: As mensagens aos clientes não estão saindo",
         ]
 
-    def test_a_worker_that_never_came_is_told_of_after_one_and_a_half_intervals(self) -> None:
+    def test_a_worker_that_never_came_is_told_of_after_an_interval_and_a_half(self) -> None:
         Heartbeat.objects.all().delete()
         for seconds in (0, 89):
             silence("whatsapp", seconds)

@@ -91,7 +91,7 @@ def test_any_task_is_a_sign_of_life(system: System) -> None:
 
 
 @pytest.mark.parametrize("phase", [0.0, 0.001, 0.5, 0.999])
-def test_by_the_clock_it_is_within_two_intervals_that_a_silence_is_told_of(phase: float, settings: Any) -> None:
+def test_a_silence_is_told_of_within_two_intervals_by_the_clock(phase: float, settings: Any) -> None:
     """In the database's time, with looks as often as beat sends them, wherever between two of them the silence fell."""
     schedule = settings.CELERY_BEAT_SCHEDULE["look-for-trouble"]
     every, interval = schedule["schedule"], settings.HEARTBEAT_INTERVAL

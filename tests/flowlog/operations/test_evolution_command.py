@@ -118,7 +118,7 @@ class TestWithTheSandbox:
         )
 
     @pytest.mark.parametrize("name", ["nome ruim/../x", "", "..", " loja", "loja ", "loja?", "loja\n"])
-    def test_a_name_that_no_address_can_hold_is_refused_before_the_gateway_is_asked(
+    def test_a_name_that_no_address_can_hold_is_refused_before_any_request(
         self, gateway: SandboxProcess, name: str
     ) -> None:
         for action in ("create", "connect", "state", "logout", "set-webhook"):
@@ -212,7 +212,7 @@ class TestInstances:
         instance.refresh_from_db()
         assert (instance.held_at, instance.state) == (None, "open")
 
-    def test_connect_of_one_that_is_open_already_heals_nothing_but_has_it_probed_at_once(self, canned: Gateway) -> None:
+    def test_connect_of_an_open_one_heals_nothing_but_has_it_probed_at_once(self, canned: Gateway) -> None:
         instance = make_instance(name="nova")
         connections.hold(instance.pk, "connection_closed")
         held_at = EvolutionInstance.objects.get().held_at

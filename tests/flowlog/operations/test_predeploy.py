@@ -30,6 +30,7 @@ from integrations.instances import connections
 from tests.embedded import BASE_DIR, RUN_HOME
 from tests.factories import make_instance
 from tests.flowlog.test_settings import PRODUCTION
+from tests.integrations.meta import make_number, set_up
 from tests.integrations.raw_server import Connection, raw_server
 from tests.integrations.sandbox import SandboxProcess, sandbox
 from tests.processes import environment
@@ -325,6 +326,18 @@ class TestGateway:
         make_instance()
         gateway.disconnect("flowlog", 401)
         assert self.items()[1:] == [("instância flowlog", State.FAILED, "Não está conectada ao WhatsApp.")]
+
+    @pytest.mark.parametrize(("said", "state"), [("CONNECTED", State.OK), ("BANNED", State.FAILED)])
+    def test_a_shop_that_is_at_meta_alone_needs_no_gateway(
+        self, said: str, state: State, gateway: SandboxProcess, settings: Any
+    ) -> None:
+        settings.META_GRAPH_URL, settings.EVOLUTION_API_URL = gateway.base_url, "http://127.0.0.1:9"
+        set_up(gateway)
+        gateway.options(meta_status=said)
+        make_number(make_instance(name="meta", gateway="meta"))
+        [(name, found, words)] = self.items()
+        assert (name, found) == ("instância meta", state)
+        assert words == ("Conectada." if state is State.OK else "A Meta não deixa o número enviar.")
 
     def test_a_held_instance_is_told(self, gateway: SandboxProcess) -> None:
         instance = make_instance()

@@ -60,11 +60,10 @@ class Command(BaseCommand):
         test.add_argument("--timeout", type=float, default=60, help=_seconds(60))
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        name = options["instance"] if options["action"] not in {"list", "send-test"} else ""
-        if name:
-            _check_name(name)
+        if acts_on_one := options["action"] not in {"list", "send-test"}:
+            _check_name(options["instance"])
         try:
-            gateway = manager(_server(name))
+            gateway = manager(_server(options["instance"]) if acts_on_one else None)
             match options["action"]:
                 case "list":
                     self._list()
