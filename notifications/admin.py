@@ -1,6 +1,7 @@
 """What staff can do with messages and instances: send again, cancel, release. Each asks first and acts by POST alone.
 
-The lists and pages themselves are those of `integrations.messages.admin`; these classes take their place there.
+The lists and pages themselves are those of `integrations.messages.admin` and `integrations.instances.admin`, which
+register nothing: here each is registered once, with its actions.
 """
 
 from __future__ import annotations
@@ -31,8 +32,6 @@ from orders.contacts import format_phone
 Status = NotificationLog.Status
 MOST_AT_ONCE = 1000
 NAMED_AT_MOST = 10
-
-admin.site.unregister((NotificationLog, EvolutionInstance))
 
 
 class AskFirst(ModelAdmin):
