@@ -27,7 +27,7 @@ from flowlog import heartbeats, publishing
 from flowlog.publishing import WakeUp
 from flowlog.staffpages.once import UsedForm
 from integrations.inbound.models import SEND_MESSAGE
-from integrations.messages.snapshot import anonymised_column
+from integrations.messages import moves
 from integrations.models import (
     CarrierNews,
     CustomerReply,
@@ -154,7 +154,7 @@ def anonymise_messages(rows: Rows) -> None:
 
     `rows` must still be the same ones afterwards.
     """
-    rows.update(message="", recipient="", snapshot=anonymised_column("snapshot"), anonymised_at=Now())
+    moves.anonymise(rows)
     attempts = DeliveryAttempt.objects.filter(notification__in=rows.values("pk"))
     attempts.exclude(response_body="").update(response_body="")
 

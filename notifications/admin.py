@@ -1,6 +1,7 @@
 """What staff can do with messages and instances: send again, cancel, release. Each asks first and acts by POST alone.
 
-The lists and pages themselves are those of `integrations.messages.admin`; these classes take their place there.
+The lists and pages themselves are those of `integrations.messages.admin` and `integrations.instances.admin`, which
+register nothing: here each is registered once, with its actions.
 """
 
 from __future__ import annotations
@@ -22,18 +23,15 @@ from flowlog.staffpages.base import ModelAdmin, person
 from flowlog.staffpages.once import once
 from flowlog.translations import Words
 from integrations.instances.admin import EvolutionInstanceAdmin, is_cut
-from integrations.instances.connections import heal
 from integrations.messages.admin import NotificationLogAdmin
 from integrations.messages.kinds import kind_words
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications import staff
+from notifications.actions import cancel, release, resend
 from orders.contacts import format_phone
 
 Status = NotificationLog.Status
 MOST_AT_ONCE = 1000
 NAMED_AT_MOST = 10
-
-admin.site.unregister((NotificationLog, EvolutionInstance))
 
 
 class AskFirst(ModelAdmin):
@@ -93,16 +91,15 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
         self._require(request, "resend_notificationlog")
         row = get_object_or_404(NotificationLog.objects.select_related("order__customer", "resend_of"), pk=pk)
         back = _page(row)
-        if reason := staff.never_again(row.resend_of or row):
+        if reason := resend.never_again(row.resend_of or row):
             self.message_user(request, reason, messages.ERROR)
             return HttpResponseRedirect(back)
         if request.method == "POST":
             try:
-                new = staff.resend(row, actor=person(request))
-            except staff.ResendRefusedError as refusal:
+                new = resend.resend(row, actor=person(request))
+            except resend.ResendRefusedError as refusal:
                 self.message_user(request, str(refusal), messages.ERROR)
                 return HttpResponseRedirect(back)
-            self.log_change(request, row, _("Sent again."))
             self.message_user(request, _("The message is being sent again."), messages.SUCCESS)
             return HttpResponseRedirect(_page(new))
         customer = row.order.customer if row.order else None
@@ -150,9 +147,7 @@ class MessageAdmin(AskFirst, NotificationLogAdmin):
 
     def _cancel(self, request: HttpRequest, rows: Iterable[NotificationLog]) -> None:
         rows = list(rows)
-        cancelled = staff.cancel(rows, actor=person(request))
-        for row in cancelled:
-            self.log_change(request, row, _("Cancelled."))
+        cancelled = cancel.cancel(rows, actor=person(request))
         if cancelled:
             words = ngettext("%(count)d message cancelled.", "%(count)d messages cancelled.", len(cancelled))
             self.message_user(request, words % {"count": len(cancelled)}, messages.SUCCESS)
@@ -192,8 +187,7 @@ class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
         instance = get_object_or_404(EvolutionInstance, pk=pk)
         back = reverse("admin:integrations_evolutioninstance_change", args=[pk])
         if request.method == "POST":
-            if heal(pk):
-                self.log_change(request, instance, _("Released."))
+            if release.release(instance, actor=person(request)):
                 done = (
                     _("Released. The messages are tried now.")
                     if is_cut(instance)
@@ -208,7 +202,7 @@ class InstanceAdmin(AskFirst, EvolutionInstanceAdmin):
 
 
 def _may_go_again(row: NotificationLog) -> bool:
-    return row.status not in NotificationLog.UNFINISHED and not staff.never_again(row.resend_of or row)
+    return row.status not in NotificationLog.UNFINISHED and not resend.never_again(row.resend_of or row)
 
 
 def _named(row: NotificationLog) -> str:

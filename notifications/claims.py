@@ -22,8 +22,9 @@ from django.db.models.lookups import GreaterThan
 
 from flowlog.logs.context import about
 from integrations.instances.connections import probe_pause
+from integrations.messages import moves
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
-from notifications import moves, policy, texts
+from notifications import policy, texts
 
 logger = logging.getLogger(__name__)
 
@@ -119,10 +120,8 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     own_instance = NotificationLog.objects.filter(ready, pk=notification_id).values("instance")[:1]
     with transaction.atomic():
         claimable = due().filter(ready | Q(instance__isnull=True))
-        taken = claimable.filter(
-            pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), Value(notification_id))
-        ).update(status=Status.SENDING, claim_token=token, lease_until=_lease_end(), celery_task_id=task_id)
-        if not taken:
+        next_up = claimable.filter(pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), Value(notification_id)))
+        if not moves.to_sending(next_up, token, lease_until=_lease_end(), task_id=task_id):
             return None
         own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
         row = policy.with_consent(own).select_related("instance", "order__customer", "order__store").get()
@@ -155,12 +154,8 @@ def begin_attempt(held: Claim) -> DeliveryAttempt | None:
     rows = NotificationLog.objects.filter(pk=row.pk, claim_token=held.token)
     unsent = ~Exists(accepted(OuterRef("pk")))
     with transaction.atomic():
-        if rows.filter(unsent, status=Status.SENDING, lease_until__gt=enough).update(
-            attempts=F("attempts") + 1,
-            first_attempt_at=Coalesce("first_attempt_at", Now()),
-            message=row.message,
-            recipient=row.recipient,
-        ):
+        in_time = rows.filter(unsent, status=Status.SENDING, lease_until__gt=enough)
+        if moves.begin_attempt(in_time, message=row.message, recipient=row.recipient):
             return DeliveryAttempt.objects.create(notification=row, claim_token=held.token)
     if earlier := accepted(row.pk).first():
         moves.to_sent(_own(held), earlier.provider_message_id, sent_at=earlier.started_at)

@@ -20,9 +20,10 @@ from django.db.models.functions import Now
 
 from flowlog.logs.context import about
 from integrations.gateways import TOO_LATE, GatewayError, Outcome, SendReceipt, gateway_for, uptime
-from integrations.instances.connections import VAIN_TRIES, alive, heal, heal_by_proof, hold, probe_at_once
+from integrations.instances.connections import alive, heal, heal_by_proof, hold, probe_at_once
+from integrations.messages import moves, retries
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
-from notifications import claims, lookups, moves, retries, wakeups
+from notifications import claims, lookups, wakeups
 from notifications.claims import Claim
 from notifications.message_ids import own_id
 from orders.contacts import mask_phone
@@ -180,10 +181,10 @@ def _place_after(held: Claim) -> dict[str, Any]:
     """A message that could not go because of its instance keeps its place, unless that has been so too often."""
     row = held.notification
     sends = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.SEND).count()
-    too_often = sends - row.attempts - VAIN_TRIES
-    if too_often < 0:
+    pauses = moves.pauses(sends, row.attempts)
+    if pauses < 1:
         return {}
-    pause = min(retries.delay_after(too_often + 1), timedelta(seconds=settings.NOTIFICATIONS.probe_max))
+    pause = min(retries.delay_after(pauses), timedelta(seconds=settings.NOTIFICATIONS.probe_max))
     return {"next_attempt_at": Now() + pause}
 
 

@@ -24,8 +24,9 @@ from flowlog.logs.context import about
 from integrations.gateways import FoundMessage, Gateway, GatewayError, Outcome, gateway_for
 from integrations.inbound import proofs
 from integrations.instances import connections
+from integrations.messages import moves, retries
 from integrations.models import DeliveryAttempt, NotificationLog
-from notifications import controls, moves, retries, wakeups
+from notifications import controls, wakeups
 from notifications.controls import AHEAD, CLOCK_SKEW
 from notifications.message_ids import own_ids
 from orders.models import Store
@@ -164,7 +165,7 @@ def _begin(notification_id: int) -> LookUp | None:
     begun = LookUp(row, row.began_at, row.now)
     elapsed = row.now - row.began_at if row.began_at else timedelta()
     scheduled = next_after(row.began_at or row.now, elapsed)
-    return begun if begun.rows.filter(lookup_at=row.lookup_at).update(lookup_at=scheduled) else None
+    return begun if moves.look_up_at(begun.rows.filter(lookup_at=row.lookup_at), scheduled) else None
 
 
 def _known_id(begun: LookUp) -> str:
@@ -279,7 +280,7 @@ def _settle(begun: LookUp, answer: Answer) -> int:
     if answer.finding == Finding.FOUND:
         return _to_sent(begun, begun.began_at, answer.provider_message_id)
     if answer.code == INTERRUPTED and answer.answered:
-        begun.rows.update(lookup_at=Now())
+        moves.look_up_now(begun.rows)
     if answer.finding != Finding.NOT_FOUND or not begun.is_last:
         return 0
     if not answer.keeps_messages and _store(row).on_unknown_outcome == Store.OnUnknownOutcome.ASK_STAFF:

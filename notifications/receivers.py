@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 
 from integrations.erasure import messages_of
 from integrations.models import CustomerReply, NotificationLog
-from notifications import outbox, staff
+from notifications import outbox
+from notifications.actions.cancel import cancel_for
 from orders.erasure import ErasureRefusedError
 from orders.models import Customer
 from orders.signals import StatusChange
@@ -32,4 +33,4 @@ def cancel_unsent(*, customers: list[Customer], actor: User | None, **_kwargs: A
     if any(row.status != NotificationLog.Status.PENDING for row in unfinished):
         words = _("A message to this customer is being sent, or it is not known whether it went out. Try again later.")
         raise ErasureRefusedError(words)
-    return {"cancelled": len(staff.cancel(unfinished, actor=actor))}
+    return {"cancelled": len(cancel_for(unfinished, actor=actor))}

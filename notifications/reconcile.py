@@ -9,13 +9,13 @@ import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from django.db import transaction
 from django.template import TemplateDoesNotExist
 from django.utils import timezone
 
 from integrations.gateways import Gateway, GatewayError, gateway_for
+from integrations.messages import moves
 from integrations.models import NotificationLog
-from notifications import claims, controls, lookups, moves
+from notifications import claims, controls, lookups
 from notifications.message_ids import own_ids
 
 logger = logging.getLogger(__name__)
@@ -79,9 +79,7 @@ def _was_sent(gateway: Gateway, row: NotificationLog) -> bool:
 
 def _note(row: NotificationLog, message_id: str, sent_at: datetime) -> bool:
     unchanged = NotificationLog.objects.filter(pk=row.pk, status=row.status, claim_token=row.claim_token)
-    with transaction.atomic():
-        unchanged.update(message=row.message, recipient=row.recipient)
-        return bool(moves.to_sent(unchanged, message_id, sent_at=sent_at))
+    return bool(moves.to_sent(unchanged, message_id, sent_at=sent_at, message=row.message, recipient=row.recipient))
 
 
 def _keeps_messages(gateway: Gateway, row: NotificationLog, found: dict[int, bool]) -> bool:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -29,9 +28,10 @@ from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, P
 
 from flowlog import heartbeats
 from integrations.locks import unlocked
+from integrations.messages import moves
+from integrations.messages.sentences import sentence
 from integrations.models import EvolutionInstance, NotificationLog, earlier_unfinished
-from notifications import claims, moves, probes, questions, wakeups
-from notifications.errors import sentence
+from notifications import claims, probes, questions, wakeups
 
 logger = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ def _free() -> int:
     _Round.after = batch[-1] if len(batch) == BATCH else 0
     if not batch:
         return 0
-    return unlocked(blocked.filter(~earlier_unfinished(), pk__in=batch)).update(blocked=False)
+    return moves.unblock(unlocked(blocked.filter(~earlier_unfinished(), pk__in=batch)))
 
 
 def _put_off() -> int:
@@ -165,9 +165,8 @@ def _put_off_at(instance: EvolutionInstance) -> int:
     lifetime = timedelta(seconds=settings.NOTIFICATIONS.expires_after)
     for days, pks in by_days.items():
         rows = unlocked(NotificationLog.objects.filter(pk__in=pks, status=Status.PENDING))
-        lasting = rows.filter(expires_at__gte=F("created_at") + lifetime)
-        lasting.update(expires_at=Greatest(F("expires_at"), F("created_at") + lifetime + timedelta(days=days)))
-        rows.update(**moves.reason("daily_cap"))
+        moves.outlast(rows.filter(expires_at__gte=F("created_at") + lifetime), days, lifetime=lifetime)
+        moves.explain(rows, "daily_cap")
     return len(ids)
 
 
@@ -186,7 +185,7 @@ def _wake() -> int:
     waiting = NotificationLog.objects.filter(_forgotten() | Q(woken_at__lt=ready_since), pk__in=ids)
     rows = list(waiting.order_by()[:BATCH]) if ids else []
     if rows:
-        _stamp(rows, next_attempt_at=Least("next_attempt_at", Now()))
+        _stamp(rows, moves.woken_to_send)
         wakeups.publish(rows)
     return len(rows)
 
@@ -199,7 +198,7 @@ def _wake_look_ups() -> int:
     waiting = NotificationLog.objects.filter(_forgotten() | Q(woken_at__lt=F("lookup_at")), pk__in=ids)
     rows = list(waiting.order_by()) if ids else []
     if rows:
-        _stamp(rows)
+        _stamp(rows, moves.woken)
         wakeups.publish_look_ups(rows)
     return len(rows)
 
@@ -222,7 +221,5 @@ def _forgotten() -> Q:
 
 
 @transaction.atomic
-def _stamp(rows: list[NotificationLog], **changes: Any) -> None:
-    unlocked(NotificationLog.objects.filter(pk__in=[row.pk for row in rows])).update(
-        woken_at=Now(), wakes=Least(F("wakes") + 1, Value(100)), **changes
-    )
+def _stamp(rows: list[NotificationLog], move: Callable[[moves.Rows], int]) -> None:
+    move(unlocked(NotificationLog.objects.filter(pk__in=[row.pk for row in rows])))

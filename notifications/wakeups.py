@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from flowlog import publishing
 from flowlog.publishing import WakeUp
 from integrations.locks import unlocked
+from integrations.messages import moves
 from integrations.models import NotificationLog
 from notifications import claims
 
@@ -75,4 +76,4 @@ def _forget_waking(rows: list[NotificationLog]) -> None:
     with transaction.atomic():
         waiting = (NotificationLog.Status.PENDING, NotificationLog.Status.UNKNOWN)
         forgotten = NotificationLog.objects.filter(pk__in=[row.pk for row in rows], status__in=waiting)
-        unlocked(forgotten).update(woken_at=None, wakes=0)
+        moves.unwoken(unlocked(forgotten))

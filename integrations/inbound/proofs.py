@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from integrations.evolution import jids
 from integrations.evolution.classify import printable
@@ -20,6 +19,7 @@ from integrations.gateways.protocol import FoundMessage
 from integrations.inbound.models import MESSAGES_UPDATE, META_STATUS, SEND_MESSAGE, WebhookEvent
 from integrations.inbound.verdicts import Verdicts
 from integrations.locks import unlocked
+from integrations.messages import moves
 from integrations.models import EvolutionInstance, NotificationLog
 
 # So many receipts of one number are looked at: what the shop writes to it by hand has some too.
@@ -30,7 +30,7 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
     """Have messages of unknown outcome with such a text looked up at once."""
     texts = {text for event in events if (text := text_of(mapping(event.data.get("message"))))}
     unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
-    unlocked(unknown.filter(message__in=texts)).update(lookup_at=Now())
+    moves.look_up_now(unlocked(unknown.filter(message__in=texts)))
     return {}
 
 

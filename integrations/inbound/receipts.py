@@ -16,6 +16,7 @@ from integrations.inbound.models import WebhookEvent
 from integrations.inbound.verdicts import Verdict, Verdicts
 from integrations.instances.connections import hold
 from integrations.locks import unlocked
+from integrations.messages import moves
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import ReceiptChange, message_receipt_changed
 
@@ -47,7 +48,7 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
             verdicts[event.pk] = Verdict.PARKED
         elif _note(row, receipt, event.received_at, reading.why_not_delivered(event)):
             changed[row.pk] = row
-    NotificationLog.objects.bulk_update(changed.values(), ["receipt", "error_code", *_REACHED])
+    moves.note_receipts(changed.values())
     _hold(instance, [row for row in changed.values() if row.receipt == Receipt.ERROR])
     _look_up(instance, [event for event in receipts if verdicts.get(event.pk) is Verdict.PARKED])
     raised = [ReceiptChange(row.pk, row.receipt) for row in changed.values() if row.receipt != before[row.pk]]
@@ -68,7 +69,7 @@ def _look_up(instance: EvolutionInstance, parked: Sequence[WebhookEvent]) -> Non
     numbers = {number for event in parked for number in reading.recipients(event)}
     unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
     if numbers:
-        unlocked(unknown.filter(recipient__in=numbers, lookup_at__gt=Now())).update(lookup_at=Now())
+        moves.look_up_now(unlocked(unknown.filter(recipient__in=numbers, lookup_at__gt=Now())))
 
 
 def _rows(instance: EvolutionInstance, message_ids: Iterable[str]) -> Mapping[str, NotificationLog]:

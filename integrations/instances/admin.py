@@ -60,8 +60,9 @@ class InstanceForm(ModelForm):
         return cleaned
 
 
-@admin.register(EvolutionInstance)
 class EvolutionInstanceAdmin(ModelAdmin):
+    """What is seen and edited. It is registered by `notifications.admin`, which knows how to release one."""
+
     form = InstanceForm
     list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
     list_select_related = ("store",)

@@ -17,14 +17,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import (
     Case,
-    Count,
     DateTimeField,
     Exists,
     F,
     OuterRef,
     PositiveIntegerField,
     QuerySet,
-    Subquery,
     Value,
     When,
 )
@@ -33,6 +31,7 @@ from django.utils.translation import gettext
 
 from integrations.gateways import sentences
 from integrations.locks import unlocked
+from integrations.messages import moves
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
 
@@ -42,9 +41,6 @@ State = EvolutionInstance.State
 
 # A message that met one of these waits for another try although nothing is wrong with it.
 GATEWAY_AWAY = frozenset({"gateway_unreachable", "gateway_database_down", "number_query_timeout"})
-# After so many tries that only the instance was to blame for, a message waits longer each time and lets others try: it
-# may be the trouble itself.
-VAIN_TRIES = 3
 
 
 def hold(instance_id: int, code: str) -> bool:
@@ -60,7 +56,7 @@ def hold(instance_id: int, code: str) -> bool:
     with transaction.atomic():
         probes = free.values_list("probes", flat=True).first()
         if probes is not None:
-            _waiting_after(instance_id, GATEWAY_AWAY).update(next_attempt_at=F("created_at"))
+            moves.due_now(_waiting_after(instance_id, GATEWAY_AWAY))
         if not free.update(
             held_at=Coalesce("troubled_since", Now()),
             held_code=code,
@@ -87,16 +83,9 @@ def heal(instance_id: int, *, by_message: bool = False) -> bool:
     shown: dict[str, Any] = {"probes": 0, "troubled_since": None} if by_message else {"troubled_since": F("held_at")}
     with transaction.atomic():
         failed = _waiting_after(instance_id, GATEWAY_AWAY | sentences.INSTANCE.keys())
-        if by_message:
-            sends = DeliveryAttempt.objects.filter(notification=OuterRef("pk"), kind=DeliveryAttempt.Kind.SEND)
-            number = sends.order_by().values("notification").annotate(number=Count("pk")).values("number")
-            failed = failed.filter(attempts__gte=Subquery(number) - VAIN_TRIES)
-        failed.update(next_attempt_at=F("created_at"))
-        unlocked(
-            NotificationLog.objects.filter(
-                instance_id=instance_id, status=NotificationLog.Status.UNKNOWN, lookup_at__gt=Now()
-            )
-        ).update(lookup_at=Now())
+        moves.due_now(moves.hardly_suspect(failed) if by_message else failed)
+        unknown = NotificationLog.objects.filter(instance_id=instance_id, status=NotificationLog.Status.UNKNOWN)
+        moves.look_up_now(unlocked(unknown.filter(lookup_at__gt=Now())))
         healed = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).update(
             held_at=None,
             held_code="",

@@ -79,9 +79,11 @@ class AttemptInline(TabularInline):
         )
 
 
-@admin.register(NotificationLog)
 class NotificationLogAdmin(ReadOnlyAdmin):
-    """Cheap with a million rows: nothing is counted, every column comes from the row itself."""
+    """Cheap with a million rows: nothing is counted, every column comes from the row itself.
+
+    It is registered by `notifications.admin`, which knows what can be done with a message.
+    """
 
     inlines = (AttemptInline,)
     list_display = (

@@ -1,7 +1,7 @@
 """The log of notifications that is also their queue.
 
-`NotificationLog` is the outbox: a row is written in the transaction of the status change it tells of, and only
-`notifications.delivery` and `notifications.sweep` move it on.
+`NotificationLog` is the outbox: a row is made in the transaction of the status change it tells of, and changed by the
+moves of `integrations.messages.moves` alone, but for what triggers of the database write (`blocked`).
 """
 
 from __future__ import annotations

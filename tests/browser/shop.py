@@ -18,7 +18,8 @@ from integrations.carriers.updates import Update
 from integrations.inbound.intake import work_off
 from integrations.instances import connections
 from integrations.models import CarrierNews, EvolutionInstance, NotificationLog
-from notifications import claims, staff
+from notifications import claims
+from notifications.actions import cancel
 from notifications.delivery import deliver
 from orders.models import Order, Store
 from orders.services import apply_transition
@@ -123,7 +124,7 @@ class Shop:
             self._send(self._order(name))
         self._send(self._order("Ícaro", customer_phone=""))
         self._order("Joana")
-        staff.cancel([self.latest("Joana")], actor=self._ana)
+        cancel.cancel([self.latest("Joana")], actor=self._ana)
         self._order("Kaíque")
         claims.claim(self.latest("Kaíque").pk)
         self._order("Letícia")

@@ -6,7 +6,7 @@ import pytest
 
 from flowlog.devtools.sandbox.faults import Fault
 from integrations.models import NotificationLog
-from notifications import staff
+from notifications.actions import resend
 from orders.models import Store
 from orders.services import apply_transition
 from tests.factories import make_order
@@ -185,11 +185,11 @@ class TestNearlyEqualTexts:
         make_order(notify=True)
         [message] = wait_for(Status.SENT)
         gateway.fault(Fault.RESET_AFTER_SEND)
-        staff.resend(message)
-        message, resend = wait_for(Status.SENT, Status.SENT)
-        assert_told(gateway, message, resend)
-        assert message.message == resend.message
-        assert (outcomes(message), outcomes(resend)) == (["sent"], ["unknown"])
+        resend.resend(message)
+        message, again = wait_for(Status.SENT, Status.SENT)
+        assert_told(gateway, message, again)
+        assert message.message == again.message
+        assert (outcomes(message), outcomes(again)) == (["sent"], ["unknown"])
         assert_at_rest()
 
 

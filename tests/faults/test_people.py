@@ -13,7 +13,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from integrations.models import NotificationLog
-from notifications import claims, staff
+from notifications import claims
+from notifications.actions import cancel, resend
 from notifications.delivery import deliver
 from orders.models import Customer
 from orders.services import apply_transition
@@ -47,7 +48,7 @@ def empty_queue() -> Iterator[None]:
 
 @pytest.fixture
 def ana() -> User:
-    return User.objects.create_user("ana")
+    return User.objects.create_superuser("ana")
 
 
 def row_in(status: Status) -> NotificationLog:
@@ -71,8 +72,8 @@ def woken() -> list[int]:
 @pytest.mark.parametrize("status", [status for status in Status if status not in OVER])
 def test_what_may_still_go_out_is_not_sent_again(status: Status, ana: User) -> None:
     row, before = row_in(status), everything()
-    with pytest.raises(staff.ResendRefusedError, match=r"^Esta mensagem ainda pode sair sozinha"):
-        staff.resend(row, actor=ana)
+    with pytest.raises(resend.ResendRefusedError, match=r"^Esta mensagem ainda pode sair sozinha"):
+        resend.resend(row, actor=ana)
     assert everything() == before
     assert woken() == []
 
@@ -80,15 +81,15 @@ def test_what_may_still_go_out_is_not_sent_again(status: Status, ana: User) -> N
 @pytest.mark.parametrize("status", OVER)
 def test_what_is_over_is_sent_again_as_a_row_of_its_own(status: Status, ana: User, gateway: SandboxProcess) -> None:
     row, before = row_in(status), everything()
-    new = staff.resend(row, actor=ana)
+    new = resend.resend(row, actor=ana)
     assert everything()[:2] == before
     new = NotificationLog.objects.get(pk=new.pk)
     assert (new.status, new.resend_of, new.requested_by, new.event) == (Status.PENDING, row, ana, "create")
     assert (new.attempts, new.message, new.provider_message_id, new.sent_at) == (0, "", "", None)
     assert (new.order, new.order_event, new.snapshot) == (row.order, None, row.snapshot)
     assert woken() == [new.pk]
-    with pytest.raises(staff.ResendRefusedError):
-        staff.resend(row, actor=ana)
+    with pytest.raises(resend.ResendRefusedError):
+        resend.resend(row, actor=ana)
     assert NotificationLog.objects.count() == 3
     # The order's own next message was there first; neither waits for the other.
     for _ in range(3):
@@ -104,7 +105,7 @@ def test_what_is_over_is_sent_again_as_a_row_of_its_own(status: Status, ana: Use
 def test_a_resend_goes_to_the_present_phone_and_asks_for_consent_again(status: Status, gateway: SandboxProcess) -> None:
     row = row_in(status)
     Customer.objects.update(phone="+5511900000002", opted_out_at=Now(), opted_out_how="SAIR")
-    new = staff.resend(row)
+    new = resend.resend(row)
     assert (row.recipient, new.recipient) == (PHONE, "+5511900000002")
     for _ in range(3):
         deliver(new.pk)
@@ -115,7 +116,7 @@ def test_a_resend_goes_to_the_present_phone_and_asks_for_consent_again(status: S
 
 def test_what_waits_is_cancelled_and_the_next_goes(ana: User, gateway: SandboxProcess) -> None:
     row = row_in(Status.PENDING)
-    assert staff.cancel([row], actor=ana) == [row]
+    assert cancel.cancel([row], actor=ana) == [row]
     row.refresh_from_db()
     assert (row.status, row.cancelled_by, row.attempts, row.error_code) == (Status.CANCELLED, ana, 0, "")
     following = NotificationLog.objects.get(event="confirm")
@@ -130,7 +131,7 @@ def test_what_waits_is_cancelled_and_the_next_goes(ana: User, gateway: SandboxPr
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.PENDING])
 def test_nothing_else_is_cancelled(status: Status, ana: User) -> None:
     row, before = row_in(status), everything()
-    assert staff.cancel([row], actor=ana) == []
+    assert cancel.cancel([row], actor=ana) == []
     assert everything() == before
     assert woken() == []
 
@@ -142,7 +143,7 @@ def test_what_a_worker_has_claimed_meanwhile_is_not_cancelled(ana: User) -> None
     assert held
     assert held.notification.pk == row.pk
     assert row.status == Status.PENDING
-    assert staff.cancel([row], actor=ana) == []
+    assert cancel.cancel([row], actor=ana) == []
     row.refresh_from_db()
     assert (row.status, row.cancelled_by) == (Status.SENDING, None)
 
@@ -152,7 +153,7 @@ def test_what_is_cancelled_between_two_tries_is_not_sent(ana: User, gateway: San
     NotificationLog.objects.filter(pk=row.pk).update(
         attempts=1, next_attempt_at=F("created_at") + timedelta(hours=1), error_code="gateway_unreachable"
     )
-    assert staff.cancel([row], actor=ana) == [row]
+    assert cancel.cancel([row], actor=ana) == [row]
     NotificationLog.objects.filter(pk=row.pk).update(next_attempt_at=Now())
     for _ in range(2):
         deliver(row.pk)

@@ -19,7 +19,8 @@ from django.utils import timezone
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.instances.connections import hold
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
-from notifications.staff import cancel, resend
+from notifications.actions.cancel import cancel
+from notifications.actions.resend import resend
 from orders.services import apply_transition
 from tests.factories import make_order
 from tests.staff import client_of, make_staff

@@ -13,7 +13,7 @@ from django.test import Client
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.instances import connections
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications import staff
+from notifications.actions import resend
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
 
@@ -87,8 +87,8 @@ class TestResend:
         for ask in (client.get, client.post):
             response = ask(f"{LIST}{row.pk}/resend/", follow=True)
             assert "Esta mensagem respondeu ao que o cliente tinha acabado de escrever." in response.content.decode()
-        with pytest.raises(staff.ResendRefusedError):
-            staff.resend(row)
+        with pytest.raises(resend.ResendRefusedError):
+            resend.resend(row)
         assert NotificationLog.objects.count() == 1
 
     def test_says_that_the_customer_does_not_want_messages(self, client: Client) -> None:

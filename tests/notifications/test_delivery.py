@@ -18,10 +18,10 @@ from flowlog.devtools.sandbox.faults import Fault
 from flowlog.monitoring import troubles
 from integrations.evolution.client import EvolutionClient
 from integrations.gateways import Outcome
+from integrations.messages.sentences import sentence
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
 from notifications.delivery import Result, deliver
-from notifications.errors import sentence
 from notifications.sweep import sweep
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order

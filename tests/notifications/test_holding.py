@@ -15,11 +15,11 @@ from flowlog.devtools.sandbox.faults import Fault
 from integrations.gateways.sentences import cause
 from integrations.inbound.intake import work_off
 from integrations.instances import connections
+from integrations.messages.sentences import sentence
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
 from notifications import claims, delivery
 from notifications.delivery import Result, deliver
-from notifications.errors import sentence
 from notifications.lookups import look_up
 from notifications.probes import probe
 from notifications.sweep import Swept, sweep

@@ -17,7 +17,8 @@ from integrations.inbound import questions
 from integrations.inbound.intake import work_off
 from integrations.instances.connections import heal, hold
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
-from notifications import claims, staff
+from notifications import claims
+from notifications.actions import cancel, resend
 from notifications.sweep import sweep
 from orders.erasure import erase
 from orders.models import Customer
@@ -163,11 +164,11 @@ class TestMeetings:
         failed = row(status=Status.FAILED, error_code="bad_request")
         gate = Gate('INSERT INTO "integrations_notificationlog"')
 
-        def resend() -> NotificationLog:
+        def again() -> NotificationLog:
             with connection.execute_wrapper(gate):
-                return staff.resend(failed)
+                return resend.resend(failed)
 
-        resending = other.begins(resend)
+        resending = other.begins(again)
         assert gate.reached.wait(30)
         with another() as third:
             erasing = third.begins(lambda: erase(Customer.objects.get()))
@@ -261,8 +262,8 @@ class TestInEachTransaction:
         with watched() as out_of_order:
             assert done.order
             apply_transition(done.order, "confirm")
-            staff.resend(done)
-            assert staff.cancel(NotificationLog.objects.filter(status=Status.PENDING))
+            resend.resend(done)
+            assert cancel.cancel(NotificationLog.objects.filter(status=Status.PENDING))
         assert out_of_order == []
 
 

@@ -18,7 +18,8 @@ from integrations.evolution.client import client
 from integrations.gateways import Outcome
 from integrations.inbound.intake import work_off
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
-from notifications import claims, delivery, lookups, staff
+from notifications import claims, delivery, lookups
+from notifications.actions import cancel, resend
 from notifications.claims import Claim
 from notifications.delivery import Result
 from notifications.reconcile import reconcile
@@ -160,7 +161,7 @@ OPERATIONS: dict[str, Operation] = {
     "look-up, not found, ask staff": after(
         lambda row: (request_of(row), Store.objects.update(on_unknown_outcome="ask_staff")), look_up
     ),
-    "cancel": lambda row: staff.cancel([row]),
+    "cancel": lambda row: cancel.cancel([row]),
     "reconcile, found": after(lambda row: client().send_text("flowlog", PHONE, row.message), lambda _row: reconcile()),
     "reconcile": lambda _row: reconcile(),
     "webhooks": tell,
@@ -191,8 +192,8 @@ def test_a_resend_never_changes_the_old_row(status: str) -> None:
     row = row_in(status)
     before = NotificationLog.objects.filter(pk=row.pk).values().get()
     if status in NotificationLog.UNFINISHED:
-        with pytest.raises(staff.ResendRefusedError):
-            staff.resend(row)
+        with pytest.raises(resend.ResendRefusedError):
+            resend.resend(row)
     else:
-        assert staff.resend(row).status == Status.PENDING
+        assert resend.resend(row).status == Status.PENDING
     assert NotificationLog.objects.filter(pk=row.pk).values().get() == before

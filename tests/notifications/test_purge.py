@@ -24,7 +24,7 @@ from flowlog import publishing
 from flowlog.publishing import WakeUp
 from integrations import retention
 from integrations.models import CustomerReply, DeliveryAttempt, EvolutionInstance, NotificationLog, WebhookEvent
-from notifications import staff
+from notifications.actions import resend
 from tests.broker import purge as empty
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
@@ -105,13 +105,13 @@ class TestResend:
 
     def test_a_resend_of_one_that_is_anonymised_cannot_go_again_either(self) -> None:
         row = old_message()
-        again = staff.resend(row)
+        again = resend.resend(row)
         NotificationLog.objects.filter(pk=again.pk).update(status=Status.FAILED, error_code="expired")
         assert retention.purge().messages == 1
         again.refresh_from_db()
         assert again.anonymised_at is None
-        with pytest.raises(staff.ResendRefusedError):
-            staff.resend(again)
+        with pytest.raises(resend.ResendRefusedError):
+            resend.resend(again)
         client = client_of(make_staff())
         assert "Reenviar" not in client.get(f"{LIST}{again.pk}/change/").content.decode()
         assert NotificationLog.objects.count() == 2

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications import staff
+from notifications.actions import resend
 from notifications.delivery import deliver
 from notifications.message_ids import own_id
 from notifications.reconcile import reconcile
@@ -100,7 +100,7 @@ def test_what_it_does_not_have_still_waits_and_then_goes(gateway: SandboxProcess
 
 def test_a_message_of_another_row_is_not_taken(gateway: SandboxProcess) -> None:
     # The same words to the same number.
-    twin = staff.resend(order_told())
+    twin = resend.resend(order_told())
     result = reconcile()
     assert (result.sent, result.waiting, result.unclear) == ([], [twin.pk], [])
     assert state(twin)["status"] == Status.PENDING

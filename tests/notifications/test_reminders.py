@@ -15,7 +15,8 @@ from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.messages.kinds import KINDS, Kind
 from integrations.messages.snapshot import Snapshot
 from integrations.models import NotificationLog
-from notifications import claims, staff, texts
+from notifications import claims, texts
+from notifications.actions import resend
 from notifications.reminders import remind_of_pickups
 from notifications.tasks import remind_of_pickups as task
 from orders import news
@@ -148,7 +149,7 @@ def test_what_was_overtaken_is_skipped_and_says_so_but_staff_may_send_it() -> No
     row.refresh_from_db()
     assert (row.status, row.error_code, row.message) == (Status.SKIPPED, "gone_by", "")
     assert row.error_message.startswith("Quando pôde ser enviada")
-    again = claims.claim(staff.resend(row).pk)
+    again = claims.claim(resend.resend(row).pk)
     assert again is not None
     assert not again.over
 

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from integrations.messages.sentences import sentence
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications import claims
-from notifications.errors import sentence
 from notifications.sweep import Swept, sweep
 from orders.services import apply_transition
 from tests.broker import purge, take_all

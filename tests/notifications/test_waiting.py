@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications import claims, staff, wakeups
+from notifications import claims, wakeups
+from notifications.actions import cancel
 from notifications.sweep import BATCH, Swept, _Round, sweep
 from orders.models import Order, OrderEvent
 from orders.services import apply_transition
@@ -267,14 +268,14 @@ class TestMeetings:
             with transaction.atomic():
                 self.confirm(first)
                 assert self.second().blocked
-                assert other.does(lambda: staff.cancel([first]))
+                assert other.does(lambda: cancel.cancel([first]))
             assert not self.second().blocked
         assert claims.claim(self.second().pk)
 
     def test_the_end_is_under_way(self, first: NotificationLog) -> None:
         with another() as other:
             with other.transaction():
-                assert other.does(lambda: staff.cancel([first]))
+                assert other.does(lambda: cancel.cancel([first]))
                 self.confirm(first)
                 # Not blocked, and yet not its turn.
                 assert not self.second().blocked
@@ -287,7 +288,7 @@ class TestMeetings:
             with transaction.atomic():
                 self.confirm(first)
                 commit()
-                ending = other.begins(lambda: staff.cancel([first]))
+                ending = other.begins(lambda: cancel.cancel([first]))
                 other.waits_or_ends(ending)
                 assert not ending.done()
             assert ending.result()
@@ -299,7 +300,7 @@ class TestMeetings:
         with another() as other:
             with other.transaction():
                 other.does(lambda: NotificationLog.objects.filter(event="confirm").update(wakes=1))
-                assert staff.cancel([first])
+                assert cancel.cancel([first])
             assert self.second().blocked
             assert sweep().freed == 1
         assert claims.claim(self.second().pk)

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils.html import strip_tags
 
 from integrations.models import NotificationLog
-from notifications.staff import resend
+from notifications.actions.resend import resend
 from orders.services import apply_transition
 from tests.factories import make_order
 from tests.staff import client_of, make_staff

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Subquery
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from flowlog.operations.checklists import workers
 from flowlog.operations.checklists.items import Item, Verdict, failed, ok, warning
 from integrations.gateways import sentences
+from integrations.messages import moves
+from integrations.messages.sentences import sentence
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
-from notifications import claims, staff, texts
-from notifications.errors import sentence
+from notifications import claims, texts
+from notifications.actions import cancel
 from orders.contacts import mask_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.services import apply_transition, create_order
@@ -44,7 +44,7 @@ def send(phone: str, timeout: float, own: frozenset[str] | None = None) -> Itera
     clean_up()
     row = _confirmed_order(phone)
     _wait(row, timeout)
-    if row.status == Status.PENDING and not staff.cancel([row]):
+    if row.status == Status.PENDING and not cancel.cancel([row]):
         _wait(row, _PAUSE)  # a worker has just taken it
     amiss = warning if workers.left_to_others("whatsapp", own) else failed
     yield _outcome(row, timeout, amiss)
@@ -147,7 +147,5 @@ def _confirmed_order(phone: str) -> NotificationLog:
     apply_transition(order, "confirm")
     row = NotificationLog.objects.get(order=order)
     # Before all that wait at its instance: else it would say nothing about a shop that has many messages to send.
-    waiting = NotificationLog.objects.filter(instance=row.instance_id, status=Status.PENDING)
-    first = waiting.order_by("next_attempt_at").values("next_attempt_at")[:1]
-    NotificationLog.objects.filter(pk=row.pk).update(next_attempt_at=Subquery(first) - timedelta(milliseconds=1))
+    moves.put_first(row)
     return row

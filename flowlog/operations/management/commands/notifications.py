@@ -13,9 +13,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from flowlog.monitoring import overview
 from flowlog.translations.argparse_words import DJANGOS_OPTIONS
 from integrations import retention
-from integrations.instances.connections import heal
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications import staff
+from notifications.actions import release, resend
 from notifications.reconcile import reconcile
 from notifications.sweep import sweep
 
@@ -96,8 +95,8 @@ class Command(BaseCommand):
         if row is None:
             raise CommandError(_("There is no message %(id)s.") % {"id": pk})
         try:
-            new = staff.resend(row)
-        except staff.ResendRefusedError as refusal:
+            new = resend.resend(row)
+        except resend.ResendRefusedError as refusal:
             raise CommandError(str(refusal)) from None
         self.stdout.write(_("Message %(old)s is sent again as %(new)s.") % {"old": pk, "new": new.pk})
 
@@ -108,7 +107,7 @@ class Command(BaseCommand):
                 _("There is no instance %(unknown)s. There are: %(known)s.")
                 % {"unknown": ", ".join(unknown), "known": ", ".join(known) or "-"}
             )
-        released = [name for name in names or known if heal(known[name].pk)]
+        released = [name for name in names or known if release.release(known[name])]
         for name in released:
             self.stdout.write(_("%(instance)s: released. Its messages go again.") % {"instance": name})
         for name in names:

@@ -1,8 +1,7 @@
-"""What people may do with a message: have it sent again, or keep it from being sent."""
+"""Sending a message again, as a new one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 from django.contrib.auth.models import User
@@ -14,9 +13,8 @@ from django.utils.translation import gettext as _
 
 from integrations.messages.kinds import ANSWERS
 from integrations.models import NotificationLog
-from notifications import moves, outbox, wakeups
-
-Status = NotificationLog.Status
+from notifications import outbox, wakeups
+from notifications.actions import audit
 
 
 class ResendRefusedError(Exception):
@@ -30,6 +28,7 @@ def resend(notification: NotificationLog, *, actor: User | None = None) -> Notif
     a resend is sent again. Raises `ResendRefusedError` while the original or any resend of it may still go out by
     itself, and for good if it answered what the customer wrote, or once the original is anonymised.
     """
+    audit.require(actor, "resend_notificationlog")
     with transaction.atomic():
         originals = NotificationLog.objects.select_for_update(of=("self",)).select_related("order__customer")
         row = originals.get(pk=notification.resend_of_id or notification.pk)
@@ -51,6 +50,7 @@ def resend(notification: NotificationLog, *, actor: User | None = None) -> Notif
             resend_of=row,
             requested_by=actor,
         )
+        audit.record(actor, [notification], _("Sent again."))
         transaction.on_commit(partial(wakeups.publish, [new]), robust=True)
     return new
 
@@ -64,18 +64,3 @@ def never_again(row: NotificationLog) -> str:
     return _("The text and the number of this message were erased on %(date)s. It cannot be sent again.") % {
         "date": date_format(localtime(row.anonymised_at), "SHORT_DATE_FORMAT")
     }
-
-
-def cancel(notifications: Iterable[NotificationLog], *, actor: User | None = None) -> list[NotificationLog]:
-    """Cancel those that are still `pending`, and wake what waited for them; returns which.
-
-    One that a worker has claimed meanwhile is left alone: it may be on its way.
-    """
-    with transaction.atomic():
-        # By their keys: see `integrations.locks`.
-        pending = NotificationLog.objects.filter(pk__in=[row.pk for row in notifications], status=Status.PENDING)
-        cancelled = list(pending.select_for_update().order_by("pk"))
-        moves.to_cancelled(NotificationLog.objects.filter(pk__in=[row.pk for row in cancelled]), cancelled_by=actor)
-        for row in {row.instance_id: row for row in cancelled}.values():
-            transaction.on_commit(partial(wakeups.wake_next, row), robust=True)
-    return cancelled
