@@ -84,11 +84,17 @@ def _holds_by_itself(step: Step, constraint: BaseConstraint) -> bool:
             return is_weaker or not condition.referenced_base_fields & known.keys()
         case UniqueConstraint():
             new = [step.model(step.model_name)._meta.get_field(name) for name in constraint.fields if name not in known]
-            return any(field.null and field.db_default is NOT_PROVIDED for field in new) and (
-                constraint.nulls_distinct is not False
-            )
+            is_null = any(field.null and field.db_default is NOT_PROVIDED for field in new)
+            return (is_null and constraint.nulls_distinct is not False) or _leaves_out(constraint.condition, new)
         case _:
             return False
+
+
+def _leaves_out(condition: Q | None, new: list[Any]) -> bool:
+    """Whether it is that one of the fields is not what the database gives to all rows."""
+    if condition is None or not condition.negated or len(condition.children) != 1:
+        return False
+    return any(condition.children == [(field.name, field.db_default)] for field in new)
 
 
 def _lets_through(condition: Q, stricter: CheckConstraint) -> bool:

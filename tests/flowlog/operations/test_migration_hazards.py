@@ -135,11 +135,15 @@ SIZE_OF_ALL = ops.AddField("order", "size", models.IntegerField(db_default=0))
 POSITIVE_SIZE = models.CheckConstraint(condition=models.Q(size__gte=0), name="positive")
 SIZE_IF_NUMBER = models.CheckConstraint(condition=models.Q(size__gte=0) | models.Q(number=0), name="some_size")
 ONE_SIZE = models.UniqueConstraint(fields=["code", "size"], name="one_size")
+ONE_SIZE_IF_ANY = models.UniqueConstraint(fields=["code", "size"], condition=~models.Q(size=0), name="one_size")
+ONE_SIZE_BUT_ONE = models.UniqueConstraint(fields=["code", "size"], condition=~models.Q(size=1), name="one_size")
 
 
 @pytest.mark.parametrize(
     ("field", "constraint", "holds"),
     [
+        (SIZE_OF_ALL, ONE_SIZE_IF_ANY, True),
+        (SIZE_OF_ALL, ONE_SIZE_BUT_ONE, False),
         (SIZE, POSITIVE_SIZE, True),
         (SIZE_OF_ALL, POSITIVE_SIZE, True),
         (SIZE, SIZE_IF_NUMBER, False),
@@ -216,7 +220,9 @@ def test_no_migration_of_ours_breaks_the_version_before_it() -> None:
     found = [
         (step.app, step.migration.name, words) for step in all_steps() if step.app in ours for words in breaks(step)
     ]
-    assert found == []
+    # No release has the field and not the constraint: the one migration's tables are locked, the other's are not.
+    together = {("orders", "0019_order_origin_indexes"): "order_once_per_origin"}
+    assert [each for each in found if together.get(each[:2], "-") not in each[2]] == []
 
 
 @pytest.mark.django_db(transaction=True)
