@@ -21,6 +21,13 @@ def purge(*queues: str) -> None:
             channel.queue_purge(queue)
 
 
+def forget_unfinished() -> None:
+    """Forget the tasks that workers of earlier tests had in hand when they were killed."""
+    with app.connection_for_write() as broker:
+        channel: Any = broker.default_channel
+        channel.client.delete("unacked", "unacked_index")
+
+
 def take_all(queue: str) -> list[Any]:
     """Take all messages out of the queue, oldest first."""
     with app.connection_for_write() as broker:

@@ -21,6 +21,7 @@ from flowlog.celery import app
 from flowlog.database import pool_options
 from flowlog.devtools.postgres import Postgres
 from notifications.tasks import look_up
+from tests.broker import forget_unfinished
 from tests.embedded import RUN_HOME
 from tests.processes import environment, wait_until, web_server, worker
 
@@ -68,6 +69,8 @@ def test_tasks_share_the_sessions_of_their_process() -> None:
     def asked(query: str) -> Any:
         other.execute("SELECT pg_stat_clear_snapshot()")
         return other.execute(query).fetchone()[0]  # type: ignore[index]
+
+    forget_unfinished()
 
     def all_done() -> bool:
         with app.connection_for_read() as broker:
