@@ -2,28 +2,34 @@ PY := .venv/bin/python
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format hooks bench faults installation-test browser-test messages clean
+.PHONY: help run stop demo test lint format hooks bench faults installation-test browser-test messages clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
-run: $(INSTALLED) .env ## Run the whole system, until Ctrl-C (PORT=8000)
-	@$(PY) manage.py dev $(if $(PORT),--port $(PORT))
+PORTS = $(if $(PORT),'--port=$(PORT)') $(if $(PHONES_PORT),'--sandbox-port=$(PHONES_PORT)')
+
+run: $(INSTALLED) .env ## Run the whole system, until Ctrl-C or `make stop` (PORT=8000 PHONES_PORT=8085)
+	@$(PY) manage.py dev $(PORTS)
+
+stop: ## End what `make run` started in this checkout, from another terminal
+	@if [ -x $(PY) ]; then DEBUG=true $(PY) manage.py dev --stop; fi
 
 demo: $(INSTALLED) .env ## Take two demo orders through their life over the real system, and show what was sent
-	@$(PY) manage.py dev --demo $(if $(PORT),--port $(PORT))
+	@$(PY) manage.py dev --demo $(PORTS)
 
 # A file's tests stay together: they share what their fixtures start. In the order of their names the slow ones come first.
 test: $(INSTALLED) ## Run all tests, on all cores (ARGS="-k something", ARGS="tests/orders -n 0")
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: export DEBUG = true
-lint: $(INSTALLED) ## Check style, types, import directions, scripts and missing migrations
+lint: $(INSTALLED) ## Check style, types, import directions, who writes to the outbox, scripts, migrations
 	$(PY) -m pre_commit validate-config
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	.venv/bin/lint-imports
+	$(PY) -m pytest --quiet -p no:cacheprovider tests/notifications/test_state_changes.py
 	.venv/bin/shellcheck --external-sources .ci/run deploy/*.sh
 	$(PY) manage.py makemigrations --check --dry-run
 
@@ -44,7 +50,7 @@ installation-test: $(INSTALLED) ## Install and deploy on a bare Debian of its ow
 	@$(PY) -m pytest tests/deploy/installation.py tests/deploy/several_servers.py $(ARGS)
 
 browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium)
-	@$(PY) -m pytest tests/browser $(ARGS)
+	@PICTURES=1 $(PY) -m pytest tests/browser $(ARGS)
 	@echo "How each page looks: var/screenshots"
 
 messages: export DEBUG = true

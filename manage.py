@@ -57,7 +57,9 @@ def main() -> None:
     """Run the command named on the command line."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
     startup.record_uncaught()
-    argparse_words.translate()
+    if not DEVELOPMENT.intersection(sys.argv[1:2]):
+        # Those speak English, as all that developers read.
+        argparse_words.translate()
     try:
         check_debug(sys.argv[1:])
         with servers_for(sys.argv[1:]):

@@ -11,40 +11,64 @@ from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django_celery_results.models import GroupResult, TaskResult
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.base import ModelAdmin, ReadOnlyAdmin, label_column
+from flowlog.staffpages import passwords
+from flowlog.staffpages.base import ModelAdmin, UncountedAdmin, label_column
+from flowlog.staffpages.stores import NO_STORE
 from flowlog.times import moment
 
 admin.site.index_title = _("Overview")
 
-for model in (User, Group, TaskResult, GroupResult):
+for model in (User, Group, TaskResult, GroupResult, TOTPDevice, StaticDevice):
     admin.site.unregister(model)
 
 
+class SuperusersOnly(ModelAdmin):
+    """Raw accounts: whoever may change one may make of it what they like. The shop's people are on the Team page."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_active and request.user.is_superuser)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_module_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
+        return self.has_module_permission(request)
+
+    has_change_permission = has_delete_permission = has_view_permission
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
+class UserAdmin(DjangoUserAdmin, SuperusersOnly):
+    store_path = NO_STORE
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Who may set anybody's password says whose an address is: no former one stands beside it."""
+        super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            passwords.take_address(obj, obj.email)
+
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    pass
+class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):
+    store_path = NO_STORE
 
 
 @admin.register(TaskResult)
-class TaskResultAdmin(ReadOnlyAdmin):
+class TaskResultAdmin(UncountedAdmin):
+    store_path = NO_STORE
     list_display = ("status_label", "task_name", "worker", "created", "done", "task_id")
     list_display_links = ("status_label", "task_name")
     list_filter = (("status", ChoicesDropdownFilter), "date_done")
     list_filter_submit = True
     list_per_page = 50
-    paginator = InfinitePaginator
-    show_full_result_count = False
     search_fields = ("task_id__exact", "task_name")
     sortable_by = ()
 

@@ -67,8 +67,8 @@ class Env:
             % {"name": name, "choices": ", ".join(choices), "value": value}
         )
 
-    def integer(self, name: str, default: int, *, minimum: int = 0) -> int:
-        """A whole number of at least `minimum`."""
+    def integer(self, name: str, default: int, *, minimum: int = 0, maximum: int | None = None) -> int:
+        """A whole number of at least `minimum`, and at most `maximum`."""
         value = self.text(name, str(default))
         try:
             number = int(value)
@@ -80,6 +80,11 @@ class Env:
             raise ImproperlyConfigured(
                 _("%(name)s must be at least %(minimum)d, not %(number)d.")
                 % {"name": name, "minimum": minimum, "number": number}
+            )
+        if maximum is not None and number > maximum:
+            raise ImproperlyConfigured(
+                _("%(name)s must be at most %(maximum)d, not %(number)d.")
+                % {"name": name, "maximum": maximum, "number": number}
             )
         return number
 

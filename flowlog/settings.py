@@ -55,9 +55,13 @@ CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", SITE_URL)
 _https = SITE_URL.startswith("https://")
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SECURE_SSL_REDIRECT = _https
+# Some systems take a redirect for success, and what they told is lost: there plain HTTP is refused by nginx.
+SECURE_REDIRECT_EXEMPT = ["^webhooks/"]
 SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
-SECURE_HSTS_PRELOAD = _https
+# On the browsers' lists a domain stays for months, its shop's other sites with it: that is for its owner to ask for.
+SECURE_HSTS_PRELOAD = False
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
 SESSION_COOKIE_AGE = int(timedelta(days=7).total_seconds())
 X_FRAME_OPTIONS = "DENY"
@@ -79,10 +83,17 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "django_celery_results",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "flowlog",
     "orders",
     "integrations",
     "notifications",
+    # For the static files of the API's page.
+    "ninja",
+    "api",
     "flowlog.monitoring",
     "flowlog.operations",
     *(["flowlog.devtools"] if DEBUG else []),
@@ -90,15 +101,18 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "flowlog.logs.requests.identify_requests",
     "flowlog.monitoring.views.answer_probes",
+    "api.middleware.answer_programs",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "flowlog.staffpages.sessions.note_sessions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "flowlog.urls"
 WSGI_APPLICATION = "flowlog.wsgi.application"
@@ -117,6 +131,19 @@ TEMPLATES = [
     },
 ]
 LOGIN_REDIRECT_URL = "admin:index"
+PASSWORD_RESET_TIMEOUT = int(timedelta(days=3).total_seconds())
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# So many wrong passwords for one name from one address, and it has to wait. `manage.py axes_reset` lets it in at once.
+AXES_FAILURE_LIMIT = 6
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_CALLABLE = "flowlog.staffpages.login.locked"
+AXES_CLIENT_IP_CALLABLE = "orders.throttle.client_network"
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+OTP_TOTP_ISSUER = "Flowlog"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -190,9 +217,15 @@ WHATSAPP_PROCESSES = env.integer("WHATSAPP_PROCESSES", 0)
 
 # -- Orders --------------------------------------------------------------------------------------
 
+# How long after a customer has written they are answered in a person's own words, where the gateway has no rule.
+ANSWER_WITHIN_HOURS = env.integer("ANSWER_WITHIN_HOURS", 72, minimum=1)
 PICKUP_EXPIRY_INTERVAL = env.integer("PICKUP_EXPIRY_INTERVAL", 60, minimum=1)
+# A message of a step by the staff waits so long for their second thoughts; no longer than a customer waits for news.
+STAFF_UNDO_SECONDS = env.integer("STAFF_UNDO_SECONDS", 30, maximum=600)
 PICKUP_REMINDER_HOURS = env.integer("PICKUP_REMINDER_HOURS", 24)
+COUNTER_GUESSES_PER_MINUTE = env.integer("COUNTER_GUESSES_PER_MINUTE", 20, minimum=1)
 TRACKING_PAGE_REQUESTS_PER_MINUTE = env.integer("TRACKING_PAGE_REQUESTS_PER_MINUTE", 60, minimum=1)
+API_REQUESTS_PER_MINUTE = env.integer("API_REQUESTS_PER_MINUTE", 300, minimum=1)
 
 # -- Carriers ------------------------------------------------------------------------------------
 
@@ -288,9 +321,15 @@ CELERY_TASK_ROUTES = {
     "notifications.tasks.sweep": {"queue": "default"},
     "notifications.tasks.remind_of_pickups": {"queue": "default"},
     "integrations.tasks.work_off_webhooks": {"queue": "default"},
+    "integrations.tasks.work_off_shop_news": {"queue": "default"},
+    "integrations.tasks.poll_shops": {"queue": "default"},
+    "integrations.tasks.work_off_carrier_news": {"queue": "default"},
+    "integrations.tasks.poll_carriers": {"queue": "default"},
     "integrations.tasks.purge": {"queue": "default"},
     "integrations.tasks.nightly": {"queue": "default"},
     "orders.tasks.expire_pickups": {"queue": "default"},
+    "orders.tasks.mail_who_forgot": {"queue": "default"},
+    "api.tasks.purge_answers": {"queue": "default"},
     "flowlog.tasks.heartbeat": {"queue": "default"},
     "flowlog.tasks.look_for_trouble": {"queue": "default"},
     "flowlog.tasks.ping_deadman": {"queue": "default"},
@@ -332,9 +371,15 @@ CELERY_BEAT_SCHEDULER = "flowlog.schedule:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep": periodic("notifications.tasks.sweep", NOTIFICATIONS.sweep_interval),
     "work-off-webhooks": periodic("integrations.tasks.work_off_webhooks", NOTIFICATIONS.sweep_interval),
+    "work-off-shop-news": periodic("integrations.tasks.work_off_shop_news", NOTIFICATIONS.sweep_interval),
+    "poll-shops": periodic("integrations.tasks.poll_shops", 60),
+    "work-off-carrier-news": periodic("integrations.tasks.work_off_carrier_news", NOTIFICATIONS.sweep_interval),
+    "poll-carriers": periodic("integrations.tasks.poll_carriers", 60),
     "expire-pickups": periodic("orders.tasks.expire_pickups", PICKUP_EXPIRY_INTERVAL),
+    "wake-bulk-jobs": periodic("orders.tasks.wake_bulk_jobs", PICKUP_EXPIRY_INTERVAL, ignore_result=True),
     "remind-of-pickups": periodic("notifications.tasks.remind_of_pickups", PICKUP_EXPIRY_INTERVAL),
     "nightly": periodic("integrations.tasks.nightly", 300),
+    "purge-api-answers": periodic("api.tasks.purge_answers", 3600),
     **{
         f"heartbeat-{queue.name}": periodic("flowlog.tasks.heartbeat", HEARTBEAT_INTERVAL, queue=queue.name)
         for queue in QUEUES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from django.utils import formats, timezone
 from django.utils.translation import ngettext
@@ -10,9 +10,9 @@ from django.utils.translation import ngettext
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
-def moment(when: datetime | None) -> str:
-    """A time as `23/11/2026 18:30`, in the shop's zone; empty for none."""
-    return formats.date_format(timezone.localtime(when), "SHORT_DATETIME_FORMAT") if when else ""
+def moment(when: datetime | None, zone: tzinfo | None = None) -> str:
+    """A time as `23/11/2026 18:30`, in that zone or the system's; empty for none."""
+    return formats.date_format(timezone.localtime(when, zone), "SHORT_DATETIME_FORMAT") if when else ""
 
 
 def lasting(seconds: float) -> str:

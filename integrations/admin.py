@@ -4,4 +4,5 @@ import integrations.carriers.admin
 import integrations.inbound.admin
 import integrations.inbound.reply_admin
 import integrations.instances.admin
-import integrations.messages.admin  # noqa: F401
+import integrations.messages.admin
+import integrations.shops.admin  # noqa: F401

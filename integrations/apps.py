@@ -7,20 +7,29 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Integrations"
 
     def ready(self) -> None:
-        from integrations import erasure  # noqa: PLC0415 - models are loaded only now
+        from integrations import disclosure, erasure  # noqa: PLC0415 - models are loaded only now
         from integrations.evolution.gateway import EvolutionGateway  # noqa: PLC0415
+        from integrations.evolution.guide import EvolutionGuide  # noqa: PLC0415
+        from integrations.evolution.reader import EvolutionReader  # noqa: PLC0415
         from integrations.evolution.servers import KIND  # noqa: PLC0415
         from integrations.gateways.registry import Kind, register  # noqa: PLC0415
         from integrations.messages.kinds import KINDS  # noqa: PLC0415
         from integrations.meta.gateway import KIND as META  # noqa: PLC0415
         from integrations.meta.gateway import MetaGateway  # noqa: PLC0415
+        from integrations.meta.guide import MetaGuide  # noqa: PLC0415
+        from integrations.meta.reader import MetaReader  # noqa: PLC0415
         from orders import news  # noqa: PLC0415
-        from orders.signals import customers_being_erased, customers_erased  # noqa: PLC0415
+        from orders.signals import (  # noqa: PLC0415
+            customer_data_asked,
+            customers_being_erased,
+            customers_erased,
+        )
 
-        register(Kind(KIND, "Evolution API", EvolutionGateway))
-        register(Kind(META, "Meta (Cloud API)", MetaGateway))
+        register(Kind(KIND, "Evolution API", EvolutionGateway, EvolutionGuide(), EvolutionReader()))
+        register(Kind(META, "Meta (Cloud API)", MetaGateway, MetaGuide(), MetaReader()))
         customers_being_erased.connect(erasure.delete_webhooks, dispatch_uid="integrations.delete_webhooks")
         customers_erased.connect(erasure.forget, dispatch_uid="integrations.forget")
+        customer_data_asked.connect(disclosure.disclose, dispatch_uid="integrations.disclose")
         for kind in KINDS.values():
             if kind.occasion:
                 news.register(kind.name, kind.words)

@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField
+from django.db.models import F, Func, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 
 from integrations import retention
 from integrations.evolution import jids
 from integrations.inbound import intake
+from integrations.messages.kinds import FREE_ANSWER
+from integrations.messages.log import FROM_ITS_END
 from integrations.messages.snapshot import about_customers
-from integrations.models import CarrierNews, CustomerReply, EvolutionInstance, LidNumber, NotificationLog, WebhookEvent
+from integrations.models import (
+    CarrierNews,
+    CustomerReply,
+    EvolutionInstance,
+    LidNumber,
+    NotificationLog,
+    ShopNews,
+    WebhookEvent,
+)
 from orders.models import Customer, Order
 
 type Counts = dict[str, int]
+
+_COUNTRY = "+55"
+# What is no digit of the text itself, in bytes as PostgreSQL writes them: escapes, JSON's too, and all else.
+_NO_DIGIT = r"\\+(u[0-9a-fA-F]{4}|[0-7]{3})|[^0-9]"
 
 
 def messages_of(customers: Iterable[Customer]) -> QuerySet[NotificationLog]:
@@ -50,7 +64,9 @@ def delete_webhooks(*, customers: list[Customer], numbers: Sequence[str], **_kwa
 
 def forget(*, customers: list[Customer], numbers: Sequence[str], orders: QuerySet[Order], **_kwargs: Any) -> Counts:
     """Anonymise messages and answers as the nightly purge does, and the carriers' words about the parcels."""
-    messages = list(messages_of(customers).filter(anonymised_at__isnull=True).values_list("pk", flat=True))
+    told = [*messages_of(customers).values_list("pk", flat=True), *_answers_to(numbers).values_list("pk", flat=True)]
+    kept = NotificationLog.objects.filter(pk__in=told, anonymised_at__isnull=True)
+    messages = list(kept.values_list("pk", flat=True))
     retention.anonymise_messages(NotificationLog.objects.filter(pk__in=messages))
     codes = orders.exclude(tracking_code="").values_list("tracking_code", flat=True)
     news = CarrierNews.objects.filter(Q(order__in=orders) | Q(order__isnull=True, tracking_code__in=list(codes)))
@@ -58,8 +74,34 @@ def forget(*, customers: list[Customer], numbers: Sequence[str], orders: QuerySe
     return {
         "messages": len(messages),
         "replies": _forget_replies(customers, numbers),
-        "carrier_news": news.exclude(description="", reason="").update(description="", reason=""),
+        "shop_news": _forget_shop_news(customers, numbers, orders),
+        "carrier_news": news.exclude(description="", reason="", body=b"").update(
+            description="", reason="", body=b"", headers={}, due_at=None
+        ),
     }
+
+
+def _forget_shop_news(customers: list[Customer], numbers: Sequence[str], orders: QuerySet[Order]) -> int:
+    """What shops sent of the orders, and what came to nothing and has the number in it, however it is written there.
+
+    A part of another number may be taken for it; then a raw text more is gone, which is all that is lost.
+    """
+    theirs = Q(order__in=orders)
+    for number in numbers:
+        theirs |= Q(order__isnull=True, digits__contains=number.removeprefix(_COUNTRY).removeprefix("+"))
+    escaped = Func(F("body"), Value("escape"), function="encode", output_field=TextField())
+    digits = Func(escaped, Value(_NO_DIGIT), Value(""), Value("g"), function="regexp_replace", output_field=TextField())
+    rows = ShopNews.objects.alias(digits=digits).filter(
+        theirs, connection__store__in={customer.store_id for customer in customers}
+    )
+    return rows.exclude(body=b"", reason="").update(body=b"", headers={}, reason="", due_at=None)
+
+
+def _answers_to(numbers: Sequence[str]) -> QuerySet[NotificationLog]:
+    """What was answered to these numbers while nobody knew whose they are."""
+    finished = NotificationLog.objects.exclude(status__in=NotificationLog.UNFINISHED)
+    rows = finished.alias(from_its_end=FROM_ITS_END).exclude(recipient="")
+    return rows.filter(order=None, event=FREE_ANSWER, from_its_end__in=[number[::-1] for number in numbers])
 
 
 def _forget_replies(customers: list[Customer], numbers: Sequence[str]) -> int:
@@ -69,7 +111,7 @@ def _forget_replies(customers: list[Customer], numbers: Sequence[str]) -> int:
         customer__isnull=True, instance__in=instances, sender__in={*_addresses(instances, numbers), *numbers}
     )
     replies = CustomerReply.objects.filter(Q(customer__in=customers) | unassigned)
-    known = list(replies.exclude(text="", sender="", earlier_texts=[]).values_list("pk", flat=True))
+    known = list(replies.exclude(text="", file_name="", sender="", earlier_texts=[]).values_list("pk", flat=True))
     rows = CustomerReply.objects.filter(pk__in=known)
     retention.erase_replies(rows)
     rows.update(sender="")

@@ -27,7 +27,7 @@ from flowlog import heartbeats, publishing
 from flowlog.publishing import WakeUp
 from flowlog.staffpages.once import UsedForm
 from integrations.inbound.models import SEND_MESSAGE
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.models import (
     CarrierNews,
     CustomerReply,
@@ -35,6 +35,7 @@ from integrations.models import (
     EvolutionInstance,
     LidNumber,
     NotificationLog,
+    ShopNews,
     WebhookEvent,
 )
 
@@ -42,7 +43,7 @@ TASK = "integrations.tasks.purge"
 NIGHT = time_of_day(3, 30)
 BATCH = 500
 # A task stops after so many seconds and has itself called again, behind what waits for its worker meanwhile.
-PATIENCE = 5.0
+TIME_BUDGET = 5.0
 GO_ON_AFTER = 1.0
 GO_ON_EXPIRES = 3600.0
 
@@ -60,6 +61,7 @@ class Purged:
     attempts: int = 0
     webhooks: int = 0
     carrier_news: int = 0
+    shop_news: int = 0
     used_forms: int = 0
     more: bool = field(default=False, kw_only=True)
 
@@ -112,7 +114,7 @@ def purge(patience: float = math.inf) -> Purged:
 
 def purge_in_turns() -> None:
     """Purge for a while; if that was not all, have the task called again. If that gets lost, the next night goes on."""
-    if purge(PATIENCE).more:
+    if purge(TIME_BUDGET).more:
         publishing.publish([WakeUp(TASK)], expires=GO_ON_EXPIRES, countdown=GO_ON_AFTER)
 
 
@@ -154,7 +156,7 @@ def anonymise_messages(rows: Rows) -> None:
 
     `rows` must still be the same ones afterwards.
     """
-    moves.anonymise(rows)
+    state_changes.anonymise(rows)
     attempts = DeliveryAttempt.objects.filter(notification__in=rows.values("pk"))
     attempts.exclude(response_body="").update(response_body="")
 
@@ -162,12 +164,12 @@ def anonymise_messages(rows: Rows) -> None:
 def _replies(age: timedelta) -> Rows:
     """What somebody wrote, and that somebody did of whom nobody knows who it is."""
     old = CustomerReply.objects.filter(received_at__lt=Now() - age)
-    return old.exclude(text="", earlier_texts=[], customer__isnull=False)
+    return old.exclude(text="", file_name="", earlier_texts=[], customer__isnull=False)
 
 
 def erase_replies(rows: Rows) -> None:
     rows.filter(customer=None).delete()
-    rows.update(text="", earlier_texts=[])
+    rows.update(text="", file_name="", earlier_texts=[])
 
 
 def _lids(age: timedelta) -> Rows:
@@ -199,9 +201,25 @@ def _webhooks(age: timedelta) -> Rows:
 
 
 def _carrier_news(age: timedelta) -> Rows:
-    """What came to nothing. News that changed an order is part of its timeline."""
-    old = CarrierNews.objects.filter(received_at__lt=Now() - age)
-    return old.exclude(result=CarrierNews.Result.APPLIED)
+    """What came to nothing. News that changed an order is part of its timeline, without what was sent as it was."""
+    old = CarrierNews.objects.filter(received_at__lt=Now() - age, due_at__isnull=True)
+    return old.exclude(result=CarrierNews.Result.APPLIED, body=b"")
+
+
+def forget_carrier_news(rows: Rows) -> None:
+    rows.exclude(result=CarrierNews.Result.APPLIED).delete()
+    rows.update(body=b"", headers={})
+
+
+def _shop_news(age: timedelta) -> Rows:
+    """What is worked off. That news has moved an order on is remembered: what is older than it comes too late."""
+    old = ShopNews.objects.filter(received_at__lt=Now() - age, due_at__isnull=True)
+    return old.exclude(result=ShopNews.Result.APPLIED, body=b"")
+
+
+def forget_shop_news(rows: Rows) -> None:
+    rows.exclude(result=ShopNews.Result.APPLIED).delete()
+    rows.update(body=b"", headers={})
 
 
 def _used_forms(age: timedelta) -> Rows:
@@ -215,6 +233,7 @@ _JOBS = (
     _Job("lids", "RETENTION_ANONYMISE_AFTER_DAYS", _lids, lambda rows: rows.delete()),
     _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete()),
     _Job("webhooks", "RETENTION_WEBHOOKS_DAYS", _webhooks, lambda rows: rows.delete()),
-    _Job("carrier_news", "RETENTION_WEBHOOKS_DAYS", _carrier_news, lambda rows: rows.delete()),
+    _Job("carrier_news", "RETENTION_WEBHOOKS_DAYS", _carrier_news, forget_carrier_news),
+    _Job("shop_news", "RETENTION_WEBHOOKS_DAYS", _shop_news, forget_shop_news),
     _Job("used_forms", "RETENTION_USED_FORMS_DAYS", _used_forms, lambda rows: rows.delete(), by="used_at"),
 )

@@ -5,13 +5,41 @@ from __future__ import annotations
 from celery import Task, shared_task
 
 from integrations import retention
+from integrations.carriers import intake as carriers
+from integrations.carriers import polling as carriers_polling
 from integrations.inbound import intake
+from integrations.shops import intake as shops
+from integrations.shops import polling
 
 
 @shared_task(ignore_result=True)
 def work_off_webhooks() -> None:
     """Work off the webhooks that are due, on queue `default`; woken by each, and now and then in case it was lost."""
-    intake.work_off()
+    intake.process()
+
+
+@shared_task(ignore_result=True)
+def work_off_shop_news() -> None:
+    """The same with what shops told of orders."""
+    shops.process()
+
+
+@shared_task(ignore_result=True)
+def poll_shops() -> None:
+    """Ask the shops whose turn it is what changed, on queue `default`."""
+    polling.poll()
+
+
+@shared_task(ignore_result=True)
+def work_off_carrier_news() -> None:
+    """The same with what connected carriers told of parcels."""
+    carriers.process()
+
+
+@shared_task(ignore_result=True)
+def poll_carriers() -> None:
+    """Ask the carriers whose turn it is what became of the parcels, on queue `default`."""
+    carriers_polling.poll()
 
 
 @shared_task(ignore_result=True)

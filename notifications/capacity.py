@@ -46,9 +46,9 @@ class Capacity:
         return settings.WHATSAPP_PROCESSES or max(LEAST, min(self.needed, self.room, MOST))
 
 
-def capacity() -> Capacity:
+def capacity(root: Path = Path("/")) -> Capacity:
     """As of now, by the instances that there are. Raises `django.db.Error` if the database cannot say."""
-    return Capacity(EvolutionInstance.objects.count() * PER_INSTANCE, int(memory() / 2**20 * SHARE / MEGABYTES))
+    return Capacity(EvolutionInstance.objects.count() * PER_INSTANCE, int(memory(root) / 2**20 * SHARE / MEGABYTES))
 
 
 def memory(root: Path = Path("/")) -> int:

@@ -22,9 +22,10 @@ from django.db.models.lookups import GreaterThan
 
 from flowlog.logs.context import about
 from integrations.instances.connections import probe_pause
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
-from notifications import policy, texts
+from notifications import policy, quiet, texts
+from notifications.models import own_text_of, with_texts
 
 logger = logging.getLogger(__name__)
 
@@ -121,21 +122,23 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     with transaction.atomic():
         claimable = due().filter(ready | Q(instance__isnull=True))
         next_up = claimable.filter(pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), Value(notification_id)))
-        if not moves.to_sending(next_up, token, lease_until=_lease_end(), task_id=task_id):
+        if not state_changes.to_sending(next_up, token, lease_until=_lease_end(), task_id=task_id):
             return None
         own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
-        row = policy.with_consent(own).select_related("instance", "order__customer", "order__store").get()
+        row = with_texts(policy.with_consent(own)).select_related("instance", "order__customer", "order__store").get()
         try:
             refusal = policy.refusal(row)
+            if not refusal and quiet.put_off(row, own):
+                return Claim(row, token, over=True)
             if not refusal:
-                put_into_words(row)
+                render(row)
         except Exception:  # whatever a template or an odd row raises must not stop the messages behind it
             with about(notification=row.pk, order=row.snapshot_order_code):
                 logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
-            moves.put_back(own, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
+            state_changes.put_back(own, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
             return Claim(row, token, over=True)
         if refusal:
-            moves.to_skipped(own, refusal)
+            state_changes.to_skipped(own, refusal)
             return Claim(row, token, over=True)
         if not _take_slot(row.instance, token):
             transaction.set_rollback(True)
@@ -143,24 +146,24 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     return Claim(row, token)
 
 
-def begin_attempt(held: Claim) -> DeliveryAttempt | None:
+def begin_attempt(claim: Claim) -> DeliveryAttempt | None:
     """Record that the request goes out now, and the text that it carries; None if no time is left for the call.
 
     This is the last look at token and lease before the request, and at what earlier ones came to: the answer of one may
     have come since this claim. On None the row has gone back, or is `sent` if it turns out that it was.
     """
-    row = held.notification
+    row = claim.notification
     enough = Now() + timedelta(seconds=settings.NOTIFICATIONS.call_timeout)
-    rows = NotificationLog.objects.filter(pk=row.pk, claim_token=held.token)
+    rows = NotificationLog.objects.filter(pk=row.pk, claim_token=claim.token)
     unsent = ~Exists(accepted(OuterRef("pk")))
     with transaction.atomic():
         in_time = rows.filter(unsent, status=Status.SENDING, lease_until__gt=enough)
-        if moves.begin_attempt(in_time, message=row.message, recipient=row.recipient):
-            return DeliveryAttempt.objects.create(notification=row, claim_token=held.token)
+        if state_changes.begin_attempt(in_time, message=row.message, recipient=row.recipient):
+            return DeliveryAttempt.objects.create(notification=row, claim_token=claim.token)
     if earlier := accepted(row.pk).first():
-        moves.to_sent(_own(held), earlier.provider_message_id, sent_at=earlier.started_at)
+        state_changes.to_sent(_own(claim), earlier.provider_message_id, sent_at=earlier.started_at)
     else:
-        give_back(held)
+        give_back(claim)
     return None
 
 
@@ -170,30 +173,30 @@ def accepted(row: Any) -> QuerySet[DeliveryAttempt]:
     return sends.filter(outcome=DeliveryAttempt.Result.SENT).order_by("pk")
 
 
-def give_back(held: Claim, **changes: Any) -> int:
+def give_back(claim: Claim, **changes: Any) -> int:
     """Put back what was not sent for certain, even if the sweep has already made it `unknown`."""
-    return moves.put_back(_own(held), **changes)
+    return state_changes.put_back(_own(claim), **changes)
 
 
-def _own(held: Claim) -> QuerySet[NotificationLog]:
-    own = NotificationLog.objects.filter(pk=held.notification.pk, claim_token=held.token)
+def _own(claim: Claim) -> QuerySet[NotificationLog]:
+    own = NotificationLog.objects.filter(pk=claim.notification.pk, claim_token=claim.token)
     return own.filter(status__in=(Status.SENDING, Status.UNKNOWN))
 
 
-def release_slot(held: Claim, **changes: object) -> None:
+def release_slot(claim: Claim, **changes: object) -> None:
     """Give the instance's slot back, unless another claim has it by now; `changes` are written with it."""
-    EvolutionInstance.objects.filter(slot_token=held.token).update(slot_token=None, slot_until=None, **changes)
+    EvolutionInstance.objects.filter(slot_token=claim.token).update(slot_token=None, slot_until=None, **changes)
 
 
 def _take_slot(instance: EvolutionInstance | None, token: uuid.UUID) -> bool:
     """Take the instance's only slot and set its pace. The UPDATE locks the instance until the commit."""
     if instance is None:
         return False
-    held = instance.held_at is not None
-    probe = {"probe_at": Now() + probe_pause(instance.probes), "probes": instance.probes + 1} if held else {}
+    on_hold = instance.held_at is not None
+    probe = {"probe_at": Now() + probe_pause(instance.probes), "probes": instance.probes + 1} if on_hold else {}
     taken = (
         ready_instances()
-        .filter(pk=instance.pk, held_at__isnull=not held)
+        .filter(pk=instance.pk, held_at__isnull=not on_hold)
         .update(
             slot_token=token,
             slot_until=_lease_end(),
@@ -211,9 +214,12 @@ def _gap(messages_per_minute: int) -> timedelta:
     return timedelta(seconds=60 / messages_per_minute * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
 
 
-def put_into_words(row: NotificationLog) -> None:
-    """Set text and number on the object alone; a text that was rendered before stays, so that every attempt says it."""
-    row.message = row.message or texts.render(row.event, row.parsed_snapshot)
+def render(row: NotificationLog) -> None:
+    """Set text and number on the object alone; a text that was rendered before stays, so that every attempt says it.
+
+    The store's own text is that of `with_texts`.
+    """
+    row.message = row.message or texts.render(row.event, row.parsed_snapshot, own_text_of(row))
     row.recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
-from integrations.gateways import Gateway
+from integrations.gateways import Archive, Gateway
 from integrations.models import DeliveryAttempt, NotificationLog
 from orders.accounts import numbers_of_account
 
@@ -25,7 +25,7 @@ AHEAD = timedelta(hours=1)
 # What was kept longer ago says nothing of today.
 RECENT = timedelta(days=30)
 
-type Found = Callable[[Gateway, NotificationLog], bool]
+type Found = Callable[[Archive, NotificationLog], bool]
 
 
 def keeps_messages(gateway: Gateway, row: NotificationLog, *, found: Found | None = None) -> bool:
@@ -34,14 +34,14 @@ def keeps_messages(gateway: Gateway, row: NotificationLog, *, found: Found | Non
     False if there is none, or if it is of a kind that keeps none. Raises `GatewayError` unless the answer is certain.
     `found`: else `is_found`.
     """
-    if not gateway.capabilities.keeps_messages:
+    if not isinstance(gateway, Archive):
         return False
     controls = _controls(row)
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     return bool(controls) and all((found or is_found)(gateway, control) for control in controls)
 
 
-def is_found(gateway: Gateway, control: NotificationLog) -> bool:
+def is_found(gateway: Archive, control: NotificationLog) -> bool:
     """Whether the question of a look-up finds this message, which was sent at its `went_out_at`.
 
     The time asked for is the shortest that any look-up asks for. Raises `GatewayError` unless the answer is certain.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -21,98 +21,34 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Greatest, Now
 
 from flowlog.logs.context import about
-from integrations.gateways import FoundMessage, Gateway, GatewayError, Outcome, gateway_for
-from integrations.inbound import proofs
+from integrations.gateways import Archive, GatewayError, Outcome, gateway_for
 from integrations.instances import connections
-from integrations.messages import moves, retries
+from integrations.messages import retries, state_changes
 from integrations.models import DeliveryAttempt, NotificationLog
 from notifications import controls, wakeups
-from notifications.controls import AHEAD, CLOCK_SKEW
-from notifications.message_ids import own_ids
+from notifications.controls import CLOCK_SKEW
+from notifications.evidence import CUT_SHORT, INTERRUPTED, Answer, Finding, LookUp, find, known_id, last, told_id
 from orders.models import Store
 
 logger = logging.getLogger(__name__)
 
 Status = NotificationLog.Status
-Finding = DeliveryAttempt.Result
-# By the time limit; and those after which the next look-up goes on where this one stopped.
-INTERRUPTED = "interrupted"
-CUT_SHORT = (INTERRUPTED, "read_timeout")
-
-
-@dataclass(frozen=True, slots=True)
-class LookUp:
-    """One look-up of one message, as the row was when it began."""
-
-    notification: NotificationLog
-    began_at: datetime | None
-    """When the request of unknown outcome began; None if it never did."""
-    now: datetime
-
-    @property
-    def rows(self) -> moves.Rows:
-        """The row, as long as nobody else has settled it."""
-        row = self.notification
-        return NotificationLog.objects.filter(pk=row.pk, status=Status.UNKNOWN, claim_token=row.claim_token)
-
-    @property
-    def since(self) -> datetime:
-        """No message of before this can be the one."""
-        return (self.notification.first_attempt_at or self.now) - CLOCK_SKEW
-
-    def covers(self, message: FoundMessage) -> bool:
-        """Whether the message is of the time in which this one may have gone out."""
-        return message.timestamp >= int(self.since.timestamp())
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the request must be over by now, so that not finding the message means something."""
-        return self.began_at is not None and (self.now - self.began_at).total_seconds() >= _last()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the gateway said. `keeps_messages`: whether the same question finds what it is known to have sent.
-
-    One that keeps none is not `asked`, and has nothing.
-    """
-
-    finding: Finding
-    provider_message_id: str = ""
-    keeps_messages: bool = False
-    asked: bool = True
-    error: GatewayError | None = None
-    duration: timedelta = timedelta()
-    answered: frozenset[str] = frozenset()
-    """The questions that were answered, where others were not: the next look-up asks only these others."""
-
-    @property
-    def code(self) -> str:
-        """Why it is no answer; empty if it is one."""
-        return self.error.code if self.error else ""
-
-    @property
-    def response_body(self) -> str:
-        """What the attempt keeps of it."""
-        if self.answered and self.code in CUT_SHORT:
-            return json.dumps(sorted(self.answered))
-        return self.error.response_body if self.error else ""
 
 
 def next_after(began_at: datetime, elapsed: timedelta) -> datetime:
     """When a request that began then, and is that old, is looked up next; after the last time, less and less often."""
     seconds = elapsed.total_seconds()
     later = (moment for moment in settings.NOTIFICATIONS.lookups if moment > seconds)
-    pause = max(_last(), min(seconds, settings.NOTIFICATIONS.wake_repeat_max))
+    pause = max(last(), min(seconds, settings.NOTIFICATIONS.wake_repeat_max))
     return began_at + timedelta(seconds=next(later, seconds + pause))
 
 
-def first_at(row: NotificationLog, began_at: datetime, elapsed: timedelta) -> moves.Moment:
+def first_at(row: NotificationLog, began_at: datetime, elapsed: timedelta) -> state_changes.Moment:
     """When a request whose outcome nobody knows is looked up first: at once if the gateway has told of it already."""
-    return Now() if _told_id(row, since=began_at - CLOCK_SKEW) else next_after(began_at, elapsed)
+    return Now() if told_id(row, since=began_at - CLOCK_SKEW) else next_after(began_at, elapsed)
 
 
-def due() -> moves.Rows:
+def due() -> state_changes.Rows:
     """Messages that are to be looked up now."""
     return NotificationLog.objects.filter(
         Q(lookup_at__isnull=True) | Q(lookup_at__lte=Now()), status=Status.UNKNOWN, expires_at__gt=Now()
@@ -133,8 +69,8 @@ def look_up(notification_id: int) -> None:
 def _look_up(begun: LookUp) -> None:
     if begun.began_at is None:
         # Its worker stopped between the claim and the request.
-        moved = moves.put_back(begun.rows)
-    elif known := _known_id(begun):
+        moved = state_changes.put_back(begun.rows)
+    elif known := known_id(begun):
         moved = _to_sent(begun, begun.began_at, known)
     else:
         earlier = _answered(begun)
@@ -165,29 +101,7 @@ def _begin(notification_id: int) -> LookUp | None:
     begun = LookUp(row, row.began_at, row.now)
     elapsed = row.now - row.began_at if row.began_at else timedelta()
     scheduled = next_after(row.began_at or row.now, elapsed)
-    return begun if moves.look_up_at(begun.rows.filter(lookup_at=row.lookup_at), scheduled) else None
-
-
-def _known_id(begun: LookUp) -> str:
-    """The id of the message that this row is known to have sent, without asking the gateway; or nothing.
-
-    Either an attempt's answer came late, or the gateway told of the message by itself.
-    """
-    row = begun.notification
-    sends = row.delivery_attempts.filter(kind=DeliveryAttempt.Kind.SEND).exclude(provider_message_id="")
-    if known := sends.values_list("provider_message_id", flat=True).first():
-        return known
-    return _told_id(row, since=begun.since)
-
-
-def _told_id(row: NotificationLog, *, since: datetime) -> str:
-    """The id of the message by the gateway's own account of what it sent since; or nothing."""
-    assert row.instance is not None  # noqa: S101 - it was sent through it
-    for own_id in own_ids(row):
-        if known := proofs.id_told_of(row.instance, own_id, since=since):
-            return known
-    told = proofs.sent_messages(row.instance, row.recipient, row.message, since=since)
-    return not_held_by_others(row, [each.provider_message_id for each in told])
+    return begun if state_changes.look_up_at(begun.rows.filter(lookup_at=row.lookup_at), scheduled) else None
 
 
 def _answered(begun: LookUp) -> frozenset[str]:
@@ -207,16 +121,16 @@ def _ask(begun: LookUp, earlier: frozenset[str]) -> Answer:
     answered = set(earlier)
     assert begun.notification.instance is not None  # noqa: S101 - it was sent through it
 
-    def is_found(gateway: Gateway, control: NotificationLog) -> bool:
+    def is_found(gateway: Archive, control: NotificationLog) -> bool:
         if (question := f"control {control.pk}") not in answered and controls.is_found(gateway, control):
             answered.add(question)
         return question in answered
 
     try:
         gateway = gateway_for(begun.notification.instance)
-        if not gateway.capabilities.keeps_messages:
+        if not isinstance(gateway, Archive):
             return Answer(Finding.NOT_FOUND, asked=False)
-        if found := _find(gateway, begun, answered):
+        if found := find(gateway, begun, answered):
             return Answer(Finding.FOUND, found)
         keeps = begun.is_last and controls.keeps_messages(gateway, begun.notification, found=is_found)
     except GatewayError as error:
@@ -229,49 +143,6 @@ def _ask(begun: LookUp, earlier: frozenset[str]) -> Answer:
     return Answer(Finding.NO_ANSWER, error=failure, answered=frozenset(answered - earlier if begun.is_last else ()))
 
 
-def _find(gateway: Gateway, begun: LookUp, answered: set[str]) -> str:
-    """The id of the message among what the gateway keeps, by its number or by an id known of it; or nothing.
-
-    Asks what is not `answered` by "not there", and adds to it what is then.
-    """
-    row = begun.notification
-    assert row.instance is not None  # noqa: S101 - it was sent through it
-    for own_id in own_ids(row) if gateway.capabilities.takes_ids else ():
-        if own_id not in answered and gateway.find_by_id(own_id):
-            return own_id
-        answered.add(own_id)
-    if "number" not in answered:
-        found = gateway.find(row.recipient, since=begun.since, until=begun.now + AHEAD)
-        ids = [each.provider_message_id for each in found if each.text == row.message]
-        if free := not_held_by_others(row, ids):
-            return free
-        answered.add("number")
-    received = proofs.acknowledged(row.instance, row.recipient, since=begun.since)
-    connection.close()
-    return _find_received(gateway, begun, received, answered)
-
-
-def _find_received(gateway: Gateway, begun: LookUp, received: list[str], answered: set[str]) -> str:
-    """The same by the ids of receipts: it may be kept under a nameless address, and the receipt says whose it is."""
-    row, ids = begun.notification, list[str]()
-    for key_id in received:
-        if key_id in answered:
-            continue
-        named = gateway.find_by_id(key_id)
-        if named and named.text == row.message and begun.covers(named):
-            ids.append(named.provider_message_id)
-        else:
-            answered.add(key_id)
-    return not_held_by_others(row, ids) if ids else ""
-
-
-def not_held_by_others(row: NotificationLog, ids: list[str]) -> str:
-    """The last of these ids of messages that no other row of the instance has; empty if there is none."""
-    rows = NotificationLog.objects.filter(instance=row.instance_id, provider_message_id__in=ids)
-    held = set(rows.values_list("provider_message_id", flat=True))
-    return next((each for each in reversed(ids) if each not in held), "")
-
-
 def _settle(begun: LookUp, answer: Answer) -> int:
     """Move the row if the answer decides; returns whether it did."""
     row = begun.notification
@@ -280,20 +151,20 @@ def _settle(begun: LookUp, answer: Answer) -> int:
     if answer.finding == Finding.FOUND:
         return _to_sent(begun, begun.began_at, answer.provider_message_id)
     if answer.code == INTERRUPTED and answer.answered:
-        moves.look_up_now(begun.rows)
+        state_changes.look_up_now(begun.rows)
     if answer.finding != Finding.NOT_FOUND or not begun.is_last:
         return 0
     if not answer.keeps_messages and _store(row).on_unknown_outcome == Store.OnUnknownOutcome.ASK_STAFF:
-        return moves.to_failed(begun.rows, "outcome_unknown")
+        return state_changes.to_failed(begun.rows, "outcome_unknown")
     due_at = Greatest(begun.began_at + retries.delay_after(row.attempts), Now())
-    return moves.retry(begun.rows, due_at, code="did_not_arrive")
+    return state_changes.retry(begun.rows, due_at, code="did_not_arrive")
 
 
 def _to_sent(begun: LookUp, began_at: datetime, provider_message_id: str) -> int:
     """It is sent, and so its instance could send then."""
-    moved = moves.to_sent(begun.rows, provider_message_id, sent_at=began_at)
+    moved = state_changes.to_sent(begun.rows, provider_message_id, sent_at=began_at)
     if moved:
-        connections.heal_by_proof(begun.notification.instance_id, began_at)
+        connections.resume_by_proof(begun.notification.instance_id, began_at)
     return moved
 
 
@@ -317,7 +188,3 @@ def _record(begun: LookUp, answer: Answer) -> None:
         response_body=answer.response_body,
         provider_message_id=answer.provider_message_id,
     )
-
-
-def _last() -> float:
-    return float(settings.NOTIFICATIONS.lookup_last)

@@ -47,6 +47,11 @@ def copyable(text: str) -> str:
     return _code(text) if _has_marks(text) else marked("*", text)
 
 
+def without(which: str, text: str) -> str:
+    """A `literal` text without these marks, for where the words around it have them and it would end those early."""
+    return re.sub(f"{_JOINER}[{re.escape(which)}]{_JOINER}", "", text) if which else text
+
+
 def ends_in_code(line: str) -> bool:
     """Whether a full stop would be copied along."""
     return any(kept["pix"] and kept.end() == len(line) for kept in _KEPT.finditer(line))

@@ -8,15 +8,23 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Least, Now
 from django.utils import timezone
 
+from integrations.inbound.conversation import Conversation
 from integrations.messages import kinds
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
-from notifications import wakeups
-from notifications.snapshot import snapshot_of_test, snapshot_without_order, snapshots_as_they_are, snapshots_of
+from notifications import quiet, wakeups
+from notifications.snapshot import (
+    snapshot_of_answer,
+    snapshot_of_test,
+    snapshot_without_order,
+    snapshots_as_they_are,
+    snapshots_of,
+)
 from orders.models import Customer, Order, OrderEvent, Store
 from orders.signals import StatusChange
 
@@ -24,7 +32,8 @@ from orders.signals import StatusChange
 def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
     """Write one pending row per change and wake the worker for them once the transaction is committed.
 
-    The dedupe key (timeline entry and kind) is unique, so that one change is never told twice.
+    What may still be undone is due after its delay. The dedupe key (timeline entry and kind) is unique, so that one
+    change is never told twice.
     """
     if not changes:
         return []
@@ -38,12 +47,26 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
             dedupe_key=f"event:{change.event.pk}:{change.event.transition}",
             recipient=recipient(change.order.customer.phone),
             snapshot=taken.to_json(),
-            expires_at=Now() + lifetime(change.event.transition),
+            **quiet.times(change.event.transition, change.order, lifetime(change.event.transition), delay=change.delay),
         )
         for change, taken in zip(changes, snapshots_of(changes), strict=True)
     )
-    transaction.on_commit(partial(wakeups.publish, rows), robust=True)
+    quiet.take_along(rows)
+    now = [row for row in rows if row.error_code != quiet.CODE]
+    transaction.on_commit(partial(_wake, now, max(change.delay for change in changes)), robust=True)
     return rows
+
+
+def _wake(rows: Sequence[NotificationLog], delay: timedelta) -> None:
+    """Wake the worker for them, or when they are due for the first at each instance, which wakes the next.
+
+    A later one is woken by the sweep: within its interval of falling due, as it is where this wake-up is lost.
+    """
+    if not delay:
+        wakeups.publish(rows)
+    elif delay.total_seconds() <= wakeups.LONGEST_COUNTDOWN:
+        first = {row.instance_id: row for row in reversed(rows)}
+        wakeups.publish(first.values(), countdown=delay.total_seconds())
 
 
 def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -> list[NotificationLog]:
@@ -66,11 +89,12 @@ def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -
             dedupe_key=kind.dedupe_key(order),
             recipient=recipient(order.customer.phone),
             snapshot=taken.to_json(),
-            expires_at=Least(Now() + lifetime(event), Value(end)),
+            **quiet.times(event, order, lifetime(event), until=end),
         )
         for order, end, taken in zip(orders, until, taken_now, strict=True)
     )
-    transaction.on_commit(partial(wakeups.publish, rows), robust=True)
+    quiet.take_along(rows)
+    transaction.on_commit(partial(wakeups.publish, [row for row in rows if row.error_code != quiet.CODE]), robust=True)
     return rows
 
 
@@ -85,11 +109,36 @@ def confirm_consent(customer: Customer, reply: CustomerReply, *, opted_out: bool
     row = NotificationLog.objects.create(
         event=event,
         instance=reply.instance,
+        store=customer.store,
         dedupe_key=f"reply:{reply.pk}:{event}{edit}",
         recipient=recipient(customer.phone),
         snapshot=snapshot_without_order(event, customer, reply.received_at).to_json(),
         expires_at=Now() + lifetime(event),
     )
+    transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
+    return row
+
+
+def add_answer(talk: Conversation, text: str, actor: User | None) -> NotificationLog:
+    """Write what a person of the shop answers a customer, in the chat of what they wrote; gone by with the chat's time.
+
+    About an order it stands in the order's sequence, so that what happened before is told before.
+    """
+    reply = talk.reply
+    latest = OrderEvent.objects.filter(order=reply.order).order_by("-pk").first() if reply.order else None
+    row = NotificationLog.objects.create(
+        event=kinds.FREE_ANSWER,
+        order=reply.order,
+        order_event=latest,
+        instance=reply.instance,
+        store=reply.customer.store if reply.customer and not reply.order else None,
+        dedupe_key=f"{kinds.FREE_ANSWER}:{uuid.uuid4()}",
+        recipient=recipient(talk.phone),
+        snapshot=snapshot_of_answer(text, reply, talk.phone).to_json(),
+        expires_at=Least(Now() + lifetime(kinds.FREE_ANSWER), Value(talk.until)),
+        requested_by=actor,
+    )
+    quiet.take_along([row])
     transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
     return row
 
@@ -107,6 +156,25 @@ def add_test(instance: EvolutionInstance, phone: str) -> NotificationLog:
         )
         transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
     return row
+
+
+def add_text_test(instance: EvolutionInstance, phone: str, text: str, *, mark: str) -> tuple[NotificationLog, bool]:
+    """Put this very text into the outbox as a test to a number (E.164); once for each mark, and whether it is new."""
+    with transaction.atomic():
+        row, is_new = NotificationLog.objects.get_or_create(
+            dedupe_key=f"{kinds.TEST}:text:{mark}",
+            defaults={
+                "event": kinds.TEST,
+                "instance": instance,
+                "recipient": recipient(phone),
+                "message": text,
+                "snapshot": snapshot_of_test(instance.store).to_json(),
+                "expires_at": Now() + lifetime(kinds.TEST),
+            },
+        )
+        if is_new:
+            transaction.on_commit(partial(wakeups.publish, [row]), robust=True)
+    return row, is_new
 
 
 def recipient(phone: str) -> str:

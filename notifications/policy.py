@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 
-from integrations.messages.kinds import KINDS
+from integrations.messages.kinds import FREE_ANSWER, KINDS
 from integrations.models import NotificationLog
 from orders import consent
 from orders.contacts import normalize_phone
@@ -27,7 +27,18 @@ def refusal(notification: NotificationLog) -> str:
         return "no_phone"
     if not _is_possible(notification.recipient):
         return "invalid_number"
+    if notification.event == FREE_ANSWER:
+        return _taken_back(notification)
     return _unwanted(notification) or _gone_by(notification) if notification.order else ""
+
+
+def _taken_back(notification: NotificationLog) -> str:
+    """Whether the customer has opted out since a person answered them.
+
+    Who had before, and asks the shop something all the same, wants that answer (`integrations.inbound.conversation`).
+    """
+    customer = notification.parsed_snapshot.customer.id
+    return "opted_out" if customer and consent.refused_since(customer, notification.created_at) else ""
 
 
 def _unwanted(notification: NotificationLog) -> str:

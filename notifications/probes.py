@@ -11,14 +11,19 @@ from django.db.models.functions import Coalesce, Now
 from integrations.gateways import GatewayError, gateway_for
 from integrations.instances.connections import probe_pause
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications import claims
+from notifications import claims, quiet, wakeups
 
 logger = logging.getLogger(__name__)
 
 
 def possible(instance: OuterRef) -> QuerySet[NotificationLog]:
-    """The messages that could be the probe of an instance: one that this release cannot prepare shows nothing."""
-    return claims.waiting().filter(instance=instance).exclude(error_code="cannot_prepare")
+    """The messages that could be the probe of an instance: one that this release cannot prepare shows nothing.
+
+    One that waits for its first try, since its step may still be undone, is none yet: a probe is due at once. And none
+    wakes a customer for that.
+    """
+    not_yet = Q(error_code__in=("", quiet.CODE), next_attempt_at__gt=Now())
+    return claims.waiting().filter(instance=instance).exclude(not_yet).exclude(error_code="cannot_prepare")
 
 
 def next_at(instance: OuterRef) -> Coalesce:
@@ -30,6 +35,13 @@ def next_at(instance: OuterRef) -> Coalesce:
     return Coalesce(
         Subquery(claims.oldest_due(instance)), Case(When(held_at__isnull=False, then=Subquery(pausing)), default=None)
     )
+
+
+def wake_next(instance_id: int) -> None:
+    """Wake the next probe of a held instance at once, if it is due: the one before was not sent after all."""
+    next_one = claims.ready_instances().filter(pk=instance_id).values_list(next_at(OuterRef("pk")), flat=True)
+    rows = list(NotificationLog.objects.filter(pk__in=[pk for pk in next_one if pk is not None]))
+    wakeups.wake(rows)
 
 
 def to_ask() -> list[EvolutionInstance]:
@@ -53,7 +65,7 @@ def to_ask() -> list[EvolutionInstance]:
 def probe(instance_id: int) -> None:
     """Ask for the instance's connection and note it; one that is not held (any more) is left alone.
 
-    That heals nothing: the gateway calls a connection open whose socket is dead. The next message finds out.
+    That resumes nothing: the gateway calls a connection open whose socket is dead. The next message finds out.
     """
     instance = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).first()
     if instance is None:

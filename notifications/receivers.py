@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -9,16 +10,21 @@ from django.utils.translation import gettext as _
 
 from integrations.erasure import messages_of
 from integrations.models import CustomerReply, NotificationLog
-from notifications import outbox
+from notifications import corrections, outbox
 from notifications.actions.cancel import cancel_for
 from orders.erasure import ErasureRefusedError
-from orders.models import Customer
+from orders.models import Customer, OrderEvent
 from orders.signals import StatusChange
 
 
 def tell_customers(*, changes: list[StatusChange], **_kwargs: Any) -> None:
     """Put a message into the outbox for every change that the customer is to be told of."""
-    outbox.add([change for change in changes if change.notify])
+    outbox.add(corrections.news(changes))
+
+
+def told_of(*, events: Sequence[OrderEvent], **_kwargs: Any) -> set[int | None]:
+    """Those of the entries, just written, of which there is a message."""
+    return set(NotificationLog.objects.filter(order_event__in=events).values_list("order_event_id", flat=True))
 
 
 def confirm_consent(*, customers: list[Customer], opted_out: bool, reply: CustomerReply, **_kwargs: Any) -> None:

@@ -9,14 +9,14 @@ import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from django.template import TemplateDoesNotExist
 from django.utils import timezone
 
-from integrations.gateways import Gateway, GatewayError, gateway_for
-from integrations.messages import moves
+from integrations.gateways import Archive, Gateway, GatewayError, gateway_for
+from integrations.messages import state_changes
 from integrations.models import NotificationLog
-from notifications import claims, controls, lookups
+from notifications import claims, controls, evidence
 from notifications.message_ids import own_ids
+from notifications.models import with_texts
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def reconcile() -> Reconciled:
     A message that may not be sent at all (no number, no instance) counts as waiting.
     """
     result, not_there = Reconciled(), list[tuple[Gateway, NotificationLog]]()
-    rows = NotificationLog.objects.filter(status__in=NotificationLog.UNFINISHED).select_related("instance")
+    rows = with_texts(NotificationLog.objects.filter(status__in=NotificationLog.UNFINISHED)).select_related("instance")
     for row in rows.order_by("pk"):
         try:
             if row.instance is None or not row.recipient:
@@ -48,7 +48,7 @@ def reconcile() -> Reconciled:
                 result.sent.append(row.pk)
             else:
                 not_there.append((gateway, row))
-        except (GatewayError, TemplateDoesNotExist, ValueError) as error:
+        except (GatewayError, OSError, ValueError) as error:
             logger.warning("Notification %s cannot be reconciled: %s", row.pk, error)
             result.unclear.append(row.pk)
     # Only now, since what was found is something to compare with too.
@@ -60,15 +60,15 @@ def reconcile() -> Reconciled:
 
 def _was_sent(gateway: Gateway, row: NotificationLog) -> bool:
     """Whether the gateway has it; if so the row is `sent`, as of then."""
-    if not gateway.capabilities.keeps_messages:
+    if not isinstance(gateway, Archive):
         return False
     went_to = row.recipient if row.first_attempt_at else ""
-    claims.put_into_words(row)
+    claims.render(row)
     row.recipient = went_to or row.recipient
     since, until = row.created_at - controls.CLOCK_SKEW, timezone.now() + controls.AHEAD
     found = gateway.find(row.recipient, since=since, until=until)
     at = {each.provider_message_id: each.timestamp for each in found if each.text == row.message}
-    message_id = lookups.not_held_by_others(row, list(at))
+    message_id = evidence.not_held_by_others(row, list(at))
     if message_id:
         return _note(row, message_id, datetime.fromtimestamp(at[message_id], UTC))
     for own_id in own_ids(row) if gateway.capabilities.takes_ids else ():
@@ -79,13 +79,15 @@ def _was_sent(gateway: Gateway, row: NotificationLog) -> bool:
 
 def _note(row: NotificationLog, message_id: str, sent_at: datetime) -> bool:
     unchanged = NotificationLog.objects.filter(pk=row.pk, status=row.status, claim_token=row.claim_token)
-    return bool(moves.to_sent(unchanged, message_id, sent_at=sent_at, message=row.message, recipient=row.recipient))
+    return bool(
+        state_changes.to_sent(unchanged, message_id, sent_at=sent_at, message=row.message, recipient=row.recipient)
+    )
 
 
 def _keeps_messages(gateway: Gateway, row: NotificationLog, found: dict[int, bool]) -> bool:
     """Whether the gateway keeps what the row's instance sends; `found` remembers what it was asked before."""
 
-    def is_found(gateway: Gateway, control: NotificationLog) -> bool:
+    def is_found(gateway: Archive, control: NotificationLog) -> bool:
         if control.pk not in found:
             found[control.pk] = controls.is_found(gateway, control)
         return found[control.pk]

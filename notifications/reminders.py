@@ -31,7 +31,7 @@ def remind_of_pickups() -> int:
     """
     if not settings.PICKUP_REMINDER_HOURS:
         return 0
-    pks = [order.pk for order in _new(list(_due().only("pk", "delivery_status", "pickup_deadline")))][:BATCH]
+    pks = [order.pk for order in _new(list(_due().only("pk", "status", "delivery_status", "pickup_deadline")))][:BATCH]
     if not pks:
         return 0
     with transaction.atomic():

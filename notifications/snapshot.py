@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from django.db.models import prefetch_related_objects
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from integrations.messages import kinds
 from integrations.messages.snapshot import CustomerPart, ItemPart, OrderPart, ParcelPart, Snapshot, StorePart
+from integrations.models import CustomerReply
 from orders.models import Customer, Order, Store
 from orders.signals import StatusChange
 
@@ -37,13 +39,24 @@ def _snapshot_of(event: str, order: Order, occurred_at: datetime, reason: str = 
         reason=reason,
         order=_order(order),
         customer=_customer(order.customer, order.addressee),
-        store=_store(order.store),
+        store=store_part(order.store),
     )
+
+
+def snapshot_of_answer(text: str, reply: CustomerReply, phone: str) -> Snapshot:
+    """That of a person's answer: about the reply's order, if it has one, in the name of its store."""
+    now = timezone.now()
+    if reply.order:
+        prefetch_related_objects([reply.order], "items")
+        return replace(_snapshot_of(kinds.FREE_ANSWER, reply.order, now), text=text)
+    customer = _customer(reply.customer, reply.customer.name) if reply.customer else CustomerPart(phone=phone)
+    store = reply.customer.store if reply.customer else reply.instance.store
+    return Snapshot(event=kinds.FREE_ANSWER, occurred_at=now, text=text, customer=customer, store=store_part(store))
 
 
 def snapshot_of_test(store: Store) -> Snapshot:
     """That of a message about nothing, in the store's name. Its time makes the text one of its own."""
-    return Snapshot(event=kinds.TEST, occurred_at=timezone.now(), store=_store(store))
+    return Snapshot(event=kinds.TEST, occurred_at=timezone.now(), store=store_part(store))
 
 
 def snapshot_without_order(event: str, customer: Customer, occurred_at: datetime) -> Snapshot:
@@ -52,7 +65,7 @@ def snapshot_without_order(event: str, customer: Customer, occurred_at: datetime
         event=event,
         occurred_at=occurred_at,
         customer=_customer(customer, customer.name),
-        store=_store(customer.store),
+        store=store_part(customer.store),
     )
 
 
@@ -60,8 +73,17 @@ def _customer(customer: Customer, name: str) -> CustomerPart:
     return CustomerPart(id=customer.pk, name=name, phone=customer.phone)
 
 
-def _store(store: Store) -> StorePart:
-    return StorePart(id=store.pk, name=store.name, phone=store.phone, pickup_address=store.pickup_address)
+def store_part(store: Store) -> StorePart:
+    """The store as a snapshot has it."""
+    return StorePart(
+        id=store.pk,
+        name=store.name,
+        phone=store.phone,
+        pickup_address=store.pickup_address,
+        signature=store.signature,
+        opening_hours=store.opening_hours,
+        time_zone=store.time_zone,
+    )
 
 
 def _order(order: Order) -> OrderPart:

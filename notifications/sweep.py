@@ -28,7 +28,7 @@ from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, P
 
 from flowlog import heartbeats
 from integrations.locks import unlocked
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.messages.sentences import sentence
 from integrations.models import EvolutionInstance, NotificationLog, earlier_unfinished
 from notifications import claims, probes, questions, wakeups
@@ -103,7 +103,7 @@ def _step(step: Callable[[], int], failed: list[str]) -> int:
 def _end_leases() -> int:
     """A lease that has run out says nothing of whether the message left: `unknown`, never `pending`."""
     over = NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now())
-    return moves.to_unknown(unlocked(over), "lease_expired", lookup_at=Now())
+    return state_changes.to_unknown(unlocked(over), "lease_expired", lookup_at=Now())
 
 
 @transaction.atomic
@@ -112,13 +112,13 @@ def _expire_pending() -> int:
     held = EvolutionInstance.objects.filter(pk=OuterRef("instance_id")).values("held_reason")
     why = Concat(Value(sentence("expired") + " "), Coalesce(Subquery(held), Value("")), output_field=CharField())
     too_old = NotificationLog.objects.filter(status=Status.PENDING, expires_at__lte=Now())
-    return moves.to_failed(unlocked(too_old), "expired", error_message=Trim(why))
+    return state_changes.to_failed(unlocked(too_old), "expired", error_message=Trim(why))
 
 
 @transaction.atomic
 def _expire_unknown() -> int:
     too_old = NotificationLog.objects.filter(status=Status.UNKNOWN, expires_at__lte=Now())
-    return moves.to_failed(unlocked(too_old), "outcome_unknown")
+    return state_changes.to_failed(unlocked(too_old), "outcome_unknown")
 
 
 class _Round:
@@ -139,7 +139,7 @@ def _free() -> int:
     _Round.after = batch[-1] if len(batch) == BATCH else 0
     if not batch:
         return 0
-    return moves.unblock(unlocked(blocked.filter(~earlier_unfinished(), pk__in=batch)))
+    return state_changes.unblock(unlocked(blocked.filter(~earlier_unfinished(), pk__in=batch)))
 
 
 def _put_off() -> int:
@@ -165,8 +165,8 @@ def _put_off_at(instance: EvolutionInstance) -> int:
     lifetime = timedelta(seconds=settings.NOTIFICATIONS.expires_after)
     for days, pks in by_days.items():
         rows = unlocked(NotificationLog.objects.filter(pk__in=pks, status=Status.PENDING))
-        moves.outlast(rows.filter(expires_at__gte=F("created_at") + lifetime), days, lifetime=lifetime)
-        moves.explain(rows, "daily_cap")
+        state_changes.outlast(rows.filter(expires_at__gte=F("created_at") + lifetime), days, lifetime=lifetime)
+        state_changes.explain(rows, "daily_cap")
     return len(ids)
 
 
@@ -184,9 +184,7 @@ def _wake() -> int:
     ids = [pk for pk in (*next_ones, *without_instance) if pk is not None]
     waiting = NotificationLog.objects.filter(_forgotten() | Q(woken_at__lt=ready_since), pk__in=ids)
     rows = list(waiting.order_by()[:BATCH]) if ids else []
-    if rows:
-        _stamp(rows, moves.woken_to_send)
-        wakeups.publish(rows)
+    wakeups.wake(rows)
     return len(rows)
 
 
@@ -198,7 +196,7 @@ def _wake_look_ups() -> int:
     waiting = NotificationLog.objects.filter(_forgotten() | Q(woken_at__lt=F("lookup_at")), pk__in=ids)
     rows = list(waiting.order_by()) if ids else []
     if rows:
-        _stamp(rows, moves.woken)
+        wakeups.stamp(rows, state_changes.woken)
         wakeups.publish_look_ups(rows)
     return len(rows)
 
@@ -218,8 +216,3 @@ def _forgotten() -> Q:
     seconds = Least(doubled, times.wake_repeat_max)
     pause = ExpressionWrapper(seconds * Value(timedelta(seconds=1)), output_field=DurationField())
     return Q(woken_at__isnull=True) | Q(woken_at__lte=Now() - pause)
-
-
-@transaction.atomic
-def _stamp(rows: list[NotificationLog], move: Callable[[moves.Rows], int]) -> None:
-    move(unlocked(NotificationLog.objects.filter(pk__in=[row.pk for row in rows])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from django.conf import settings
 from django.db import transaction
@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from flowlog import publishing
 from flowlog.publishing import WakeUp
 from integrations.locks import unlocked
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.models import NotificationLog
 from notifications import claims
 
@@ -32,6 +32,19 @@ def publish(rows: Iterable[NotificationLog], *, countdown: float | None = None) 
     )
     _forget_waking(rows[published:])
     return published
+
+
+def wake(rows: Sequence[NotificationLog]) -> None:
+    """Publish them, noted on the rows, which are due now if they were not."""
+    if rows:
+        stamp(rows, state_changes.woken_to_send)
+        publish(rows)
+
+
+@transaction.atomic
+def stamp(rows: Sequence[NotificationLog], move: Callable[[state_changes.Rows], int]) -> None:
+    """Note on the rows, but for those that somebody else has, that they are woken."""
+    move(unlocked(NotificationLog.objects.filter(pk__in=[row.pk for row in rows])))
 
 
 def publish_look_ups(rows: Iterable[NotificationLog]) -> int:
@@ -76,4 +89,4 @@ def _forget_waking(rows: list[NotificationLog]) -> None:
     with transaction.atomic():
         waiting = (NotificationLog.Status.PENDING, NotificationLog.Status.UNKNOWN)
         forgotten = NotificationLog.objects.filter(pk__in=[row.pk for row in rows], status__in=waiting)
-        moves.unwoken(unlocked(forgotten))
+        state_changes.unwoken(unlocked(forgotten))

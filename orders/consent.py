@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from orders.accounts import account_key
@@ -48,6 +48,26 @@ def refused(customer: str) -> Exists:
     same_account = Q(store=OuterRef(f"{customer}__store"), account=OuterRef(f"{customer}__account")) & ~Q(account="")
     unwilling = Customer.objects.filter(opted_out_at__isnull=False)
     return Exists(unwilling.filter(Q(pk=OuterRef(customer)) | same_account))
+
+
+def refuses(customer: int) -> bool:
+    """Whether this customer wants no messages, as `refused` has it."""
+    return _unwilling(customer).exists()
+
+
+def refused_since(customer: int, moment: datetime) -> bool:
+    """Whether they have said since that they want no messages, as `refused` has it."""
+    unwilling = _unwilling(customer)
+    # Who had said so before may have said it once more.
+    again = ConsentChange.objects.filter(customer=OuterRef("pk"), opted_out=True, at__gt=moment)
+    return unwilling.filter(Q(opted_out_at__gt=moment) | Exists(again)).exists()
+
+
+def _unwilling(customer: int) -> QuerySet[Customer]:
+    """They and the others of their store and WhatsApp account who want no messages."""
+    own = Customer.objects.filter(pk=customer)
+    same_account = Q(store__in=own.values("store"), account__in=own.values("account")) & ~Q(account="")
+    return Customer.objects.filter(Q(pk=customer) | same_account, opted_out_at__isnull=False)
 
 
 def _one_account(customers: Iterable[Customer]) -> Q:

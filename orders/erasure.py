@@ -21,9 +21,13 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from flowlog.staffpages import stores
 from flowlog.staffpages.once import forget_answers
 from orders import consent, customers
 from orders.accounts import account_key, numbers_of_account
+from orders.desk_models import OrderNote
+from orders.export_models import DataExport
+from orders.import_models import DataImport
 from orders.models import ConsentChange, Customer, Erasure, Order, OrderEvent, Store
 from orders.signals import customers_being_erased, customers_erased
 
@@ -31,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 type Counts = dict[str, int]
 
+# What of a person a step may have replaced.
+_PERSONAL = ["delivery_address", "tracking_url"]
 # By the names under which a proof counts them.
 _WORDS = {
     "customers": gettext_lazy("Customers"),
@@ -43,6 +49,7 @@ _WORDS = {
     "replies": gettext_lazy("Customers' replies erased"),
     "webhooks": gettext_lazy("Webhooks deleted"),
     "carrier_news": gettext_lazy("Carriers' news without their words"),
+    "shop_news": gettext_lazy("What shops' systems sent"),
 }
 
 
@@ -55,8 +62,10 @@ def erase(customer: Customer, *, actor: User | None = None, dry_run: bool = Fals
 
     All or nothing: raises `ErasureRefusedError`, and has changed nothing, while it is not known of a message whether
     it leaves, or if the customer is erased already. With `dry_run` the proof says what would go, and nothing has.
-    An order that is made meanwhile waits for the end and is then a new customer's.
+    An order that is made meanwhile waits for the end and is then a new customer's. Raises
+    `PermissionDenied` for a customer of a store that the actor does not work for.
     """
+    stores.require(actor, customer)
     with transaction.atomic():
         proof = _erase(customer, actor)
         if dry_run:
@@ -96,6 +105,7 @@ def _erase(customer: Customer, actor: User | None) -> Erasure:
     refused = any(each.opted_out_at for each in locked)
     counts |= _forget_customers(locked)
     _kept(store, phone).update(account_hash="")
+    _forget_imports(store)
     return Erasure.objects.create(
         store=store,
         customer=customer,
@@ -104,6 +114,16 @@ def _erase(customer: Customer, actor: User | None) -> Erasure:
         counts={name: number for name, number in counts.items() if number},
         account_hash=_hash(store, phone, settings.SECRET_KEY) if refused and phone else "",
     )
+
+
+def _forget_imports(store: Store) -> None:
+    """A spreadsheet that is looked at, what was not right in one, or a file that somebody is to fetch may name them.
+
+    One that is being carried out is passed by: it may wait for the customers.
+    """
+    over = DataImport.objects.filter(Q(confirmed_at=None) | Q(finished_at__isnull=False), store=store)
+    DataImport.objects.filter(pk__in=over.order_by().select_for_update(skip_locked=True).values("pk")).delete()
+    DataExport.objects.all().delete()
 
 
 def _answers(told: Sequence[tuple[object, Any]]) -> Counts:
@@ -117,6 +137,9 @@ def _lock_orders(locked: Sequence[Customer]) -> list[int]:
 
 def _forget_orders(rows: QuerySet[Order]) -> Counts:
     steps = OrderEvent.objects.filter(order__in=rows).exclude(note="")
+    # What a step replaced is theirs, too.
+    OrderEvent.objects.filter(order__in=rows, replaced__has_any_keys=_PERSONAL).update(replaced=None)
+    OrderNote.objects.filter(order__in=rows).delete()
     return {
         "orders": rows.update(delivery_address="", notes="", ordered_as="", tracking_url=""),
         "notes": steps.update(note=""),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
     UnfoldBooleanSwitchWidget,
@@ -25,7 +29,8 @@ from orders.codes import compact_tracking
 from orders.contacts import format_document, format_phone, normalize_document, normalize_phone, phone_doubt
 from orders.fields import ChargeField, MoneyField, QuantityField
 from orders.models import Customer, Order, OrderItem, Store
-from orders.statuses import DeliveryStatus, OrderStatus
+from orders.quiet import TIME_ZONES
+from orders.statuses import ON_THE_WAY, DeliveryStatus, OrderStatus
 from orders.typed import visible
 
 _TYPED_LENGTH = 60
@@ -109,13 +114,32 @@ class StoreForm(PhoneForm, forms.ModelForm):
         choices=news.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
+    time_zone = forms.ChoiceField(
+        label=_("Time zone of the store"),
+        required=False,
+        choices=TIME_ZONES,
+        help_text=_("For quiet hours and pickup deadlines. Other times on the staff's pages are the system's."),
+        widget=UnfoldAdminSelectWidget,
+    )
 
     class Meta:
         model = Store
         fields = (
-            "name", "phone", "pickup_address", "pickup_days", "pickup_until", "tells_customers", "silent_transitions",
-            "on_unknown_outcome", "is_default",
+            "name", "phone", "pickup_address", "opening_hours", "signature", "pickup_days", "pickup_until",
+            "tells_customers", "silent_transitions", "quiet_from", "quiet_until", "time_zone", "on_unknown_outcome",
+            "is_default",
         )  # fmt: skip
+        widgets = {"signature": UnfoldAdminTextareaWidget({"rows": 2})}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        begin, end = cleaned.get("quiet_from"), cleaned.get("quiet_until")
+        if (begin is None) != (end is None) and not {"quiet_from", "quiet_until"}.intersection(self.errors):
+            missing = "quiet_until" if end is None else "quiet_from"
+            self.add_error(missing, _("Fill in both hours, or neither."))
+        elif begin is not None and begin == end:
+            self.add_error("quiet_until", _("The quiet hours must end at another time than they begin."))
+        return cleaned
 
 
 class CustomerForm(PhoneForm, ConstrainedForm):
@@ -193,6 +217,13 @@ class OrderForm(AskingForm, ChargedForm, ConstrainedForm):
         widget=UnfoldBooleanSwitchWidget,
     )
 
+    tell_change = forms.BooleanField(
+        label=_("Tell the customer of the new deadline or address"),
+        required=False,
+        help_text=_("Only if you change it."),
+        widget=UnfoldBooleanSwitchWidget,
+    )
+
     class Meta:
         model = Order
         fields = (
@@ -202,22 +233,60 @@ class OrderForm(AskingForm, ChargedForm, ConstrainedForm):
         widgets = _NOTES
         field_classes = _CHARGES
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if deadline := self.initial.get("pickup_deadline"):
+            self.initial["pickup_deadline"] = timezone.make_naive(deadline, self.instance.store.zone)
+
+    def clean_pickup_deadline(self) -> datetime | None:
+        """Read by the clock where the store is, as it is told to the customer."""
+        typed: datetime | None = self.cleaned_data["pickup_deadline"]
+        return timezone.make_naive(typed).replace(tzinfo=self.instance.store.zone) if typed else None
+
     def clean(self) -> None:
         super().clean()
         code = self.cleaned_data.get("tracking_code")
         if code and {"tracking_code", "delivery_method"} & set(self.changed_data):
             method = self.cleaned_data.get("delivery_method", self.instance.delivery_method)
-            edited = Order(pk=self.instance.pk, code=self.instance.code, delivery_method=method)
+            edited = Order(
+                pk=self.instance.pk, store_id=self.instance.store_id, code=self.instance.code, delivery_method=method
+            )
             self.ask("tracking_code", parcels.doubts({edited: code}))
+        self._ask_about_what_is_told()
+
+    def _ask_about_what_is_told(self) -> None:
+        """What the customer has been told and reads no more of is changed in silence only by who says so."""
+        customer = self.instance.customer
+        if self.cleaned_data.get("tell_change") or not customer.phone or customer.opted_out_at:
+            return
+        told = {
+            "pickup_deadline": self.instance.delivery_status == DeliveryStatus.READY_FOR_PICKUP,
+            "delivery_address": self.instance.delivery_status in ON_THE_WAY,
+        }
+        for name, was_told in told.items():
+            if was_told and name in self.changed_data and self.initial.get(name) and self.cleaned_data.get(name):
+                self.ask(name, [gettext("The customer knows the old one, and “Tell the customer” below is off.")])
 
     @cached_property
     def changed_data(self) -> list[str]:
-        return [name for name in super().changed_data if name != "tell_correction"]
+        return [name for name in super().changed_data if name not in {"tell_correction", "tell_change"}]
 
     def correction(self) -> dict[str, str]:
         """What was corrected of the tracking that the customer may know; only after `is_valid`."""
         edited = {name: self.cleaned_data.get(name, "") for name in ("tracking_code", "tracking_url")}
         return {name: value for name, value in edited.items() if value and name in self.changed_data}
+
+    def change_to_tell(self) -> tuple[str, dict[str, str]]:
+        """The transition that tells of a new deadline or address, with its data; empty if it is not to be told.
+
+        Only after `is_valid`.
+        """
+        if not self.cleaned_data.get("tell_change"):
+            return "", {}
+        for transition, name in (("move_deadline", "pickup_deadline"), ("change_address", "delivery_address")):
+            if name in self.changed_data and (value := self.cleaned_data.get(name)):
+                return transition, {name: value.isoformat() if name == "pickup_deadline" else value}
+        return "", {}
 
     def clean_tracking_url(self) -> str:
         return visible(self.cleaned_data["tracking_url"])

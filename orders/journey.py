@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from flowlog.translations import Words
-from orders.models import Order
+from orders.models import Order, OrderEvent
 from orders.statuses import OrderStatus, PaymentStatus
-from orders.transitions import TRANSITIONS, done_words, way_ahead
+from orders.transitions import TRANSITIONS, UNDO, done_words, way_ahead
 
 # Payment and tracking have lines of their own on the page: they may change at any point of the way.
 _ASIDE = [entry.name for entry in TRANSITIONS.values() if not entry.headline]
@@ -43,7 +44,7 @@ class Journey:
 
 def of(order: Order) -> Journey:
     """The way of the order, from its timeline."""
-    events = list(order.events.exclude(transition__in=_ASIDE))
+    events = still_standing(list(order.events.exclude(transition__in=_ASIDE)))
     past = [
         Step(done_words(event.transition), event.created_at, event is events[-1], _is_setback(event.transition))
         for event in events[-_SHOWN_STEPS:]
@@ -56,6 +57,12 @@ def of(order: Order) -> Journey:
     advice = (is_paid and now.advice_if_paid) or now.advice
     is_over = now.status_to == OrderStatus.COMPLETED
     return Journey(now.headline, advice, now.icon, steps, is_setback=now.is_setback, is_over=is_over)
+
+
+def still_standing(events: Sequence[OrderEvent]) -> list[OrderEvent]:
+    """Without those that were taken back, and the entries that say so."""
+    undone = {pk for event in events if event.transition == UNDO for pk in (event.replaced or {}).get("undone", ())}
+    return [event for event in events if event.transition != UNDO and event.pk not in undone]
 
 
 def _is_setback(transition: str) -> bool:

@@ -10,9 +10,11 @@ import math
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
@@ -23,10 +25,15 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from flowlog.staffpages.once import UsedForm  # noqa: F401 - Django looks for models here
+from flowlog.staffpages.stores import StorePath
 from orders import codes, wording
 from orders.accounts import StoredField, account_key_in_sql
 from orders.amounts import in_cents
 from orders.contacts import CNPJ_LENGTH, format_phone, validate_document, validate_phone
+from orders.desk_models import BulkJob, OrderNote  # noqa: F401 - likewise
+from orders.export_models import DataExport  # noqa: F401 - likewise
+from orders.import_models import DataImport  # noqa: F401 - likewise
+from orders.members import Member  # noqa: F401 - likewise
 from orders.parcels import SEVERAL, Parcel, parcels_of
 from orders.statuses import (
     HANDED_OVER,
@@ -49,6 +56,8 @@ def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstr
 class Store(models.Model):
     """A shop. Most installations have exactly one, the default."""
 
+    store_path: StorePath = "pk"
+
     class OnUnknownOutcome(models.TextChoices):
         RESEND = "resend", _("send it again")
         ASK_STAFF = "ask_staff", _("ask the staff")
@@ -56,6 +65,22 @@ class Store(models.Model):
     name = models.CharField(_("name"), max_length=100)
     phone = models.CharField(_("contact phone"), max_length=16, blank=True, validators=[validate_phone])
     pickup_address = models.CharField(_("pickup address"), max_length=300, blank=True)
+    signature = models.TextField(
+        _("signature"),
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("How your messages end. Empty: the store's name in italics."),
+    )
+    opening_hours = models.CharField(
+        _("opening hours"),
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("As customers read it, such as: Monday to Friday, 9 to 18 h; Saturday until 13 h."),
+    )
     pickup_days = models.PositiveSmallIntegerField(
         _("days to pick up"),
         default=7,
@@ -91,6 +116,17 @@ class Store(models.Model):
         db_default=Value([], models.JSONField()),
         blank=True,
     )
+    quiet_from = models.TimeField(_("quiet from"), null=True, blank=True)
+    quiet_until = models.TimeField(
+        _("quiet until"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "Between the two customers are not written to: what may wait goes when the quiet hours end. That the order "
+            "is out for delivery, or that nobody was at home, is told at once. Leave both empty to write at any hour."
+        ),
+    )
+    time_zone = models.CharField(_("time zone"), max_length=40, blank=True, default="", db_default="")
     is_default = models.BooleanField(_("default store"), default=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
 
@@ -98,12 +134,18 @@ class Store(models.Model):
         verbose_name = _("store")
         verbose_name_plural = _("stores")
         ordering = ("name",)
+        permissions = (("work_in_all_stores", "Can work in all stores"),)
         constraints = (
             models.UniqueConstraint(fields=["is_default"], condition=Q(is_default=True), name="store_one_default"),
         )
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of its clocks."""
+        return ZoneInfo(self.time_zone or settings.TIME_ZONE)
 
     @classmethod
     def get_default(cls) -> Store:
@@ -112,12 +154,34 @@ class Store(models.Model):
         return store
 
 
+class StoreStaff(models.Model):
+    """That a member of the staff works for a store, and sees what is its own: see `flowlog.staffpages.stores`."""
+
+    store_path: StorePath = "store"
+
+    # By the database: the release before, which does not know this table, may delete either.
+    store = models.ForeignKey(Store, models.DB_CASCADE, related_name="memberships", verbose_name=_("store"))
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DB_CASCADE, related_name="memberships", verbose_name=_("person")
+    )
+
+    class Meta:
+        verbose_name = _("member of a store's staff")
+        verbose_name_plural = _("staff of the stores")
+        constraints = (models.UniqueConstraint(fields=["user", "store"], name="staff_once_per_store"),)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} @ {self.store_id}"
+
+
 class Customer(models.Model):
     """A person who buys at a store. The phone may be missing; then nothing can be sent.
 
     `account` is the phone's `orders.accounts.account_key`, kept by PostgreSQL, whoever writes the row. A store has one
     customer for an account, or two from before accounts were known: then the refusal of one counts for both.
     """
+
+    store_path: StorePath = "store"
 
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="customers")
     name = models.CharField(_("name"), max_length=120)
@@ -139,7 +203,12 @@ class Customer(models.Model):
         verbose_name = _("customer")
         verbose_name_plural = _("customers")
         ordering = ("name", "pk")
-        permissions = (("erase_customer", "Can erase a customer's personal data"),)
+        permissions = (
+            ("erase_customer", "Can erase a customer's personal data"),
+            ("import_customer", "Can import customers"),
+            ("export_customer", "Can export customers"),
+            ("disclose_customer", "Can hand out what is kept about a customer"),
+        )
         indexes = (
             models.Index(fields=["store", "account"], name="customer_by_account"),
             GinIndex(customer_words(), fastupdate=False, name="customer_words"),
@@ -230,6 +299,8 @@ class Order(models.Model):
     nobody's personal data: an erasure leaves them.
     """
 
+    store_path: StorePath = "store"
+
     code = models.CharField(_("code"), max_length=12, unique=True, default=codes.order_code, editable=False)
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="orders")
     customer = models.ForeignKey(Customer, models.PROTECT, verbose_name=_("customer"), related_name="orders")
@@ -281,13 +352,22 @@ class Order(models.Model):
     external_number = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     notes = models.TextField(_("internal notes"), blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_default=Now(), editable=False)
+    # By a trigger of the database, whoever changes the row.
+    updated_at: models.DateTimeField[Any, datetime] = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         ordering = ("-created_at", "-pk")
+        permissions = (
+            ("import_order", "Can import orders"),
+            ("export_order", "Can export orders"),
+            ("export_messages", "Can export messages"),
+        )
         indexes = (
             models.Index(fields=["-created_at", "-id"], name="order_newest_first"),
+            models.Index(fields=["store", "-created_at", "-id"], name="order_of_store_newest"),
+            models.Index(fields=["store", "updated_at", "id"], name="order_of_store_changed"),
             models.Index(
                 fields=["pickup_deadline"],
                 condition=Q(status=OrderStatus.CONFIRMED, delivery_status=DeliveryStatus.READY_FOR_PICKUP),
@@ -295,6 +375,11 @@ class Order(models.Model):
             ),
             models.Index(Upper("tracking_code"), condition=~Q(tracking_code=""), name="order_tracking_code"),
             models.Index(fields=["id"], condition=SEVERAL, name="order_several_parcels"),
+            models.Index(
+                fields=["status", "delivery_status", "-created_at"],
+                condition=Q(status__in=("pending", "confirmed")),
+                name="order_unfinished",
+            ),
             GinIndex(order_words(), fastupdate=False, name="order_words"),
             GinIndex(origin_words(), condition=~Q(source=""), fastupdate=False, name="order_origin_words"),
         )
@@ -426,6 +511,9 @@ class OrderEvent(models.Model):
     from_delivery_status = models.CharField(max_length=20, blank=True)
     delivery_status = models.CharField(max_length=20)
     note = models.CharField(_("note"), max_length=300, blank=True)
+    # What else of the order it changed, as that was before; for `undo`, which entries were taken back. Emptied by an
+    # erasure; the release before knew none.
+    replaced = models.JSONField(null=True, editable=False, encoder=DjangoJSONEncoder)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("who")
     )
@@ -448,8 +536,9 @@ class OrderEvent(models.Model):
                     payment_status=F("from_payment_status"),
                     delivery_status=F("from_delivery_status"),
                 )
-                | Q(transition="correct_tracking") & ~Q(from_status=""),
-                name="event_changes_status_or_tracking",
+                | Q(transition="correct_tracking") & ~Q(from_status="")
+                | Q(transition__in=("move_deadline", "change_address", "undo")) & ~Q(from_status=""),
+                name="event_changes_or_corrects",
             ),
         )
 

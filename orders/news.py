@@ -15,4 +15,4 @@ def register(name: str, words: Words) -> None:
 
 def choices() -> list[tuple[str, Words]]:
     """The names, as `Store.silent_transitions` has them, with the staff's words."""
-    return [(entry.name, entry.done) for entry in TRANSITIONS.values() if entry.tells_customer] + [*_others.items()]
+    return [(entry.name, entry.done) for entry in TRANSITIONS.values() if entry.notifies_customer] + [*_others.items()]

@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 
 from orders.models import Order, Store
 
+# With this begins the source of an order that was made to try a program: no carrier tells of its parcel.
+OF_TESTS = "test:"
 _LOCKS = 0x6F72_6967  # any number that no other locks of two keys in this database have
 
 

@@ -83,7 +83,10 @@ def doubts(given: Mapping[Order, str]) -> list[str]:
 
 
 def _others(given: Mapping[Order, str], codes: list[str]) -> Iterable[Order]:
-    orders = apps.get_model("orders", "Order").objects.exclude(pk__in=[order.pk for order in given])
+    """Of the same stores: what another one has is not told."""
+    stores = {order.store_id for order in given}
+    orders = apps.get_model("orders", "Order").objects.filter(store__in=stores)
+    orders = orders.exclude(pk__in=[order.pk for order in given])
     return having(orders, codes).order_by("-pk")[:_MOST_OTHERS] if codes else ()
 
 

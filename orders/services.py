@@ -6,27 +6,38 @@ Each service works in one transaction: rows locked, statuses checked and changed
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from orders import codes, customers, erasure
 from orders.amounts import number, set_total
+from orders.bring import bring_to
+from orders.changes import (
+    NO_DELAY,
+    Actor,
+    DataOf,
+    lock_and_read,
+    locked,
+    record_all,
+    save_all,
+    take,
+    values_of,
+)
 from orders.contacts import format_document, is_storable, normalize_document, normalize_phone
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.origin import made_before, origin
-from orders.signals import StatusChange, order_status_changed
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
-from orders.transitions import TRANSITIONS, Data, Transition, TransitionNotAllowed, clean_data, get_transition
+from orders.transitions import TRANSITIONS, Transition, TransitionNotAllowed, clean_data, get_transition
 from orders.typed import visible
 
 __all__ = [
@@ -35,33 +46,24 @@ __all__ = [
     "add_order",
     "apply_transition",
     "apply_transition_bulk",
+    "bring_to",
     "create_order",
     "expire_due_pickups",
     "recalculate_total",
 ]
 
-_CHANGED_FIELDS = (
-    "status",
-    "payment_status",
-    "delivery_status",
-    "delivery_attempts",
-    "tracking_code",
-    "tracking_url",
-    "pickup_deadline",
-)
 EXPIRY_BATCH = 500
-_CODES_AT_ONCE = 200
-
-type Actor = User | None
-type Values = dict[str, Any]
-type DataOf = Callable[[Order], Data]
 
 
 @dataclass(slots=True)
 class BulkResult:
-    """What a bulk transition did: the orders it changed, and those it refused with the sentence why."""
+    """What a bulk transition did: the orders it changed, and those it refused with the sentence why.
+
+    `events` are the entries in the timelines of those that it changed.
+    """
 
     applied: list[Order] = field(default_factory=list)
+    events: list[OrderEvent] = field(default_factory=list)
     refused: list[tuple[Order, str]] = field(default_factory=list)
 
 
@@ -81,6 +83,7 @@ def create_order(
     source: str = "",
     external_id: str = "",
     external_number: str = "",
+    created_at: datetime | None = None,
     actor: Actor = None,
     notify: bool = True,
 ) -> Order:
@@ -95,6 +98,8 @@ def create_order(
     `source`, `external_id` and `external_number` say where the order was made, if not here. An id is one order's of the
     store and source: who comes with it again, even at the same moment, gets that order as it is by now; nothing is
     changed and nobody told.
+
+    `created_at`, aware: when it was made, if that was elsewhere and before. Its timeline begins now all the same.
 
     Raises `ValidationError` for anything that cannot be; then nothing is stored. A phone that may be another's than was
     meant is taken: whoever can ask asks `contacts.phone_warning` before.
@@ -116,14 +121,24 @@ def create_order(
         notes="\n".join(filter(None, (notes.strip(), _cpf_of_another(customer, customer_cpf)))),
         freight=number(freight, _("The freight must be an amount like 19.90.")),
         discount=number(discount, _("The discount must be an amount like 19.90.")),
+        created_at=created_at or timezone.now(),
         **asdict(made),
     )
     return add_order(order, [_item(values) for values in items], actor=actor, notify=notify)
 
 
 @transaction.atomic
-def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, notify: bool = True) -> Order:
+def add_order(
+    order: Order,
+    items: Sequence[OrderItem],
+    *,
+    actor: Actor = None,
+    notify: bool = True,
+    delay: timedelta = NO_DELAY,
+) -> Order:
     """Store a new order that has its store, customer and delivery set, with its items; total it and tell of it.
+
+    `delay`: as for `apply_transition`.
 
     Raises `ValidationError`.
     """
@@ -143,7 +158,7 @@ def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, 
     for item in items:
         item.order = order
     OrderItem.objects.bulk_create(items)
-    _record([(order, ("", "", ""))], TRANSITIONS["create"], lambda _: {}, actor=actor, notify=notify)
+    record_all([(order, {})], TRANSITIONS["create"], lambda _: {}, actor=actor, notify=notify, delay=delay)
     return order
 
 
@@ -151,24 +166,31 @@ def add_order(order: Order, items: Sequence[OrderItem], *, actor: Actor = None, 
 def recalculate_total(order: Order) -> None:
     """Bring the order's total up to date after its items, freight or discount have changed; the order is locked
     meanwhile. Raises `ValidationError`."""
-    _lock_and_read(order)
+    lock_and_read(order)
     set_total(order, order.items.all())
     order.save(update_fields=["total"])
 
 
 @transaction.atomic
-def apply_transition(order: Order, name: str, *, actor: Actor = None, notify: bool = True, **data: Any) -> Order:
+def apply_transition(
+    order: Order,
+    name: str,
+    *,
+    actor: Actor = None,
+    notify: bool = True,
+    delay: timedelta = NO_DELAY,
+    **data: Any,
+) -> Order:
     """Apply one transition to the order, which is locked and re-read first; returns that same object.
+
+    The customer is told at once, or after `delay`: until then a person may still take the step back (`orders.undo`).
 
     Raises `TransitionNotAllowed` with a sentence for the person; then nothing has changed.
     """
     transition = get_transition(name)
     cleaned = clean_data(transition, data.items())
-    _lock_and_read(order)
-    before = _statuses(order)
-    transition.apply(order, cleaned)
-    order.save(update_fields=_CHANGED_FIELDS)
-    _record([(order, before)], transition, lambda _: cleaned, actor=actor, notify=notify)
+    lock_and_read(order)
+    take(order, transition, cleaned, actor=actor, notify=notify, delay=delay)
     return order
 
 
@@ -179,19 +201,21 @@ def apply_transition_bulk(
     *,
     actor: Actor = None,
     notify: bool = True,
+    delay: timedelta = NO_DELAY,
     each: Mapping[int, Mapping[str, Any]] | None = None,
     **data: Any,
 ) -> BulkResult:
     """Apply one transition to many orders in a handful of statements, refusing those that cannot take it.
 
-    `each` has what is one order's alone, by its id, beside the data of all of them.
+    `each` has what is one order's alone, by its id, beside the data of all of them. `delay`: as for `apply_transition`.
     """
     transition = get_transition(name)
     common = clean_data(transition, data.items())
     own = {pk: common | clean_data(transition, values.items()) for pk, values in (each or {}).items()}
     given = {order.pk: order for order in orders}
     chosen = Order.objects.filter(pk__in=given)
-    result = _apply_to_all(chosen, transition, lambda order: own.get(order.pk, common), actor=actor, notify=notify)
+    data_of: DataOf = lambda order: own.get(order.pk, common)  # noqa: E731 - a name for the call below
+    result = _apply_to_all(chosen, transition, data_of, actor=actor, notify=notify, delay=delay)
     for order in [*result.applied, *(order for order, _reason in result.refused)]:
         given.pop(order.pk)
     result.refused += [(order, _("This order does not exist any more.")) for order in given.values()]
@@ -214,14 +238,18 @@ def expire_due_pickups() -> int:
 
 
 def _apply_to_all(
-    chosen: QuerySet[Order], transition: Transition, data_of: DataOf, *, actor: Actor, notify: bool
+    chosen: QuerySet[Order],
+    transition: Transition,
+    data_of: DataOf,
+    *,
+    actor: Actor,
+    notify: bool,
+    delay: timedelta = NO_DELAY,
 ) -> BulkResult:
     result = BulkResult()
     changed = []
-    stored: dict[int, Values] = {}
-    for order in _locked(chosen):
-        before = _statuses(order)
-        stored[order.pk] = _values(order)
+    for order in locked(chosen):
+        before = values_of(order)
         try:
             transition.apply(order, data_of(order))
         except TransitionNotAllowed as refusal:
@@ -229,90 +257,9 @@ def _apply_to_all(
         else:
             changed.append((order, before))
     result.applied = [order for order, _before in changed]
-    _save_all(result.applied, stored)
-    _record(changed, transition, data_of, actor=actor, notify=notify)
+    save_all(changed)
+    result.events = record_all(changed, transition, data_of, actor=actor, notify=notify, delay=delay)
     return result
-
-
-def _save_all(orders: Sequence[Order], stored: dict[int, Values]) -> None:
-    """Save what has changed. A transition changes many orders alike: one UPDATE for all that change in one way.
-
-    Tracking codes differ, and go first: an order may not have left without one.
-    """
-    coded = [order for order in orders if order.tracking_code != stored[order.pk]["tracking_code"]]
-    Order.objects.bulk_update(coded, ["tracking_code"], batch_size=_CODES_AT_ONCE)
-    alike: defaultdict[tuple[tuple[str, Any], ...], list[int]] = defaultdict(list)
-    for order in orders:
-        new = _values(order)
-        changes = {name: new[name] for name in _CHANGED_FIELDS if new[name] != stored[order.pk][name]}
-        changes.pop("tracking_code", None)
-        alike[tuple(changes.items())].append(order.pk)
-    for values, pks in alike.items():
-        Order.objects.filter(pk__in=pks).update(**dict(values))
-
-
-def _values(order: Order) -> Values:
-    return {name: getattr(order, name) for name in _CHANGED_FIELDS}
-
-
-def _locked(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """The orders locked in one global order, so that two bulk actions never wait for each other in a ring.
-
-    They are read after the locks are held, with their store and customer: a join under FOR UPDATE would drop, or
-    show as it was, what changed while waiting.
-    """
-    pks = list(orders.select_for_update().order_by("pk").values_list("pk", flat=True))
-    return _whole_orders().filter(pk__in=pks).order_by("pk")
-
-
-def _lock_and_read(order: Order) -> None:
-    Order.objects.select_for_update().get(pk=order.pk)
-    order.refresh_from_db(from_queryset=_whole_orders())
-
-
-def _whole_orders() -> QuerySet[Order]:
-    return Order.objects.select_related("store", "customer")
-
-
-def _statuses(order: Order) -> tuple[str, str, str]:
-    return order.status, order.payment_status, order.delivery_status
-
-
-def _record(
-    changed: Sequence[tuple[Order, tuple[str, str, str]]],
-    transition: Transition,
-    data_of: DataOf,
-    *,
-    actor: Actor,
-    notify: bool,
-) -> None:
-    """Write the timeline and tell the apps above, for a whole batch at once."""
-    if not changed:
-        return
-    events = OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order=order,
-            transition=transition.name,
-            from_status=before[0],
-            from_payment_status=before[1],
-            from_delivery_status=before[2],
-            status=order.status,
-            payment_status=order.payment_status,
-            delivery_status=order.delivery_status,
-            note=_note(order, data_of(order)),
-            actor=actor,
-        )
-        for order, before in changed
-    )
-    changes = [
-        StatusChange(order=order, event=event, notify=notify and transition.tells_customer, data=data_of(order))
-        for (order, _before), event in zip(changed, events, strict=True)
-    ]
-    order_status_changed.send(sender=Order, changes=changes)
-
-
-def _note(order: Order, data: Data) -> str:
-    return data.get("reason") or (order.tracking_code if "tracking_code" in data else "")
 
 
 def _find_or_make_customer(store: Store, name: str, phone: str, cpf: str) -> Customer:

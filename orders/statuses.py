@@ -52,4 +52,5 @@ PICKUP_STATUSES = frozenset(
 SHIPPING_STATUSES = frozenset(DeliveryStatus) - PICKUP_STATUSES | {DeliveryStatus.PENDING}
 # Nobody waits for anything of such an order any more.
 OFF = frozenset({OrderStatus.CANCELLED, OrderStatus.RETURNED})
+ON_THE_WAY = frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.OUT_FOR_DELIVERY, DeliveryStatus.FAILED_ATTEMPT})
 HANDED_OVER = frozenset({DeliveryStatus.DELIVERED, DeliveryStatus.PICKED_UP})

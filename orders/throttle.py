@@ -11,7 +11,6 @@ from django.utils.crypto import salted_hmac
 
 # Addresses share this many counters, so that the table never grows, needs no cleaning and holds nobody's address.
 _COUNTERS = 65_536
-# Whoever has one IPv6 address has all of its network.
 _IPV6_NETWORK = 64
 
 _COUNT = """
@@ -39,10 +38,15 @@ class RequestCounter(models.Model):
 
 def is_too_often(request: HttpRequest) -> bool:
     """Count the request; whether its address has used up this minute's requests."""
+    return is_used_up(client_address(request), settings.TRACKING_PAGE_REQUESTS_PER_MINUTE)
+
+
+def is_used_up(who: str, most: int) -> bool:
+    """Count one more of whoever it is; whether they have used up this minute's."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [_counter_of(client_address(request))])
+        cursor.execute(_COUNT, [_counter_of(who)])
         (requests,) = cursor.fetchone()
-    return bool(requests > settings.TRACKING_PAGE_REQUESTS_PER_MINUTE)
+    return bool(requests > most)
 
 
 def client_address(request: HttpRequest) -> str:
@@ -53,12 +57,21 @@ def client_address(request: HttpRequest) -> str:
     return forwarded[-proxies] if 0 < proxies <= len(forwarded) and forwarded[-proxies] else address
 
 
-def _counter_of(address: str) -> int:
+def client_network(request: HttpRequest) -> str:
+    """The same, or of an IPv6 address the first one of its network: whoever has one has them all."""
+    return _network(client_address(request))
+
+
+def _network(address: str) -> str:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
-        counted = address
-    else:
-        network = ip if ip.version == 4 else ipaddress.ip_network((ip, _IPV6_NETWORK), strict=False)  # noqa: PLR2004
-        counted = str(network)
-    return int.from_bytes(salted_hmac("orders.throttle", counted, algorithm="sha256").digest()[:8]) % _COUNTERS
+        return address
+    if ip.version == 4:  # noqa: PLR2004
+        return str(ip)
+    return str(ipaddress.ip_network((ip, _IPV6_NETWORK), strict=False).network_address)
+
+
+def _counter_of(who: str) -> int:
+    digest = salted_hmac("orders.throttle", _network(who), algorithm="sha256").digest()
+    return int.from_bytes(digest[:8]) % _COUNTERS

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
     UnfoldAdminTextareaWidget,
@@ -22,13 +25,15 @@ from orders.asking import AskingForm
 from orders.codes import compact, compact_tracking
 from orders.forms import TrackingField
 from orders.models import Order
-from orders.statuses import TRACKED_METHODS
-from orders.transitions import MAX_LENGTHS, Transition
+from orders.statuses import HANDED_OVER, TRACKED_METHODS, DeliveryMethod
+from orders.transitions import MAX_LENGTHS, TRANSITIONS, Transition
 from orders.typed import plain
 
 # What is never the same for many.
 _OF_ONE_ORDER = frozenset({"tracking_code", "pickup_code"})
 
+# The button that records the payment as well.
+RECEIVE = "receive"
 # A line for one order: its code and, behind any sign, its tracking code.
 _LINE = re.compile(r"\s*#?\s*(\w+)\s*[;,:=\s-]?\s*(.*)")
 
@@ -66,7 +71,10 @@ def _data_fields(transition: Transition, order: Order | None) -> dict[str, forms
         # What is pasted as a code may be longer than the code in it.
         if name != "tracking_code":
             field.widget.attrs["maxlength"] = str(MAX_LENGTHS[name])
-    return {name: fields[name] for name in transition.takes if order or name not in _OF_ONE_ORDER}
+    unasked = frozenset() if order else _OF_ONE_ORDER
+    if order and order.delivery_method == DeliveryMethod.COURIER:
+        unasked = frozenset({"tracking_code"})
+    return {name: fields[name] for name in transition.takes if name not in unasked}
 
 
 class TransitionForm(AskingForm, forms.Form):
@@ -81,18 +89,39 @@ class TransitionForm(AskingForm, forms.Form):
         data_fields = _data_fields(transition, order)
         self._data_names = list(data_fields)
         self.fields.update(data_fields)
-        if transition.tells_customer:
+        if transition.notifies_customer:
             self.fields["notify"] = forms.BooleanField(
                 label=_("Tell the customer on WhatsApp"),
                 required=False,
                 initial=True,
+                help_text=_("Only if the wrong message may have reached them: else they are told nothing.")
+                if transition.corrects
+                else "",
                 widget=UnfoldBooleanSwitchWidget,
             )
+
+    @property
+    def to_receive(self) -> Decimal | None:
+        """What the customer still has to pay when they get the order; None if that is nothing or not now."""
+        handed_over = self.transition.delivery_to in HANDED_OVER
+        if not (self.order and handed_over and TRANSITIONS["pay"].is_possible(self.order)):
+            return None
+        return self.order.total or None
+
+    @property
+    def names(self) -> list[str]:
+        """The transitions that were asked for, by the button that was pressed."""
+        return ["pay"] * (RECEIVE in self.data) + [self.transition.name]
 
     def clean(self) -> None:
         super().clean()
         if self.order and (code := self.cleaned_data.get("tracking_code")):
             self.ask("tracking_code", parcels.doubts({self.order: code}))
+
+    @property
+    def tells(self) -> bool:
+        """Whether the customer is told; only after `is_valid`."""
+        return bool(self.cleaned_data.get("notify", False))
 
     def arguments(self) -> dict[str, Any]:
         """What `apply_transition` is called with; only after `is_valid`."""
@@ -107,11 +136,22 @@ class BulkTransitionForm(TransitionForm):
     """
 
     MOST = 5000
+    # So many change by an oversight, and nobody is surprised: of more the number is to be typed.
+    FEW = 20
 
     orders = forms.CharField(widget=forms.HiddenInput)
 
-    def __init__(self, transition: Transition, *args: Any, chosen: Sequence[int] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        transition: Transition,
+        *args: Any,
+        chosen: Sequence[int] = (),
+        among: QuerySet[Order] | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs["initial"] = {"orders": ",".join(map(str, chosen)), **kwargs.get("initial", {})}
+        # What is posted may name any order: those of other stores are none of them.
+        self.among = Order.objects.all() if among is None else among
         super().__init__(transition, None, *args, **kwargs)
         self.each: dict[int, dict[str, str]] = {}
         lines = "\n".join(self._lines(chosen)) if "tracking_code" in transition.takes else ""
@@ -124,6 +164,23 @@ class BulkTransitionForm(TransitionForm):
                 widget=UnfoldAdminTextareaWidget({"rows": 10, "spellcheck": "false"}),
             )
             self.order_fields(["orders", "codes"])
+        self.fields["count"] = forms.IntegerField(
+            label=_("How many orders change?"),
+            required=False,
+            help_text=_("Type their number, to be sure."),
+            widget=UnfoldAdminTextInputWidget({"inputmode": "numeric", "autocomplete": "off"}),
+        )
+
+    def must_be_counted(self, possible: int) -> bool:
+        """Whether so many orders change only if the person types their number."""
+        return possible > (1 if self.transition.is_final else self.FEW)
+
+    def is_counted(self, possible: int) -> bool:
+        """Whether they did, if they must; else the form has an error. Only after `is_valid`."""
+        if not self.must_be_counted(possible) or self.cleaned_data.get("count") == possible:
+            return True
+        self.add_error("count", _("Type the number of orders that change: %(count)d.") % {"count": possible})
+        return False
 
     def clean_orders(self) -> list[int]:
         try:
@@ -136,16 +193,18 @@ class BulkTransitionForm(TransitionForm):
 
     def clean(self) -> None:
         super().clean()
+        number = len(self.cleaned_data.get("orders", ()))
+        if number > 1 and self.cleaned_data.get("tracking_url"):
+            words = gettext("All %(count)d orders get this page: is it not that of one parcel?")
+            self.ask("tracking_url", [words % {"count": number}])
         if "codes" not in self.fields or not {"orders", "codes"} <= self.cleaned_data.keys():
             return
-        orders = {
-            order.code: order for order in Order.objects.filter(pk__in=self.cleaned_data["orders"]).order_by("pk")
-        }
+        orders = {order.code: order for order in self.among.filter(pk__in=self.cleaned_data["orders"]).order_by("pk")}
         typed = self._read(orders)
         self.each = {orders[code].pk: {"tracking_code": compact_tracking(", ".join(typed[code]))} for code in typed}
         leaving = [order for order in orders.values() if self.transition.is_possible(order)]
         given = {order: self.each.get(order.pk, {}).get("tracking_code", order.tracking_code) for order in leaving}
-        self.ask("codes", parcels.doubts(given))
+        self.ask("codes", [*_not_asked_for(leaving, typed), *parcels.doubts(given)])
 
     def arguments(self) -> dict[str, Any]:
         """What `apply_transition_bulk` is called with; only after `is_valid`."""
@@ -166,6 +225,17 @@ class BulkTransitionForm(TransitionForm):
 
     def _lines(self, chosen: Sequence[int]) -> Iterator[str]:
         """A line to fill in for each order whose parcel a carrier numbers."""
-        for order in Order.objects.filter(pk__in=chosen, delivery_method__in=TRACKED_METHODS).order_by("pk"):
+        for order in self.among.filter(pk__in=chosen, delivery_method__in=TRACKED_METHODS).order_by("pk"):
             if self.transition.is_possible(order):
                 yield f"{order.code};{order.tracking_code}"
+
+
+def _not_asked_for(orders: Sequence[Order], typed: Mapping[str, Sequence[str]]) -> list[str]:
+    """Codes for orders that no carrier numbers: most likely another order's."""
+    words = gettext("Order %(order)s goes by %(method)s and needs no tracking code: “%(code)s”.")
+    return [
+        words
+        % {"order": order.code, "method": order.get_delivery_method_display(), "code": ", ".join(typed[order.code])}
+        for order in orders
+        if order.code in typed and order.delivery_method not in TRACKED_METHODS
+    ]

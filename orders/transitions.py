@@ -7,23 +7,15 @@ refused when this module is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.core.exceptions import ValidationError
-from django.core.validators import URLValidator
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from flowlog.translations import Words
-from orders.codes import compact_tracking, same_code
-from orders.contacts import is_storable
+from orders import transition_effects as effects
 from orders.statuses import (
-    CORREIOS_METHODS,
     HANDED_OVER,
     SHIPPING_METHODS,
     TRACKED_METHODS,
@@ -32,176 +24,34 @@ from orders.statuses import (
     OrderStatus,
     PaymentStatus,
 )
-from orders.typed import visible
+from orders.transition_entry import (
+    CORRECTIONS,
+    MAX_LENGTHS,
+    UNDO,
+    Data,
+    Transition,
+    TransitionNotAllowed,
+    clean_data,
+)
 
 if TYPE_CHECKING:
     from orders.models import Order
 
-type Data = dict[str, str]
-
-MAX_LENGTHS = {"tracking_code": 60, "tracking_url": 300, "reason": 300, "pickup_code": 12}
-_READERS: dict[str, Callable[[str], str]] = {"tracking_code": compact_tracking, "tracking_url": visible}
-
-
-# They correct what was written down and change no status: the constraint `event_changes_status_or_tracking` knows them.
-CORRECTIONS = frozenset({"correct_tracking"})
-
-
-class TransitionNotAllowed(Exception):  # noqa: N818 - it says what it is
-    """The order cannot take this transition now. `str()` is a sentence for the person who asked."""
-
-
-def _no_effect(_order: Order, _data: Data) -> None:
-    """Most transitions change nothing but the statuses."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One entry. `…_to` of None leaves that status as it is; `…_from` is where the order must be.
-
-    `label` is the button, `done` the timeline's words. A setback is not the next step that one hopes for. `takes`
-    names the data it accepts; `check` refuses data with a `TransitionNotAllowed`; `effect` writes what the data means
-    to the (locked, unsaved) order.
-
-    On the customer's page `headline` and `advice` say where the order is now (`advice_if_paid` instead, where money is
-    to come back), `to_come` says the same of a step that is still hoped for, `icon` is that of
-    `templates/orders/public/icon.html`. Without a headline it stands aside of the order's way, as a payment does, which
-    may come at any point of it.
-    """
-
-    name: str
-    label: Words
-    done: Words
-    status_from: frozenset[OrderStatus]
-    payment_from: frozenset[PaymentStatus] = frozenset(PaymentStatus)
-    delivery_from: frozenset[DeliveryStatus] = frozenset(DeliveryStatus)
-    methods: frozenset[DeliveryMethod] = frozenset(DeliveryMethod)
-    status_to: OrderStatus | None = None
-    payment_to: PaymentStatus | None = None
-    delivery_to: DeliveryStatus | None = None
-    takes: tuple[str, ...] = ()
-    tells_customer: bool = True
-    by_staff: bool = True
-    is_setback: bool = False
-    headline: Words = ""
-    advice: Words = ""
-    advice_if_paid: Words = ""
-    to_come: Words = ""
-    icon: str = "package"
-    check: Callable[[Order, Data], None] = _no_effect
-    effect: Callable[[Order, Data], None] = _no_effect
-
-    def __post_init__(self) -> None:
-        """Raise `ValueError` for an entry whose application the database would refuse, or that leaves the page mute."""
-        changes = (
-            (self.status_to, self.status_from),
-            (self.payment_to, self.payment_from),
-            (self.delivery_to, self.delivery_from),
-        )
-        # One of the statuses must be another one afterwards, wherever the order comes from.
-        if self.name not in CORRECTIONS and all(to is None or to in before for to, before in changes):
-            raise ValueError(f"Transition {self.name!r} may change nothing: it leads to where it may come from.")
-        if (self.status_to or self.delivery_to) and not self.headline:
-            raise ValueError(f"Transition {self.name!r} moves the order on: say it to the customer in `headline`.")
-        if self.to_come and not self.headline:
-            raise ValueError(f"Transition {self.name!r} is to come on the order's way: it needs a `headline`.")
-
-    def is_possible(self, order: Order) -> bool:
-        """Whether the order's statuses and delivery method allow it, whatever the data."""
-        return (
-            order.delivery_method in self.methods
-            and order.status in self.status_from
-            and order.payment_status in self.payment_from
-            and order.delivery_status in self.delivery_from
-        )
-
-    def require_possible(self, order: Order) -> None:
-        """Raise `TransitionNotAllowed`, naming what stands in the way."""
-        obstacles = (
-            (
-                gettext("its delivery method"),
-                order.delivery_method in self.methods,
-                order.get_delivery_method_display(),
-            ),
-            (gettext("its status"), order.status in self.status_from, order.get_status_display()),
-            (gettext("its payment"), order.payment_status in self.payment_from, order.get_payment_status_display()),
-            (gettext("its delivery"), order.delivery_status in self.delivery_from, order.get_delivery_status_display()),
-        )
-        for what, fits, value in obstacles:
-            if not fits:
-                raise TransitionNotAllowed(
-                    gettext("“%(label)s” is not possible for order %(code)s: %(what)s is “%(value)s”.")
-                    % {"label": self.label, "code": order.code, "what": what, "value": value}
-                )
-
-    def apply(self, order: Order, data: Data) -> None:
-        """Change the order in memory. Raises `TransitionNotAllowed` before anything is changed."""
-        self.require_possible(order)
-        self.check(order, data)
-        self.change_statuses(order)
-        self.effect(order, data)
-
-    def change_statuses(self, order: Order) -> None:
-        """Bring the order in memory where the transition leads, unchecked."""
-        order.status = self.status_to or order.status
-        order.payment_status = self.payment_to or order.payment_status
-        order.delivery_status = self.delivery_to or order.delivery_status
-
-
-def _check_tracking(order: Order, data: Data) -> None:
-    code = data.get("tracking_code") or order.tracking_code
-    if order.delivery_method in TRACKED_METHODS and not code:
-        raise TransitionNotAllowed(
-            gettext("Order %(code)s goes by %(method)s: give its tracking code.")
-            % {"code": order.code, "method": order.get_delivery_method_display()}
-        )
-    if data.get("tracking_url"):
-        try:
-            URLValidator(schemes=["https", "http"])(data["tracking_url"])
-        except ValidationError:
-            raise TransitionNotAllowed(
-                gettext("The tracking page must be an address like https://example.com.")
-            ) from None
-
-
-def _tracking(order: Order, data: Data) -> tuple[str, str]:
-    """The order's code and page as the data has them."""
-    code = data.get("tracking_code") or order.tracking_code
-    # Capitals of other letters may be more characters than there is room for.
-    capitals = order.delivery_method in CORREIOS_METHODS and code.isascii()
-    return code.upper() if capitals else code, data.get("tracking_url") or order.tracking_url
-
-
-def _set_tracking(order: Order, data: Data) -> None:
-    order.tracking_code, order.tracking_url = _tracking(order, data)
-
-
-def _check_correction(order: Order, data: Data) -> None:
-    _check_tracking(order, data)
-    now = (order.tracking_code, order.tracking_url)
-    if _tracking(order, data) == now:
-        raise TransitionNotAllowed(
-            gettext("Order %(code)s has this tracking already: there is nothing to correct.") % {"code": order.code}
-        )
-
-
-def _check_pickup_code(order: Order, data: Data) -> None:
-    given = data.get("pickup_code")
-    if given and not same_code(given, order.pickup_code):
-        raise TransitionNotAllowed(
-            gettext("The code that the customer showed is not the one of order %(code)s.") % {"code": order.code}
-        )
-
-
-def _set_pickup_deadline(order: Order, _data: Data) -> None:
-    """When the counter closes on the last day, in the shop's time zone."""
-    last_day = timezone.localdate() + timedelta(days=order.store.pickup_days)
-    order.pickup_deadline = timezone.make_aware(datetime.combine(last_day, order.store.pickup_until))
-
-
-def _count_delivery_attempt(order: Order, _data: Data) -> None:
-    order.delivery_attempts += 1
-
+__all__ = [
+    "CORRECTIONS",
+    "MAX_LENGTHS",
+    "TRANSITIONS",
+    "UNDO",
+    "Data",
+    "Transition",
+    "TransitionNotAllowed",
+    "clean_data",
+    "done_words",
+    "get_transition",
+    "possible_corrections",
+    "possible_transitions",
+    "way_ahead",
+]
 
 _ENTRIES = (
     Transition(
@@ -243,8 +93,8 @@ _ENTRIES = (
         delivery_from=frozenset({DeliveryStatus.PENDING}),
         delivery_to=DeliveryStatus.SHIPPED,
         takes=("tracking_code", "tracking_url"),
-        check=_check_tracking,
-        effect=_set_tracking,
+        check=effects.check_tracking,
+        effect=effects.set_tracking,
         headline=_("Your order is on its way"),
         advice=_("It has left the store and is coming to you."),
         to_come=_("Shipping"),
@@ -262,8 +112,8 @@ _ENTRIES = (
         ),
         takes=("tracking_code", "tracking_url"),
         by_staff=False,
-        check=_check_correction,
-        effect=_set_tracking,
+        check=effects.check_correction,
+        effect=effects.set_tracking,
     ),
     Transition(
         name="out_for_delivery",
@@ -303,7 +153,7 @@ _ENTRIES = (
         delivery_from=frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.OUT_FOR_DELIVERY}),
         delivery_to=DeliveryStatus.FAILED_ATTEMPT,
         takes=("reason",),
-        effect=_count_delivery_attempt,
+        effect=effects.count_delivery_attempt,
         is_setback=True,
         headline=_("We could not deliver"),
         advice=_("Talk to the store to arrange a new attempt."),
@@ -317,7 +167,7 @@ _ENTRIES = (
         status_from=frozenset({OrderStatus.CONFIRMED}),
         delivery_from=frozenset({DeliveryStatus.PENDING, DeliveryStatus.EXPIRED}),
         delivery_to=DeliveryStatus.READY_FOR_PICKUP,
-        effect=_set_pickup_deadline,
+        effect=effects.set_pickup_deadline,
         headline=_("Your order is ready for pickup"),
         advice=_("Show the pickup code at the counter."),
         to_come=_("Ready for pickup at the store"),
@@ -333,7 +183,7 @@ _ENTRIES = (
         status_to=OrderStatus.COMPLETED,
         delivery_to=DeliveryStatus.PICKED_UP,
         takes=("pickup_code",),
-        check=_check_pickup_code,
+        check=effects.check_pickup_code,
         headline=_("Your order was picked up"),
         advice=_("It was a pleasure to serve you. Until next time!"),
         to_come=_("Pickup"),
@@ -361,6 +211,7 @@ _ENTRIES = (
         payment_from=frozenset({PaymentStatus.PAID}),
         payment_to=PaymentStatus.REFUNDED,
         is_setback=True,
+        is_final=True,
     ),
     Transition(
         name="return_order",
@@ -371,6 +222,7 @@ _ENTRIES = (
         status_to=OrderStatus.RETURNED,
         takes=("reason",),
         is_setback=True,
+        is_final=True,
         headline=_("Your order was returned"),
         advice=_("For the next steps, talk to the store."),
         icon="alert",
@@ -383,10 +235,106 @@ _ENTRIES = (
         status_to=OrderStatus.CANCELLED,
         takes=("reason",),
         is_setback=True,
+        is_final=True,
         headline=_("Your order was cancelled"),
         advice=_("If you have any question, talk to the store."),
         advice_if_paid=_("The store will see to the refund and tell you. If you have any question, talk to it."),
         icon="alert",
+    ),
+    # What the customer may hold in hand is another now.
+    Transition(
+        name="move_deadline",
+        label=_("Move the pickup deadline"),
+        done=_("Pickup deadline moved"),
+        methods=frozenset({DeliveryMethod.PICKUP}),
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.READY_FOR_PICKUP}),
+        takes=("pickup_deadline",),
+        by_staff=False,
+        check=effects.check_deadline,
+        effect=effects.move_deadline,
+    ),
+    Transition(
+        name="change_address",
+        label=_("Change the delivery address"),
+        done=_("Delivery address changed"),
+        methods=SHIPPING_METHODS,
+        status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED}),
+        takes=("delivery_address",),
+        by_staff=False,
+        check=effects.check_address,
+        effect=effects.change_address,
+    ),
+    # A step that was found wrong when it could not be undone any more.
+    Transition(
+        name="back_to_preparation",
+        label=_("Back to “in preparation”"),
+        done=_("Corrected: still in preparation"),
+        status_from=frozenset({OrderStatus.CONFIRMED}),
+        delivery_from=frozenset({DeliveryStatus.SHIPPED, DeliveryStatus.READY_FOR_PICKUP}),
+        delivery_to=DeliveryStatus.PENDING,
+        by_staff=False,
+        is_setback=True,
+        corrects=frozenset({"ship", "correct_tracking", "ready_for_pickup", "move_deadline", "pickup_reminder"}),
+        headline=_("Your order is still in preparation"),
+        advice=_("What was recorded before was a mistake. You will hear from us as soon as it goes on."),
+    ),
+    Transition(
+        name="back_to_shipped",
+        label=_("Back to “shipped”"),
+        done=_("Corrected: still on its way"),
+        methods=SHIPPING_METHODS,
+        status_from=frozenset({OrderStatus.CONFIRMED, OrderStatus.COMPLETED}),
+        delivery_from=frozenset({DeliveryStatus.OUT_FOR_DELIVERY, DeliveryStatus.DELIVERED}),
+        status_to=OrderStatus.CONFIRMED,
+        delivery_to=DeliveryStatus.SHIPPED,
+        by_staff=False,
+        is_setback=True,
+        corrects=frozenset({"out_for_delivery", "deliver"}),
+        headline=_("Your order is still on its way"),
+        advice=_("What was recorded before was a mistake: it has not been delivered yet."),
+        icon="truck",
+    ),
+    Transition(
+        name="back_to_counter",
+        label=_("Back to “ready for pickup”"),
+        done=_("Corrected: still waits for pickup"),
+        methods=frozenset({DeliveryMethod.PICKUP}),
+        status_from=frozenset({OrderStatus.COMPLETED}),
+        delivery_from=frozenset({DeliveryStatus.PICKED_UP}),
+        status_to=OrderStatus.CONFIRMED,
+        delivery_to=DeliveryStatus.READY_FOR_PICKUP,
+        by_staff=False,
+        is_setback=True,
+        effect=effects.renew_pickup_deadline,
+        corrects=frozenset({"pick_up"}),
+        headline=_("Your order still waits for you"),
+        advice=_("What was recorded before was a mistake. Show the pickup code at the counter."),
+        icon="store",
+    ),
+    Transition(
+        name="reopen",
+        label=_("Reopen order"),
+        done=_("Corrected: order reopened"),
+        status_from=frozenset({OrderStatus.CANCELLED}),
+        status_to=OrderStatus.CONFIRMED,
+        by_staff=False,
+        is_setback=True,
+        effect=effects.reopen,
+        corrects=frozenset({"cancel"}),
+        headline=_("Your order is not cancelled"),
+        advice=_("What was recorded before was a mistake: your order is confirmed, and the store sees to it."),
+    ),
+    Transition(
+        name="unpay",
+        label=_("Payment was not received"),
+        done=_("Corrected: payment not received"),
+        status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.COMPLETED}),
+        payment_from=frozenset({PaymentStatus.PAID}),
+        payment_to=PaymentStatus.PENDING,
+        by_staff=False,
+        is_setback=True,
+        corrects=frozenset({"pay"}),
     ),
 )
 
@@ -403,6 +351,8 @@ def get_transition(name: str) -> Transition:
 
 def done_words(name: str) -> Words:
     """What is said of a transition that was done; its name where a later version has dropped it."""
+    if name == UNDO:
+        return _("Step undone")
     return TRANSITIONS[name].done if name in TRANSITIONS else name
 
 
@@ -422,25 +372,6 @@ def possible_transitions(order: Order) -> list[Transition]:
     return [entry for entry in TRANSITIONS.values() if entry.by_staff and entry.is_possible(order)]
 
 
-def clean_data(transition: Transition, data: Iterable[tuple[str, object]]) -> Data:
-    """The data as trimmed single-line strings, tracking codes as their carrier writes them, without empty ones.
-
-    Raises `TypeError` for a name that the transition does not take and `TransitionNotAllowed` for a value that
-    is too long.
-    """
-    cleaned: Data = {}
-    for name, value in data:
-        if name not in transition.takes:
-            raise TypeError(f"Transition {transition.name!r} takes no {name!r}; it takes: {transition.takes}.")
-        text = " ".join(str(value or "").split())
-        if not is_storable(text):
-            raise TransitionNotAllowed(gettext("The text has characters that cannot be stored."))
-        text = _READERS.get(name, str)(text)
-        if len(text) > MAX_LENGTHS[name]:
-            raise TransitionNotAllowed(
-                gettext("“%(value)s…” is too long: %(limit)d characters at most.")
-                % {"value": text[:30], "limit": MAX_LENGTHS[name]}
-            )
-        if text:
-            cleaned[name] = text
-    return cleaned
+def possible_corrections(order: Order) -> list[Transition]:
+    """With what staff may take back a step that turned out wrong, in the table's order."""
+    return [entry for entry in TRANSITIONS.values() if entry.corrects and entry.is_possible(order)]

@@ -93,6 +93,7 @@ def _page(
 
 def _order_context(order: Order) -> dict[str, Any]:
     way = journey.of(order)
+    zone = order.store.zone
     items = list(order.items.all())
     goes_on = order.status not in OFF
     waits = goes_on and order.delivery_status == DeliveryStatus.READY_FOR_PICKUP
@@ -100,9 +101,9 @@ def _order_context(order: Order) -> dict[str, Any]:
     return {
         "order": order,
         "journey": way,
-        "steps": [(step, spoken_moment(step.when) if step.when else "") for step in way.steps],
+        "steps": [(step, spoken_moment(step.when, zone) if step.when else "") for step in way.steps],
         "waits_at_counter": waits,
-        "deadline": spoken_moment(order.pickup_deadline) if waits and order.pickup_deadline else "",
+        "deadline": spoken_moment(order.pickup_deadline, zone) if waits and order.pickup_deadline else "",
         "parcels": order.parcels if is_tracked else [],
         "by_correios": order.delivery_method in CORREIOS_METHODS,
         "items": [(item, money(item.subtotal)) for item in items[:LISTED_ITEMS]],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -30,9 +30,9 @@ def quantity(amount: Decimal) -> str:
     return formats.number_format(amount, decimal_pos=decimals, use_l10n=True, force_grouping=True)
 
 
-def spoken_moment(when: datetime) -> str:
-    """A time as one says it, in the shop's zone: `sábado, 28/11, às 18h`, `domingo, 29/11, à 1h05`."""
-    local = timezone.localtime(when)
+def spoken_moment(when: datetime, zone: tzinfo | None = None) -> str:
+    """A time as one says it, in that zone or the system's: `sábado, 28/11, às 18h`, `domingo, 29/11, à 1h05`."""
+    local = timezone.localtime(when, zone)
     minutes = f"{local.minute:02}" if local.minute else ""
     at = "à" if local.hour == 1 else "às"
     return f"{formats.date_format(local, 'l, d/m').lower()}, {at} {local.hour}h{minutes}"

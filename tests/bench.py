@@ -5,24 +5,31 @@ Not part of the suite: these machines are shared and noisy, so nothing here asse
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
+import requests
 from django.db import connection, transaction
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
+from api.models import OrderChange
 from integrations.evolution.client import client
 from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import wakeups
 from notifications.delivery import deliver
-from orders.models import Order
+from orders.models import Order, OrderEvent, OrderItem
 from orders.services import apply_transition, apply_transition_bulk
+from tests.api.client import ORDER, make_token
 from tests.factories import make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
 from tests.integrations.webhooks import flood_with_receipts, post_all, receipt
@@ -31,6 +38,12 @@ from tests.processes import beat, wait_until, web_server, worker
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROUNDS = 50
+
+
+# What an order of one item leaves: each with how it names its order.
+_ROWS_OF_AN_ORDER: dict[type[Model], str] = {
+    Order: "pk", OrderItem: "order", OrderEvent: "order", OrderChange: "event__order", NotificationLog: "order",
+}  # fmt: skip
 
 
 def median_ms(action: Callable[[], object], rounds: int = ROUNDS) -> float:
@@ -150,6 +163,41 @@ def test_taking_webhooks_in() -> None:
         f"\nwebhooks taken in: {taken:.0f}/s · only saying 200: {floor:.0f}/s · ratio {floor / taken:.1f}\n"
     )
     assert WebhookEvent.objects.count() == len(bodies) + 50
+
+
+def test_orders_made_by_the_api() -> None:
+    """Orders a second over HTTP to one web worker, from eight clients at once. Floor: a bare insert of the same rows,
+    each order's in a transaction of its own."""
+    make_instance()
+    _token, secret = make_token()
+    number = 400
+    bodies = [json.dumps({**ORDER, "reference": {"source": "bench", "id": str(each)}}) for each in range(number)]
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    env = {"WEB_CONCURRENCY": "1", "API_REQUESTS_PER_MINUTE": "1000000"}
+    with web_server(**env) as address, requests.Session() as session, ThreadPoolExecutor(8) as clients:
+        post = partial(session.post, f"{address}/api/v1/orders", headers=headers, timeout=30)
+        list(clients.map(post, bodies[:20]))
+        started = time.perf_counter()
+        answers = list(clients.map(post, bodies[20:]))
+        made = len(answers) / (time.perf_counter() - started)
+    assert {answer.status_code for answer in answers} == {201}
+    rows = [
+        [model._default_manager.filter(**{order: pk}).get() for model, order in _ROWS_OF_AN_ORDER.items()]
+        for pk in Order.objects.values_list("pk", flat=True)
+    ]
+    NotificationLog.objects.all().delete()
+    OrderChange.objects.all().delete()
+    Order.objects.all().delete()
+    started = time.perf_counter()
+    for each in rows:
+        with transaction.atomic():
+            for row in each:
+                type(row)._default_manager.bulk_create([row])
+    floor = len(rows) / (time.perf_counter() - started)
+    sys.stdout.write(
+        f"\norders made by the API: {made:.0f}/s · the same rows: {floor:.0f}/s · ratio {floor / made:.1f}\n"
+    )
+    assert Order.objects.count() == number
 
 
 @pytest.mark.timeout(600)

@@ -7,15 +7,28 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import override_settings
+from hypothesis import settings as hypothesis_settings
 
 from tests.flush import quick_flush
 from tests.integrations.sandbox import SandboxProcess, sandbox
+
+# How long one example takes says how busy the machine is.
+hypothesis_settings.register_profile("flowlog", hypothesis_settings.get_profile("default"), deadline=None)
+hypothesis_settings.load_profile("flowlog")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def flush() -> Iterator[None]:
     """However many tests need real transactions: emptying the tables after each takes an instant."""
     with quick_flush():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """What makes a stolen password costly to guess makes a test that logs in wait."""
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 
 
@@ -37,6 +50,7 @@ def running_sandbox() -> Iterator[SandboxProcess]:
 def gateway(running_sandbox: SandboxProcess, settings: Any) -> Iterator[SandboxProcess]:
     """The sandbox, healthy and without messages, as the gateway of the settings."""
     running_sandbox.clear()
+    running_sandbox.forget_webhooks()
     settings.EVOLUTION_API_URL = running_sandbox.base_url
     settings.EVOLUTION_API_KEY = running_sandbox.api_key
     healthy = running_sandbox.options()

@@ -47,6 +47,7 @@ SETTINGS = {
     "EMAIL_URL": "",
     "SENTRY_DSN": "",
     "NOTIFICATIONS_OVERRIDE_RECIPIENT": "",
+    "STAFF_UNDO_SECONDS": "0",  # tests do not wait; those of it set their own
     "LOG_DIR": str(RUN_HOME / "logs"),
     "DJANGO_SETTINGS_MODULE": "flowlog.settings",
 }
@@ -83,10 +84,13 @@ _settings()
 
 @pytest.hookimpl(tryfirst=True, optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """What `-n auto` means: one worker for each core, and none for a choice of tests that is over sooner without."""
+    """What `-n auto` means: one worker for each core and one more, for many tests wait for processes and time-outs.
+
+    None for a choice of tests that is over sooner without.
+    """
     chosen = config.option.file_or_dir
     one_file = len(chosen) == 1 and not Path(chosen[0]).is_dir()
-    return 0 if config.option.keyword or one_file else min(os.cpu_count() or 1, MAX_WORKERS)
+    return 0 if config.option.keyword or one_file else min((os.cpu_count() or 1) + 1, MAX_WORKERS)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -99,6 +99,11 @@ class EmbeddedServers:
                 for server in self.servers():
                     server.stop()
 
+    def stop_left_behind(self) -> None:
+        """Stop the servers of a user that was killed; those that somebody uses stay."""
+        self._user = (self.home / "users.lock").open("w")
+        self.stop()
+
     def remove(self) -> None:
         """Stop the servers and delete the home with all data. Raises `DevError` while anyone uses them."""
         if not self.home.exists():

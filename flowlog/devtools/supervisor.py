@@ -5,6 +5,7 @@ Whatever is waited for, the death of any part and the wish to stop are noticed w
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -37,11 +38,19 @@ class Supervisor:
         self._tasks: list[Child] = []
         self._servers: list[tuple[Server, psutil.Process | None]] = []
         self._stop = threading.Event()
+        self._in_terminal = False
 
     def listen_for_stop(self) -> None:
-        """From now on, a signal to stop ends the next wait with `Interrupted`."""
+        """From now on, a signal to stop or the end of the terminal ends the next wait with `Interrupted`.
+
+        The hang-up may stay with whoever leads the terminal's session: make keeps it to itself. So the terminal is
+        looked at as well. Whoever runs this under nohup wants neither.
+        """
+        outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         for number in STOP_SIGNALS:
-            signal.signal(number, lambda *_: self._stop.set())
+            if not (outlives and number is signal.SIGHUP):
+                signal.signal(number, lambda *_: self._stop.set())
+        self._in_terminal = not outlives and _has_terminal()
 
     def watch(self, servers: Sequence[Server]) -> None:
         """Notice the death of these servers, which somebody else starts and stops."""
@@ -69,7 +78,7 @@ class Supervisor:
         """
         deadline = time.monotonic() + timeout if timeout else None
         while not condition():
-            if self._stop.wait(POLL_INTERVAL):
+            if self._stop.wait(POLL_INTERVAL) or (self._in_terminal and not _has_terminal()):
                 raise Interrupted
             self._check()
             if deadline and time.monotonic() > deadline:
@@ -99,3 +108,12 @@ class Supervisor:
         for server, process in self._servers:
             if process is None or not is_alive(process):
                 raise DevError(f"{server.label} died. The end of {server.log}:\n{log_tail(server.log)}")
+
+
+def _has_terminal() -> bool:
+    """Whether this process belongs to a terminal. It is taken from the whole session when it is closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

@@ -20,7 +20,7 @@ from flowlog.devtools.errors import DevError
 from flowlog.devtools.outside import check_redis, ensure_database
 from flowlog.devtools.ports import HOST, choose_port
 from flowlog.devtools.prepare import ADMIN
-from flowlog.devtools.run import only_run, tell
+from flowlog.devtools.run import end_run, only_run, tell
 from flowlog.devtools.servers import EmbeddedServers
 from flowlog.devtools.supervisor import READY_TIMEOUT, Interrupted, Supervisor
 
@@ -88,6 +88,23 @@ class System:
         except DevError as error:
             self._console.line(f"\n{error}")
             return 1
+
+    def stop(self) -> int:
+        """End the run of this home, from beside it, and what a killed one left behind. Returns the exit code."""
+        home = self._options.home
+        try:
+            self._embedded.create_home()
+            ended = end_run(home)
+            with only_run(home):
+                left = end_marked(home)
+                EmbeddedServers(home).stop_left_behind()
+        except DevError as error:
+            self._console.line(str(error))
+            return 1
+        if left:
+            self._console.line("Ended what a killed run had left behind.")
+        self._console.line("Flowlog has stopped." if ended or left else "Flowlog does not run in this checkout.")
+        return 0
 
     def reset(self) -> int:
         """Delete the home with all its data, unless it is in use. Returns the exit code."""
@@ -207,7 +224,7 @@ class System:
         if self._options.uses_sandbox:
             lines.append(("Phones", f"{addresses.gateway}/phone   what the customers see, and answer"))
         lines.append(("Logs", str(self._options.home / "logs")))
-        self._console.line("\nFlowlog is running. Ctrl-C stops it.\n")
+        self._console.line("\nFlowlog is running. Ctrl-C stops it, and so does `make stop` beside it.\n")
         for name, where in lines:
             self._console.line(f"  {name:<7} {where}")
 

@@ -50,6 +50,8 @@ _KEYS = re.compile(
 )
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _TRACKING_PAGE = re.compile(r"(?<=/rastreio/)[\w-]+")
+_CONNECTED = re.compile(r"(/webhooks/(?:orders|tracking)/[^/\s]+)/[\w-]+")
+_API_TOKEN = re.compile(r"(?<=flw_live_)[\w-]+|(?<=flw_test_)[\w-]+")
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|DSN")
 # Its path is a secret of its own.
 _SECRET_ADDRESS = "DEADMAN_PING_URL"  # noqa: S105 - a name
@@ -70,6 +72,8 @@ class Masker:
             text = self._secrets.sub("***", text)
         text = _USERINFO.sub("***@", text)
         text = _TRACKING_PAGE.sub("***", text)
+        text = _CONNECTED.sub(r"\1/***", text)
+        text = _API_TOKEN.sub("***", text)
         text = _KEYS.sub(r"\1***", text)
         text = _CNPJ.sub(lambda found: _digits(found) if _is_cnpj(found[0]) else found[0], text)
         return _NUMBERS.sub(_last_four, text)

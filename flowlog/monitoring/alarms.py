@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 
 from flowlog import heartbeats
 from flowlog.models import Alarm, Heartbeat
-from flowlog.monitoring import backups, troubles
-from flowlog.monitoring.troubles import Trouble
+from flowlog.monitoring import backups, incidents
+from flowlog.monitoring.incidents import Incident
 from flowlog.publishing import WakeUp, publish
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from flowlog.times import moment
@@ -41,7 +41,7 @@ def look() -> None:
     """
     if _all_is_well():
         return
-    present = {(trouble.kind, trouble.name): trouble for trouble in troubles.lasting_ones()}
+    present = {(incident.kind, incident.name): incident for incident in incidents.lasting_ones()}
     Alarm.objects.bulk_create(
         [Alarm(kind=one.kind, name=one.name, began_at=one.since or timezone.now()) for one in present.values()],
         ignore_conflicts=True,
@@ -80,11 +80,11 @@ def _heard(queue: str) -> QuerySet[Heartbeat]:
     return Heartbeat.objects.filter(queue=queue, beat_at__gte=Now() - timedelta(seconds=heartbeats.silent_after(queue)))
 
 
-def _judge(alarm: Alarm, trouble: Trouble | None) -> None:
+def _judge(alarm: Alarm, incident: Incident | None) -> None:
     """Tell what there is to tell of this alarm, whose row is locked."""
     row = Alarm.objects.filter(pk=alarm.pk)
-    if trouble:
-        told = alarm.told_at or (Now() if _tell_beginning(alarm, trouble) else None)
+    if incident:
+        told = alarm.told_at or (Now() if _tell_beginning(alarm, incident) else None)
         row.update(told_at=told, over_since=None)
     elif alarm.told_at is None:
         logger.warning("Alarm over: %s", alarm)
@@ -95,10 +95,10 @@ def _judge(alarm: Alarm, trouble: Trouble | None) -> None:
         row.delete()
 
 
-def _tell_beginning(alarm: Alarm, trouble: Trouble) -> bool:
+def _tell_beginning(alarm: Alarm, incident: Incident) -> bool:
     logger.warning("Alarm: %s", alarm)
     return _mail(
-        trouble.headline, [f"{trouble.detail} {trouble.waiting()}".rstrip(), settings.SITE_URL + trouble.address]
+        incident.headline, [f"{incident.detail} {incident.waiting()}".rstrip(), settings.SITE_URL + incident.address]
     )
 
 

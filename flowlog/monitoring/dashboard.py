@@ -1,74 +1,87 @@
-"""The admin's first page: the day in four numbers, and what needs a hand."""
+"""The admin's first page: what needs a hand now, the day in a few numbers, and how the last weeks went."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from flowlog.monitoring import charts, days, first_steps, needs, rows
+from flowlog.times import DAY, HOUR, MINUTE
 from integrations.inbound import reply_admin
-from integrations.instances.admin import state_html
+from integrations.instances.status import state_html
 from integrations.models import EvolutionInstance, NotificationLog
 from orders.models import Order
 
 Status = NotificationLog.Status
+CHARTED = (7, days.SHOWN)
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the numbers that the person may see. Each comes from an index, whatever the size of the tables."""
-    tiles = []
-    if request.user.has_perm("orders.view_order"):
-        tiles.append(_orders_today())
-    if request.user.has_perm("integrations.view_notificationlog"):
-        tiles += _messages()
+    """Add what the person may see. Each number comes from a range of an index, whatever the size of the tables."""
+    user, tiles = request.user, []
+    may_see_messages = user.has_perm("integrations.view_notificationlog")
+    instances = list(rows.of(EvolutionInstance, user))
+    if user.has_perm("orders.view_order"):
+        tiles.append(_orders_today(user))
+        context["steps"] = first_steps.steps(request, instances)
+    if may_see_messages:
+        latest = days.latest(user)
+        tiles += _messages(user, latest[-1])
+        context["charts"] = [charts.chart(latest[-number:]) for number in CHARTED]
         context["questions"] = reply_admin.home(request)
-        context["instances"] = [(each.name, state_html(each)) for each in EvolutionInstance.objects.all()]
-    return {**context, "tiles": tiles}
+        context["instances"] = [(each.name, state_html(each)) for each in instances]
+    return {**context, "tiles": tiles, "needs": needs.present(request, instances), "may_see_needs": bool(tiles)}
 
 
-def _today() -> Any:
-    return timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+def _orders_today(user: Any) -> dict[str, Any]:
+    count = rows.of(Order, user).filter(created_at__gte=days.today()).count()
+    words = ngettext("order today", "orders today", count)
+    return _tile(words, count, "orders_order", created_at__gte=days.today())
 
 
-def _orders_today() -> dict[str, Any]:
-    count = Order.objects.filter(created_at__gte=_today()).count()
-    return {
-        "words": ngettext("order today", "orders today", count),
-        "count": count,
-        "address": reverse("admin:orders_order_changelist", query={"created_at__gte": _today()}),
-    }
-
-
-def _messages() -> list[dict[str, Any]]:
-    waiting = NotificationLog.objects.filter(status__in=(Status.PENDING, Status.SENDING)).count()
-    uncertain = NotificationLog.objects.filter(status=Status.UNKNOWN).count()
-    today = NotificationLog.objects.filter(created_at__gte=_today()).aggregate(
-        sent=Count("pk", filter=Q(status=Status.SENT)),
-        failed=Count("pk", filter=Q(status=Status.FAILED)),
-    )
-    sent, failed = today["sent"], today["failed"]
-    words = ngettext("message waiting", "messages waiting", waiting)
-    sent_words = ngettext("message sent today", "messages sent today", sent)
-    failed_words = ngettext("message not sent today", "messages not sent today", failed)
-    tiles = [
-        _message_tile(words, waiting, status__in="pending,sending"),
-        _message_tile(sent_words, sent, status__exact="sent", created_at__gte=_today()),
+def _messages(user: Any, day: days.Day) -> list[dict[str, Any]]:
+    in_line = rows.of(NotificationLog, user).filter(status__in=(Status.PENDING, Status.SENDING))
+    waiting = needs.counted(in_line)
+    sent = {"status__exact": "sent", "created_at__gte": days.today()}
+    took = days.typical_time(user)
+    return [
+        _message(
+            ngettext("message waiting", "messages waiting", waiting), needs.shown(waiting), status__in="pending,sending"
+        ),
+        _message(ngettext("message sent today", "messages sent today", day.told), day.told, **sent),
+        _message(
+            ngettext("message delivered", "messages delivered", day.delivered),
+            day.delivered,
+            **sent,
+            receipt__in=",".join(days.ARRIVED),
+        ),
+        _message(ngettext("message read", "messages read", day.read), day.read, **sent, receipt__exact="read"),
+        _message(
+            ngettext("message not sent today", "messages not sent today", day.failed),
+            day.failed,
+            status__exact="failed",
+            created_at__gte=days.today(),
+        ),
         {
-            **_message_tile(failed_words, failed, status__exact="failed", created_at__gte=_today()),
-            "alarm": failed > 0,
+            **_message(_("typical time until sent"), day.told, **sent),
+            "count": _short(took.total_seconds()) if took is not None else "–",
         },
     ]
-    # These may have arrived: who takes them for unsent tells the customer twice.
-    if uncertain:
-        words = ngettext("message that may have gone out", "messages that may have gone out", uncertain)
-        tiles.append(_message_tile(words, uncertain, status__exact="unknown"))
-    return tiles
 
 
-def _message_tile(words: str, count: int, **filters: Any) -> dict[str, Any]:
-    address = reverse("admin:integrations_notificationlog_changelist", query=filters)
-    return {"words": words, "count": count, "address": address}
+def _message(words: str, count: int | str, **filters: Any) -> dict[str, Any]:
+    return _tile(words, count, "integrations_notificationlog", **filters)
+
+
+def _tile(words: str, count: int | str, model: str, **filters: Any) -> dict[str, Any]:
+    return {"words": words, "count": count, "address": reverse(f"admin:{model}_changelist", query=filters)}
+
+
+def _short(seconds: float) -> str:
+    """A duration in its largest unit, as small as a number on a tile."""
+    units = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"))
+    return next((f"{int(seconds // size)} {unit}" for size, unit in units if seconds >= size), f"{int(seconds)} s")

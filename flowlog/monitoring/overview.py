@@ -91,7 +91,7 @@ def _tallies() -> QuerySet[WebhookTally]:
 def _tally(tally: WebhookTally) -> str:
     words = _("%(whose)s: %(number)d answered with %(status)d, the last %(when)s")
     return words % {
-        "whose": f"{tally.get_source_display()} {tally.name or '?'}",
+        "whose": f"{tally.told_by} {tally.name or '?'}",
         "number": tally.number,
         "status": tally.status,
         "when": moment(tally.last_at),

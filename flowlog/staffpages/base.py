@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
+from unfold.paginator import InfinitePaginator
 
 from flowlog.staffpages.once import once
+from flowlog.staffpages.scoped import ScopedChoices, StoreScoped
 from flowlog.translations import Words
 
 if TYPE_CHECKING:
@@ -28,9 +32,11 @@ else:
     from unfold.admin import StackedInline as ThemeStackedInline
     from unfold.admin import TabularInline as ThemeTabularInline
 
+_KEY = re.compile(r"[0-9]{1,19}")
 
-class ModelAdmin(ThemeModelAdmin):
-    """The theme's, with the signature that Django 6.1 asks for, and each form saved once."""
+
+class ModelAdmin(StoreScoped, ThemeModelAdmin):
+    """The theme's, with the signature that Django 6.1 asks for, kept to the person's stores, each form saved once."""
 
     # Counting what each filter would find costs a scan of the table per filter.
     show_facets = admin.ShowFacets.NEVER
@@ -44,6 +50,18 @@ class ModelAdmin(ThemeModelAdmin):
         choices = default_choices or [("", _("Select action"))]
         return admin.ModelAdmin.get_action_choices(self, request, choices, action_location)
 
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """With the names of fields as the page has them: Django keeps the English ones, of which few are translated."""
+        told = super().construct_change_message(request, form, formsets, add)
+        forms = [form, *(each for formset in formsets or () for each in formset.forms)]
+        labels = [label for each in forms for name, field in each.fields.items() for label in [field.label or name]]
+        with override(None):
+            english = [str(label) for label in labels]
+        shown = dict(zip(english, map(str, labels), strict=True))
+        for changed in (entry["changed"] for entry in told if "fields" in entry.get("changed", {})):
+            changed["fields"] = [shown.get(name, name) for name in changed["fields"]]
+        return told
+
     @once
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -51,14 +69,14 @@ class ModelAdmin(ThemeModelAdmin):
         return super().changeform_view(request, object_id, form_url, extra_context)
 
 
-class TabularInline(ThemeTabularInline):
+class TabularInline(ScopedChoices, ThemeTabularInline):
     """Rows of a table inside the page of what they belong to."""
 
     extra = 0
     show_title = False
 
 
-class StackedInline(ThemeStackedInline):
+class StackedInline(ScopedChoices, ThemeStackedInline):
     """A form inside the page of what it belongs to."""
 
     show_title = False
@@ -75,6 +93,15 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
         return False
+
+
+class UncountedAdmin(ReadOnlyAdmin):
+    """Rows without end, which are not counted for a page that shows a few of them."""
+
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    # Without a count it would offer to select all 9999999999 of them.
+    list_disable_select_all = True
 
 
 def label_column(
@@ -107,3 +134,9 @@ def person(request: HttpRequest) -> User | None:
 def name_of(user: User) -> str:
     """What the pages call a member of the staff."""
     return user.get_full_name() or user.get_username()
+
+
+def keys(written: Iterable[str]) -> list[int]:
+    """The rows' keys among what somebody has sent, who may have written anything."""
+    numbers = [int(each) for each in written if _KEY.fullmatch(each)]
+    return [each for each in numbers if each < 2**63]

@@ -2,3 +2,4 @@
 
 SERVICE_GROUP = "Atendimento"
 MANAGEMENT_GROUP = "Gerência"
+OPERATION_GROUP = "Operação"

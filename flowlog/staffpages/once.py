@@ -30,6 +30,9 @@ FIELD = "_once"
 _IGNORED = frozenset({FIELD, "csrfmiddlewaretoken", "_save", "_continue", "_addanother"})
 _POPUP = "popup_response_data"
 
+# A message with this tag is shown once and kept nowhere: a link for a password, for example.
+UNKEPT = "unkept"
+
 type View[**P] = Callable[P, HttpResponse]
 type Answer = dict[str, Any]
 
@@ -119,7 +122,9 @@ def _answer(response: HttpResponse, said: list[Message]) -> Answer:
         return {}
     answer: Answer = {
         "messages": [
-            [each.level, str(each.message), each.extra_tags, isinstance(each.message, SafeData)] for each in said
+            [each.level, str(each.message), each.extra_tags, isinstance(each.message, SafeData)]
+            for each in said
+            if each.extra_tags != UNKEPT
         ]
     }
     if isinstance(response, HttpResponseRedirect):

@@ -16,6 +16,10 @@ def _may(permission: str) -> Callable[[HttpRequest], bool]:
     return lambda request: request.user.has_perm(permission)
 
 
+def _is_superuser(request: HttpRequest) -> bool:
+    return bool(request.user.is_superuser)
+
+
 def _entry(title: Any, icon: str, model: str) -> dict[str, Any]:
     """A line of the sidebar: the list of a model, for those who may see it."""
     app, name = model.split(".")
@@ -38,7 +42,13 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "8px",
     "STYLES": [lambda _request: static("flowlog/admin.css")],
-    "SCRIPTS": [lambda _request: static("flowlog/once.js")],
+    "SCRIPTS": [
+        lambda _request: static("flowlog/once.js"),
+        lambda _request: static("flowlog/stores.js"),
+        lambda _request: static("flowlog/keep.js"),
+        lambda _request: static("flowlog/names.js"),
+    ],
+    "ACCOUNT": {"navigation": [{"title": _("My access"), "link": reverse_lazy("account")}]},
     "DASHBOARD_CALLBACK": "flowlog.monitoring.dashboard.fill",
     "COLORS": {
         "primary": {
@@ -63,8 +73,16 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Shop"),
                 "items": [
                     _entry(_("Orders"), "shopping_bag", "orders.order"),
+                    {
+                        "title": _("Counter"),
+                        "icon": "point_of_sale",
+                        "link": reverse_lazy("admin:orders_order_counter"),
+                        "permission": _may("orders.change_order"),
+                    },
                     _entry(_("Customers"), "group", "orders.customer"),
                     _entry(_("Stores"), "storefront", "orders.store"),
+                    _entry(_("Message texts"), "edit_note", "notifications.messagetext"),
+                    _entry(_("Team"), "badge", "orders.member"),
                 ],
             },
             {
@@ -78,15 +96,19 @@ UNFOLD: dict[str, Any] = {
                         "permission": _may("integrations.view_notificationlog"),
                     },
                     _entry(_("Instances"), "smartphone", "integrations.evolutioninstance"),
+                    _entry(_("Shops' systems"), "shopping_cart", "integrations.shopconnection"),
+                    _entry(_("Shops' news"), "move_to_inbox", "integrations.shopnews"),
+                    _entry(_("Carriers"), "local_shipping", "integrations.carrierconnection"),
                     _entry(_("Carriers' news"), "package_2", "integrations.carriernews"),
+                    _entry(_("Tokens of the API"), "key", "api.apitoken"),
                 ],
             },
             {
                 "title": _("System"),
                 "separator": True,
                 "items": [
-                    _entry(_("Users"), "person", "auth.user"),
-                    _entry(_("Groups"), "groups", "auth.group"),
+                    {**_entry(_("Users"), "person", "auth.user"), "permission": _is_superuser},
+                    {**_entry(_("Groups"), "groups", "auth.group"), "permission": _is_superuser},
                     _entry(_("Webhooks"), "webhook", "integrations.webhookevent"),
                     _entry(_("Tasks"), "task_alt", "django_celery_results.taskresult"),
                 ],

@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 THEME = (
     _("Select record"), _("Select action"), _("Select action to run"), _("Run the selected action"), _("Value"),
     _("From"), _("To"), _("Date from"), _("Date to"), _("Select value"), _("Welcome back to"), _("Welcome"),
+    _("Choose file to upload"),
     _("Type to search"), _("You have been successfully logged out from the administration"), _("No data"),
     _("All applications"), _("True"), _("False"), _("Apply Filters"), _("Filters"), _("Select"), _("Recent searches"),
     _("Nothing matched your search"), _("Cancel"), _("Submit"), _("This item will be deleted."), _("Click to cancel"),
@@ -46,6 +47,9 @@ SAVED = (
     _("The %(name)s “%(obj)s” was deleted successfully."),
 )  # fmt: skip
 
+
+# Django's own speaks of objects and of this site of administration.
+HISTORY = (_("This object doesn’t have a change history. It probably wasn’t added via this admin site."),)
 
 # Django's own Portuguese writes them with capitals, as English does.
 CALENDAR = (

@@ -10,23 +10,14 @@ caught, before the relay or after it. A **text** alone was caught by nothing of 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from integrations.evolution import meta
-from integrations.gateways.outcomes import Outcome, Refused
-
-_ID_LENGTH = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The gateway took the message. The id is empty if it left but the gateway could not record it."""
-
-    provider_message_id: str
+from integrations.gateways.outcomes import UNEXPECTED, Accepted, Outcome, Refused
+from integrations.gateways.parsing import parse_object, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +57,6 @@ _RULES = (
     _rule(r"(Error: )?Timed Out", Outcome.UNKNOWN, "whatsapp_timeout"),
     _rule(_UNDEFINED.format("message"), Outcome.UNKNOWN, "meta_unreachable"),
 )
-UNEXPECTED = Refused(Outcome.UNKNOWN, "unexpected_answer")
 # Where the status says it all, because the gateway or a proxy before it answers with any body.
 _BY_STATUS: dict[int, Refused] = {
     HTTPStatus.UNAUTHORIZED: Refused(Outcome.INSTANCE_DOWN, "unauthorized"),
@@ -97,20 +87,6 @@ def classify(http_status: int, body: str) -> Accepted | Refused:
             return Refused(Outcome.INSTANCE_DOWN, "license_required")
         case _:
             return _BY_STATUS.get(http_status, UNEXPECTED)
-
-
-def parse_object(body: str) -> dict[str, object]:
-    """The body's JSON object, or an empty one if it is anything else."""
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def printable(value: object) -> str:
-    """`value` if it is a text that any database column of 100 characters can hold, else an empty one."""
-    return value if isinstance(value, str) and len(value) <= _ID_LENGTH and value.isprintable() else ""
 
 
 def _created(data: dict[str, object]) -> Accepted | Refused:

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
 import re
-import time
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 
-import requests
 from django.conf import settings
-from urllib3.exceptions import HTTPError
 
 from flowlog import heartbeats
-from integrations.evolution.classify import UNEXPECTED, Accepted, classify, parse_object
+from integrations.evolution.classify import classify
 from integrations.evolution.jids import addresses, bare
 from integrations.evolution.messages import Page, key_of, own_message, parse_page
 from integrations.evolution.servers import Server, of_settings
-from integrations.evolution.transport import Clock, GatewaySession, transport_failure, writing_by
-from integrations.gateways.outcomes import GatewayError, Outcome, Refused
+from integrations.gateways.http import MAX_BODY, Answer, call, check_number, keepable
+from integrations.gateways.outcomes import UNEXPECTED, Accepted, GatewayError, Outcome, Refused
+from integrations.gateways.parsing import parse_object
 from integrations.gateways.protocol import FoundMessage, SendReceipt, uptime
+from integrations.gateways.transport import Clock, GatewaySession, writing_by
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_MAX_BODY = 64 * 1024
 _MAX_PAGE_BODY = 1024 * 1024
-_KEPT_BODY = 2000
 _PAGE_SIZE = 50
 _MAX_PAGES = 50
 # The connections of one that has to go are closed with it.
@@ -44,14 +37,7 @@ _SECRET_FIELD = re.compile(
 _REGISTER_URL = re.compile(
     r'("register_url\\?"\s*:\s*\\?"https?:\\?/\\?/)(?:[^"/?#@]*@)?([^"\\/?#]*)[^"]*', re.IGNORECASE
 )
-_SECRET_WORD = re.compile(r"\bBearer\s+[\w.~+/=-]+|\bEAA[A-Za-z0-9]{20,}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: str
-    duration: float
+_HIDDEN = ((_SECRET_FIELD, r"\1***"), (_REGISTER_URL, r"\1\2/***"))
 
 
 class EvolutionClient:
@@ -93,7 +79,7 @@ class EvolutionClient:
         From 2.4 on the message has the id that is given; until then the gateway ignores it and makes one. After
         `not_after`, by `clock`, nothing is written any more: the code is `too_late`, for certain not sent.
         """
-        _check_number(number)
+        check_number(number)
         # Looking for a preview of a link makes the gateway wait for a third party's site.
         payload: dict[str, object] = {"number": number.removeprefix("+"), "text": text, "linkPreview": False}
         if message_id:
@@ -124,7 +110,7 @@ class EvolutionClient:
         is left out; the latest come first. Raises `GatewayError` unless the gateway gave all that it has, so
         an empty list says that it has nothing. Makes a request for each page of each address.
         """
-        _check_number(number)
+        check_number(number)
         between = {"gte": _stamp(math.floor(since.timestamp())), "lte": _stamp(math.ceil(until.timestamp()))}
         found = [each for jid in addresses(number) for each in self._own_messages(instance_name, jid, between)]
         # An instance keeps all that it sends by JIDs or, on the gateway's own channel, all by bare numbers.
@@ -171,7 +157,7 @@ class EvolutionClient:
             raise self._error(Refused(Outcome.UNKNOWN, "incomplete_answer"), answer)
         return list(records.values())
 
-    def _page(self, instance_name: str, where: dict[str, object], number: int) -> tuple[_Answer, Page]:
+    def _page(self, instance_name: str, where: dict[str, object], number: int) -> tuple[Answer, Page]:
         """A page of the records that match; raises `GatewayError` unless it came whole and well-formed."""
         # One look-up asks for several, and would else look like a dead worker to whoever waits for a sign of life.
         self._on_page()
@@ -187,52 +173,21 @@ class EvolutionClient:
         return answer, page
 
     def _call(
-        self, method: str, path: str, payload: dict[str, object] | None = None, *, max_body: int = _MAX_BODY
-    ) -> _Answer:
-        """The gateway's answer, whatever its status; raises `GatewayError` if none came whole."""
-        started = time.monotonic()
-        status = None
-        try:
-            response = self._session.request(
-                method,
-                self._base_url + path,
-                json=payload,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            )
-            with closing(response):
-                status = response.status_code
-                # A longer body is cut, which no JSON survives: its outcome is unknown.
-                body = response.raw.read(max_body, decode_content=False)
-        except (requests.RequestException, HTTPError) as error:
-            refused = transport_failure(error)
-            duration = time.monotonic() - started
-            raise GatewayError(refused.outcome, refused.code, http_status=status, duration=duration) from error
-        return _Answer(status, body.decode(errors="replace"), time.monotonic() - started)
+        self, method: str, path: str, payload: dict[str, object] | None = None, *, max_body: int = MAX_BODY
+    ) -> Answer:
+        url = self._base_url + path
+        return call(self._session, method, url, json=payload, timeout=self._timeout, max_body=max_body)
 
-    def _unreadable(self, answer: _Answer) -> GatewayError:
+    def _unreadable(self, answer: Answer) -> GatewayError:
         """The failure of a read whose answer is not what was asked for."""
         verdict = classify(answer.status, answer.body)
         return self._error(UNEXPECTED if isinstance(verdict, Accepted) else verdict, answer)
 
-    def _error(self, refused: Refused, answer: _Answer) -> GatewayError:
-        return GatewayError(
-            refused.outcome,
-            refused.code,
-            http_status=answer.status,
-            response_body=self._keep(answer.body),
-            duration=answer.duration,
-        )
+    def _error(self, refused: Refused, answer: Answer) -> GatewayError:
+        return answer.error(refused, self._keep(answer.body))
 
     def _keep(self, body: str) -> str:
-        """The body as a row may keep it: without keys, then cut, and without what PostgreSQL refuses."""
-        if self._api_key:
-            for form in (json.dumps(self._api_key)[1:-1], self._api_key):
-                body = body.replace(form, "***")
-        body = _SECRET_FIELD.sub(r"\1***", body)
-        body = _REGISTER_URL.sub(r"\1\2/***", body)
-        return _SECRET_WORD.sub("***", body).replace("\0", "�")[:_KEPT_BODY]
+        return keepable(body, self._api_key, _HIDDEN)
 
 
 def client(server: Server | None = None) -> EvolutionClient:
@@ -251,11 +206,6 @@ def _shared_client(_process_id: int, server: Server, connect_timeout: float, rea
         read_timeout=read_timeout,
         on_page=heartbeats.note_progress,
     )
-
-
-def _check_number(number: str) -> None:
-    if not _E164.fullmatch(number):
-        raise GatewayError(Outcome.PERMANENT, "invalid_number")
 
 
 def _stamp(seconds: int) -> str:

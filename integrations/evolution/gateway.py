@@ -18,7 +18,7 @@ class EvolutionGateway:
     by those that are known to have been sent.
     """
 
-    capabilities: ClassVar = Capabilities(keeps_messages=True, takes_ids=True, tells_receipts=True)
+    capabilities: ClassVar = Capabilities(takes_ids=True, tells_receipts=True)
 
     def __init__(self, instance: EvolutionInstance) -> None:
         self._instance = instance

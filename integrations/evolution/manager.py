@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from django.conf import settings
 
-from integrations.evolution.classify import parse_object
 from integrations.evolution.client import EvolutionClient, path_segment
 from integrations.evolution.servers import Server, of_settings
 from integrations.gateways.outcomes import GatewayError, Outcome, Refused
+from integrations.gateways.parsing import parse_object
 
 WEBHOOK_EVENTS = (
     "SEND_MESSAGE",
@@ -26,6 +26,8 @@ WEBHOOK_EVENTS = (
     "LOGOUT_INSTANCE",
 )
 _MAX_LIST = 4 * 1024 * 1024
+# In seconds. The gateway itself waits 2 s for the first QR code.
+_PAGE_TIMEOUTS = (3.0, 8.0)
 # What the gateway says of a call that cannot be done now, and the code for it.
 _REFUSALS = (
     (re.compile(r"already in use"), "name_in_use"),
@@ -52,10 +54,14 @@ class RemoteWebhook:
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """How far an instance is from being connected: it is, or `code` is the QR code to read, if there is one yet."""
+    """How far an instance is from being connected: it is, or `code` is the QR code to read, if there is one yet.
+
+    `pairing_code` can be typed on the phone instead. Neither belongs into a log: who has it gets the shop's chats.
+    """
 
     connected: bool
-    code: str = ""
+    code: str = field(default="", repr=False)
+    pairing_code: str = field(default="", repr=False)
 
 
 class EvolutionManager(EvolutionClient):
@@ -94,15 +100,24 @@ class EvolutionManager(EvolutionClient):
         }
         self._ask("POST", "/instance/create", wanted, expected=HTTPStatus.CREATED)
 
-    def connect(self, instance_name: str) -> Pairing:
-        """Start connecting, or ask how far it is. Meant to be called again every few seconds."""
-        data = self._ask("GET", f"/instance/connect/{path_segment(instance_name)}")
+    def connect(self, instance_name: str, number: str = "") -> Pairing:
+        """Start connecting, or ask how far it is. Meant to be called again every few seconds.
+
+        With the phone's `number` (E.164) there is a code to type as well, if that call is the one that starts it.
+        """
+        query = f"?number={number.removeprefix('+')}" if number else ""
+        data = self._ask("GET", f"/instance/connect/{path_segment(instance_name)}{query}")
         instance, code = data.get("instance"), data.get("code")
         if isinstance(instance, dict):
             return Pairing(connected=instance.get("state") == "open")
         if data.get("error"):
             raise GatewayError(Outcome.UNKNOWN, "cannot_connect", http_status=HTTPStatus.OK)
-        return Pairing(connected=False, code=code if isinstance(code, str) else "")
+        typed = data.get("pairingCode")
+        return Pairing(
+            connected=False,
+            code=code if isinstance(code, str) else "",
+            pairing_code=typed if isinstance(typed, str) else "",
+        )
 
     def logout(self, instance_name: str) -> None:
         """Unpair the instance from its phone."""
@@ -143,14 +158,15 @@ class EvolutionManager(EvolutionClient):
         raise self._unreadable(answer)
 
 
-def manager(server: Server | None = None) -> EvolutionManager:
-    """A manager for the server, by default that of the settings."""
+def manager(server: Server | None = None, *, for_a_page: bool = False) -> EvolutionManager:
+    """A manager for the server, by default that of the settings; one for a page gives up soon."""
     server, times = server or of_settings(), settings.NOTIFICATIONS
+    most = _PAGE_TIMEOUTS if for_a_page else (times.connect_timeout, times.read_timeout)
     return EvolutionManager(
         server.url,
         server.key,
-        connect_timeout=times.connect_timeout,
-        read_timeout=times.read_timeout,
+        connect_timeout=min(most[0], times.connect_timeout),
+        read_timeout=min(most[1], times.read_timeout),
     )
 
 

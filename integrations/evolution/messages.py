@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeGuard
 
-from integrations.evolution.classify import parse_object, printable
+from integrations.gateways.parsing import is_count, mapping, parse_object, printable, whole_number
 from integrations.gateways.protocol import FoundMessage
-
-_DIGITS = re.compile("[0-9]{1,19}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +23,7 @@ def parse_page(body: str) -> Page | None:
     """The page that a 200 holds, or None if it holds none. Pure; never raises, whatever the body."""
     messages = mapping(parse_object(body).get("messages"))
     total, pages, records = messages.get("total"), messages.get("pages"), messages.get("records")
-    if not (_is_count(total) and _is_count(pages) and isinstance(records, list)):
+    if not (is_count(total) and is_count(pages) and isinstance(records, list)):
         return None
     return Page(total, pages, {_identity(record): record for record in records})
 
@@ -57,32 +53,6 @@ def text_of(message: Mapping[str, object]) -> str:
     return ""
 
 
-def whole_number(value: object) -> int | None:
-    """A number that is not negative in any of the forms in which the gateway writes it, else None.
-
-    They are a number, its digits, and the halves of a long (`{"low", "high", "unsigned"}`): its library changes its
-    objects' JSON when it copies them.
-    """
-    if isinstance(value, dict):
-        low, high = value.get("low"), value.get("high", 0)
-        value = (high << 32) + (low & 0xFFFFFFFF) if _is_integer(low) and _is_integer(high) else None
-    elif (isinstance(value, str) and _DIGITS.fullmatch(value)) or (isinstance(value, float) and value.is_integer()):
-        value = int(value)
-    return value if _is_count(value) else None
-
-
 def _identity(record: object) -> object:
     row_id = mapping(record).get("id")
     return row_id if isinstance(row_id, str) else object()
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _is_integer(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_count(value: object) -> TypeGuard[int]:
-    return _is_integer(value) and value >= 0

@@ -5,11 +5,12 @@ registered in `integrations.apps`; what it cannot do it says by its `Capabilitie
 """
 
 from integrations.gateways.outcomes import GatewayError, Outcome, Refused
-from integrations.gateways.protocol import TOO_LATE, Capabilities, FoundMessage, Gateway, SendReceipt, uptime
+from integrations.gateways.protocol import TOO_LATE, Archive, Capabilities, FoundMessage, Gateway, SendReceipt, uptime
 from integrations.gateways.registry import Kind, gateway_for, register
 
 __all__ = [
     "TOO_LATE",
+    "Archive",
     "Capabilities",
     "FoundMessage",
     "Gateway",

@@ -27,6 +27,17 @@ class Refused:
     code: str
 
 
+UNEXPECTED = Refused(Outcome.UNKNOWN, "unexpected_answer")
+"""An answer that is not as the gateway is known to give them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The gateway took the message. The id is empty if it left but the gateway could not record it."""
+
+    provider_message_id: str
+
+
 class GatewayError(Exception):
     """A call to the gateway did not succeed; `outcome` is the decision that follows from it.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from integrations.models import EvolutionInstance
@@ -26,13 +26,12 @@ def uptime() -> float:
 class Capabilities:
     """What a kind of gateway does beyond sending; the engine goes by it."""
 
-    keeps_messages: bool
-    """It can be asked afterwards what it has sent. Of one that cannot, nobody learns whether a message of unknown
-    outcome arrived, unless it tells by itself: the store's setting decides whether it is sent again."""
     takes_ids: bool
     """It sends a message under the id that it is given; it may ignore it, and then answers with one of its own."""
     tells_receipts: bool
     """Its webhooks tell what became of a message, so that nothing told means that something is wrong."""
+    answers_within: timedelta | None = None
+    """How long after a customer's message it takes an answer in any words; None: whenever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +78,31 @@ class Gateway(Protocol):
         """
         ...
 
+    def state(self) -> str:
+        """The connection as the gateway knows it, a value of `EvolutionInstance.State`; may be stale."""
+        ...
+
+
+@runtime_checkable
+class Archive(Protocol):
+    """A gateway that can be asked afterwards what it has sent; each call may raise `GatewayError`.
+
+    Of one that cannot, nobody learns whether a message of unknown outcome arrived, unless it tells by itself: the
+    store's setting decides whether it is sent again.
+    """
+
+    capabilities: ClassVar[Capabilities]
+
     def find(self, recipient: str, *, since: datetime, until: datetime) -> list[FoundMessage]:
         """All that the instance sent to `recipient` from `since` to `until` (aware), the latest first.
 
-        So an empty list says that the gateway has none. Asked only of one that keeps messages.
+        So an empty list says that the gateway has none.
         """
         ...
 
     def find_by_id(self, message_id: str) -> FoundMessage | None:
         """The instance's message of that id, whoever got it; None if the gateway has none.
 
-        Without text if its record is not whole, or not of a message of ours. Asked only of one that keeps messages.
+        Without text if its record is not whole, or not of a message of ours.
         """
-        ...
-
-    def state(self) -> str:
-        """The connection as the gateway knows it, a value of `EvolutionInstance.State`; may be stale."""
         ...

@@ -11,16 +11,24 @@ from integrations.gateways.protocol import Gateway
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+    from integrations.gateways.guides import Guide
+    from integrations.inbound.reading import Reader
     from integrations.models import EvolutionInstance
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of gateway: as rows name it, as the staff read it, and what makes an instance's."""
+    """A kind of gateway: as rows name it, as the staff read it, and what makes an instance's.
+
+    Its `guide` says what people do about it, where that is more than what holds of any; its `reader` what its webhooks
+    say, if it has any.
+    """
 
     name: str
     label: StrOrPromise
     gateway: type[Gateway]
+    guide: Guide | None = None
+    reader: Reader | None = None
 
 
 KINDS: dict[str, Kind] = {}

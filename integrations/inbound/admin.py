@@ -13,12 +13,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.base import ReadOnlyAdmin, label_column
+from flowlog.staffpages.base import UncountedAdmin, label_column
 from flowlog.times import moment
 from flowlog.translations import Words
-from integrations.inbound.intake import HANDLERS
+from integrations.inbound.intake import known_events
 from integrations.inbound.models import WebhookEvent
 from integrations.inbound.verdicts import Verdict
 
@@ -54,7 +53,7 @@ class EventFilter(DropdownFilter):  # type: ignore[misc]
     parameter_name = "event"
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> Sequence[tuple[str, str]]:
-        return [(event, event) for event in HANDLERS]
+        return [(event, event) for event in known_events()]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
         return queryset.filter(event=self.value()) if self.value() else queryset
@@ -77,16 +76,14 @@ class ResultFilter(DropdownFilter):  # type: ignore[misc]
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
-    """Whole payloads, with numbers and texts of customers: no staff group may see them, only who is given the
-    permission, or may do everything anyway."""
+class WebhookEventAdmin(UncountedAdmin):
+    """Whole payloads, with numbers and texts of customers: of the staff's groups only *Operação* sees them, which looks
+    after the system."""
 
     list_display = ("received", "event", "instance_name", "result_label", "processed")
     list_filter = (EventFilter, ResultFilter, "received_at")
     list_filter_submit = True
     list_per_page = 50
-    paginator = InfinitePaginator
-    show_full_result_count = False
     sortable_by = ()
     fields = readonly_fields = (
         "received", "event", "instance_name", "result_label", "processed", "payload_written",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from integrations.evolution import jids
-from integrations.evolution.classify import printable
-from integrations.evolution.messages import mapping, text_of, whole_number
+from integrations.evolution.messages import text_of
+from integrations.gateways.parsing import mapping, printable, whole_number
 from integrations.inbound.models import MESSAGES_DELETE, MESSAGES_EDITED, CustomerReply
+from orders.typed import visible
 
 Kind = CustomerReply.Kind
 
@@ -33,6 +34,8 @@ _KINDS = {
     "contactMessage": Kind.CONTACT,
     "contactsArrayMessage": Kind.CONTACT,
 }
+# Where a document, a contact and a place have their name.
+_NAMES = ("fileName", "title", "displayName", "name")
 # What was chosen in a list or with a button, by the field that has its words.
 _CHOICES = {
     "listResponseMessage": "title",
@@ -60,7 +63,8 @@ class Sender:
 class Incoming:
     """What a person wrote to the shop. `quoted_id` may be empty; `edits` if it takes the place of what had this id.
 
-    `written_at` is WhatsApp's clock; None if it does not say, or no sensible time.
+    `written_at` is WhatsApp's clock; None if it does not say, or no sensible time. `file_name` is what a document, a
+    contact or a place is called.
     """
 
     message_id: str
@@ -70,6 +74,7 @@ class Incoming:
     kind: CustomerReply.Kind
     text: str
     edits: bool
+    file_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,11 @@ def _written(data: Mapping[str, object]) -> Incoming | Deleted | None:
         return _change(change, inner, sender, data.get("messageTimestamp"))
     said = _said(message)
     written_at = _time(whole_number(data.get("messageTimestamp")))
-    return Incoming(message_id, sender, _quoted_id(data, layers), written_at, *said, edits=False) if said else None
+    if said is None:
+        return None
+    return Incoming(
+        message_id, sender, _quoted_id(data, layers), written_at, *said, edits=False, file_name=_named(message)
+    )
 
 
 def _change(
@@ -141,7 +150,15 @@ def _change(
         sender = sender_of(key) if key.get("fromMe") is False else None
     milliseconds = whole_number(change.get("timestampMs"))
     written_at = _time(milliseconds // 1000 if milliseconds else whole_number(seconds))
-    return Incoming(message_id, sender or Sender(), _quoted_id(change, layers), written_at, *said, edits=True)
+    return Incoming(
+        message_id,
+        sender or Sender(),
+        _quoted_id(change, layers),
+        written_at,
+        *said,
+        edits=True,
+        file_name=_named(layers[-1]),
+    )
 
 
 def _is_of_many(key: Mapping[str, object]) -> bool:
@@ -175,6 +192,17 @@ def _said(message: Mapping[str, object]) -> tuple[CustomerReply.Kind, str] | Non
         return kind, next((caption for caption in captions if isinstance(caption, str)), "").strip()
     says_something = any(mapping(value) and name not in _NOTHING_SAID for name, value in message.items())
     return (Kind.OTHER, "") if says_something else None
+
+
+def _named(message: Mapping[str, object]) -> str:
+    """What the document, the contact or the place that was sent is called."""
+    parts = (mapping(message.get(name)) for name in _KINDS)
+    return next(filter(None, (one_line(part.get(field)) for part in parts for field in _NAMES)), "")
+
+
+def one_line(value: object) -> str:
+    """A name that people gave something, of whatever length, without what nobody sees."""
+    return " ".join(visible(value).split()) if isinstance(value, str) else ""
 
 
 def _chosen(message: Mapping[str, object]) -> str:

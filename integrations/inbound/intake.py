@@ -16,48 +16,53 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Least, Now
 
+from integrations.gateways import registry
 from integrations.inbound import lids, proofs, receipts, replies, states
 from integrations.inbound.models import (
     CONNECTION_EVENTS,
     CONTACT_EVENTS,
     MESSAGES_UPDATE,
-    META_MESSAGE,
-    META_STATUS,
     SEND_MESSAGE,
     TOO_LARGE,
     WRITTEN,
     WebhookEvent,
 )
+from integrations.inbound.reading import reader_of
 from integrations.inbound.verdicts import Handler, Verdict, Verdicts
 from integrations.models import EvolutionInstance
 
 logger = logging.getLogger(__name__)
 
-# In the order of what they lock: messages, instances, the rest (see `integrations.locks`).
+# Of the Evolution API, in the order of what they lock: messages, instances, the rest (see `integrations.locks`).
 HANDLERS: dict[str, Handler] = {
-    MESSAGES_UPDATE: receipts.take_in,
-    META_STATUS: receipts.take_in,
-    SEND_MESSAGE: proofs.take_in,
-    **dict.fromkeys(CONNECTION_EVENTS, states.take_in),
-    **dict.fromkeys((*WRITTEN, META_MESSAGE), replies.take_in),
-    TOO_LARGE: replies.take_in_too_large,
+    MESSAGES_UPDATE: receipts.ingest,
+    SEND_MESSAGE: proofs.ingest,
+    **dict.fromkeys(CONNECTION_EVENTS, states.ingest),
+    **dict.fromkeys(WRITTEN, replies.ingest),
+    TOO_LARGE: replies.ingest_too_large,
     # Nothing is made of them but what every webhook may teach: whose a nameless address is.
     **dict.fromkeys(CONTACT_EVENTS, lambda _instance, _events: {}),
 }
 BATCH = 200
 # Well within Celery's time limits.
-PATIENCE = 20.0
+TIME_BUDGET = 20.0
 # A parked webhook is tried again when it is twice as old, within these.
 RETRY_SOONEST, RETRY_LATEST = timedelta(seconds=2), timedelta(hours=1)
 KEPT_PARKED = timedelta(days=1)
 _LOCK = 0x666C_6F77  # any number that nothing else in this database uses
 
 
-def work_off() -> int:
+def known_events() -> list[str]:
+    """The events of which something is made, whichever gateway tells them."""
+    readers = [kind.reader for kind in registry.KINDS.values() if kind.reader]
+    return [*HANDLERS, *sorted(name for reader in readers for name in reader.receipts | reader.messages)]
+
+
+def process() -> int:
     """Work off what is due, until nothing is or another process is at it; returns how many webhooks were looked at."""
-    ends, total = time.monotonic() + PATIENCE, 0
+    ends, total = time.monotonic() + TIME_BUDGET, 0
     while time.monotonic() < ends:
-        done = _work_off_batch()
+        done = _process_batch()
         total += done
         if done < BATCH:
             break
@@ -69,7 +74,7 @@ def due() -> QuerySet[WebhookEvent]:
     return WebhookEvent.objects.filter(processed_at__isnull=True, due_at__lte=Now())
 
 
-def _work_off_batch() -> int:
+def _process_batch() -> int:
     if not due().exists():
         return 0
     with transaction.atomic():
@@ -116,12 +121,19 @@ def _groups(
     instances = {instance.name: instance for instance in EvolutionInstance.objects.filter(name__in=names)}
     groups: defaultdict[tuple[Handler, str], list[WebhookEvent]] = defaultdict(list)
     for event in events:
-        if handler := HANDLERS.get(event.event):
+        if handler := _handler_of(event):
             groups[handler, event.instance_name].append(event)
     for handler in dict.fromkeys(HANDLERS.values()):
         for name in sorted(names):
             if group := groups.get((handler, name)):
                 yield instances.get(name), handler, group
+
+
+def _handler_of(event: WebhookEvent) -> Handler | None:
+    reader = reader_of(event)
+    if event.event in reader.receipts:
+        return receipts.ingest
+    return replies.ingest if event.event in reader.messages else HANDLERS.get(event.event)
 
 
 def _handle(handler: Handler, instance: EvolutionInstance, events: list[WebhookEvent]) -> Verdicts:

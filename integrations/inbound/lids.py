@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from django.db.models.functions import Now
 
 from integrations.evolution import jids
-from integrations.inbound import reading
 from integrations.inbound.models import LidNumber, WebhookEvent
+from integrations.inbound.reading import reader_of
 from integrations.inbound.senders import customers_with
 from integrations.models import EvolutionInstance, NotificationLog
 
@@ -33,7 +33,7 @@ def learn(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Mappin
 
 
 def _of_our_messages(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> dict[str, str]:
-    about = {message_id: lid for event in events for message_id, lid in reading.own_messages(event)}
+    about = {message_id: lid for event in events for message_id, lid in reader_of(event).own_messages(event)}
     rows = NotificationLog.objects.filter(instance=instance, provider_message_id__in=about)
     sent = rows.exclude(provider_message_id="").exclude(recipient="").values_list("provider_message_id", "recipient")
     return {about[message_id]: recipient for message_id, recipient in sent} if about else {}
@@ -41,7 +41,9 @@ def _of_our_messages(instance: EvolutionInstance, events: Sequence[WebhookEvent]
 
 def _in_so_many_words(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> dict[str, str]:
     """Those of the customers alone: the shop's other chats are none of our business."""
-    pairs = {who.lid: who.numbers for event in events for who in reading.people(event) if who.lid and who.numbers}
+    pairs = {
+        who.lid: who.numbers for event in events for who in reader_of(event).people(event) if who.lid and who.numbers
+    }
     if not pairs:
         return {}
     phones = {each.phone for each in customers_with(instance, [one for both in pairs.values() for one in both])}

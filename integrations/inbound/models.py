@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import models
 from django.db.models import Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.staffpages.stores import StorePath
 from flowlog.times import moment
 from orders.models import Customer, Order
 
@@ -26,20 +28,27 @@ META_STATUS = "meta.status"
 META_MESSAGE = "meta.message"
 """One receipt, and one message, of those that a request of Meta's has."""
 META_OTHER = "meta.other"
+WAITS = Q(handled_at__isnull=True, deleted_at__isnull=True) & (Q(customer__isnull=True) | ~Q(wish__in=("out", "in")))
+"""Of a reply: that nobody has handled it, and that it is not of those that the system obeys by itself."""
 CONNECTION_EVENTS = ("connection.update", "status.instance", "logout.instance")
+
+
+def _of_instances(stores: frozenset[int]) -> Q:
+    """Of the instances of these stores; what names none that is known is shown to who has all the stores."""
+    instances = apps.get_model("integrations", "EvolutionInstance").objects.filter(store__in=stores)
+    return Q(instance_name__in=instances.values("name"))
 
 
 class WebhookEvent(models.Model):
     """One webhook, stored raw before anything is made of it.
 
-    It is to be worked off at `due_at` as long as it has no `processed_at`. `error` says why nothing was made of it.
+    `source` is the kind of gateway that told it. It is to be worked off at `due_at` as long as it has no
+    `processed_at`. `error` says why nothing was made of it.
     """
 
-    class Source(models.TextChoices):
-        EVOLUTION = "evolution", "Evolution API"
-        META = "meta", "Meta"
+    store_path: StorePath = _of_instances
 
-    source = models.CharField(_("source"), max_length=20, choices=Source)
+    source = models.CharField(_("source"), max_length=20)
     instance_name = models.CharField(_("instance"), max_length=100)
     event = models.CharField(_("event"), max_length=60)
     payload = models.JSONField(_("payload"))
@@ -75,12 +84,17 @@ class WebhookEvent(models.Model):
 
 
 class CustomerReply(models.Model):
-    """A message that a customer wrote back: the staff see it in its order's timeline and on the customer's page.
+    """A message that a customer wrote back: the staff see it in their inbox, on its order's and the customer's page.
+
+    It is open until somebody has `handled` it, see `integrations.inbound.inbox`. `file_name` is what the phone calls
+    what was sent: of a document, a contact or a place.
 
     Without a `customer` nobody knows yet who wrote it: `sender` is then the address, if there is one, and the staff see
     it in the list of answers until somebody has `decided` that it is dealt with. So they do with a `wish` that is
     unsure. The text is the latest; what it was before the customer edited it is in `earlier_texts`.
     """
+
+    store_path: StorePath = ("order__store", "customer__store", "instance__store")
 
     class Kind(models.TextChoices):
         TEXT = "text", _("text")
@@ -103,6 +117,7 @@ class CustomerReply(models.Model):
         UNSURE = "unsure", _("perhaps wants no messages")
 
     TEXT_LENGTH = 1000
+    FILE_NAME_LENGTH = 200
 
     instance = models.ForeignKey(
         "integrations.EvolutionInstance", models.PROTECT, related_name="+", verbose_name=_("instance"), db_index=False
@@ -118,6 +133,7 @@ class CustomerReply(models.Model):
     provider_message_id = models.CharField(_("gateway's message id"), max_length=100)
     kind = models.CharField(_("what"), max_length=10, choices=Kind)
     text = models.CharField(_("text"), max_length=TEXT_LENGTH, blank=True)
+    file_name = models.CharField(_("file"), max_length=FILE_NAME_LENGTH, blank=True, default="", db_default="")
     earlier_texts = models.JSONField(default=list, db_default=Value([], models.JSONField()), editable=False)
     wish = models.CharField(
         _("wish"), max_length=10, choices=Wish, blank=True, default=Wish.NONE, db_default=Wish.NONE, editable=False
@@ -136,11 +152,22 @@ class CustomerReply(models.Model):
         related_name="+",
         verbose_name=_("dealt with by"),
     )
+    handled_at = models.DateTimeField(_("handled"), null=True, editable=False)
+    handled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("handled by"),
+    )
 
     class Meta:
         verbose_name = _("customer's reply")
         verbose_name_plural = _("customers' replies")
         ordering = ("pk",)
+        permissions = (("answer_customerreply", "Can answer a customer"),)
         constraints = (
             # The gateway may tell of one message several times.
             models.UniqueConstraint(fields=["instance", "provider_message_id"], name="reply_once"),
@@ -151,6 +178,7 @@ class CustomerReply(models.Model):
                 condition=Q(decided_at__isnull=True) & (Q(customer__isnull=True) | Q(wish="unsure")),
                 name="reply_to_decide",
             ),
+            models.Index(fields=["received_at", "id"], condition=WAITS, name="reply_open"),
         )
 
     def __str__(self) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 from django.db.models import Q
 
 from integrations.evolution import jids
-from integrations.evolution.classify import printable
-from integrations.evolution.messages import mapping, whole_number
+from integrations.gateways.parsing import mapping, printable, whole_number
 from integrations.models import EvolutionInstance, NotificationLog
 
 Receipt = NotificationLog.Receipt

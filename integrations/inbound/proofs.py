@@ -13,24 +13,24 @@ from datetime import datetime
 from django.db.models import Q
 
 from integrations.evolution import jids
-from integrations.evolution.classify import printable
-from integrations.evolution.messages import mapping, own_message, text_of
+from integrations.evolution.messages import own_message, text_of
+from integrations.gateways.parsing import mapping, printable
 from integrations.gateways.protocol import FoundMessage
 from integrations.inbound.models import MESSAGES_UPDATE, META_STATUS, SEND_MESSAGE, WebhookEvent
 from integrations.inbound.verdicts import Verdicts
 from integrations.locks import unlocked
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.models import EvolutionInstance, NotificationLog
 
 # So many receipts of one number are looked at: what the shop writes to it by hand has some too.
 _MOST = 10
 
 
-def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+def ingest(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
     """Have messages of unknown outcome with such a text looked up at once."""
     texts = {text for event in events if (text := text_of(mapping(event.data.get("message"))))}
     unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
-    moves.look_up_now(unlocked(unknown.filter(message__in=texts)))
+    state_changes.look_up_now(unlocked(unknown.filter(message__in=texts)))
     return {}
 
 

@@ -51,5 +51,7 @@ def decide(reply: CustomerReply, *, wants_none: bool, actor: User) -> Sequence[C
     if reply.customer:
         reply.wish = Wish.OUT if wants_none else Wish.NONE
     reply.decided_at, reply.decided_by = Now(), actor
-    reply.save(update_fields=["wish", "decided_at", "decided_by"])
+    if reply.customer is None:
+        reply.handled_at, reply.handled_by = Now(), actor
+    reply.save(update_fields=["wish", "decided_at", "decided_by", "handled_at", "handled_by"])
     return changed

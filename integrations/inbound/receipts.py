@@ -11,12 +11,12 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from integrations.gateways import sentences
-from integrations.inbound import reading
 from integrations.inbound.models import WebhookEvent
+from integrations.inbound.reading import reader_of
 from integrations.inbound.verdicts import Verdict, Verdicts
 from integrations.instances.connections import hold
 from integrations.locks import unlocked
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import ReceiptChange, message_receipt_changed
 
@@ -28,13 +28,13 @@ RANK: dict[str, int] = {receipt: rank for rank, receipt in enumerate(Receipt)}
 _REACHED = {"delivered_at": Receipt.DELIVERY_ACK, "read_at": Receipt.READ}
 
 
-def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+def ingest(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
     """Raise the receipts of the messages that these are about; the ones whose message nobody has yet are parked.
 
     A receipt is only ever raised, so that neither order nor repetition matters. One of `error` changes no status: the
     message was sent, and is not sent again by itself. What it says of the cause is on the row.
     """
-    told = {event: reading.receipt(event) for event in events}
+    told = {event: reader_of(event).receipt(event) for event in events}
     verdicts = {event.pk: Verdict.UNEXPECTED for event, each in told.items() if each is None}
     receipts = {event: each for event, each in told.items() if each is not None}
     rows = _rows(instance, {message_id for message_id, _receipt in receipts.values()})
@@ -46,9 +46,9 @@ def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verd
             continue
         if row is None:
             verdicts[event.pk] = Verdict.PARKED
-        elif _note(row, receipt, event.received_at, reading.why_not_delivered(event)):
+        elif _note(row, receipt, event.received_at, reader_of(event).why_not_delivered(event)):
             changed[row.pk] = row
-    moves.note_receipts(changed.values())
+    state_changes.note_receipts(changed.values())
     _hold(instance, [row for row in changed.values() if row.receipt == Receipt.ERROR])
     _look_up(instance, [event for event in receipts if verdicts.get(event.pk) is Verdict.PARKED])
     raised = [ReceiptChange(row.pk, row.receipt) for row in changed.values() if row.receipt != before[row.pk]]
@@ -66,10 +66,10 @@ def _hold(instance: EvolutionInstance, not_delivered: Sequence[NotificationLog])
 
 def _look_up(instance: EvolutionInstance, parked: Sequence[WebhookEvent]) -> None:
     """Have messages of unknown outcome to these numbers looked up at once: one of them may be what was received."""
-    numbers = {number for event in parked for number in reading.recipients(event)}
+    numbers = {number for event in parked for number in reader_of(event).recipients(event)}
     unknown = NotificationLog.objects.filter(instance=instance, status=NotificationLog.Status.UNKNOWN)
     if numbers:
-        moves.look_up_now(unlocked(unknown.filter(recipient__in=numbers, lookup_at__gt=Now())))
+        state_changes.look_up_now(unlocked(unknown.filter(recipient__in=numbers, lookup_at__gt=Now())))
 
 
 def _rows(instance: EvolutionInstance, message_ids: Iterable[str]) -> Mapping[str, NotificationLog]:

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from integrations.evolution import jids
-from integrations.inbound import incoming, reading, senders
+from integrations.inbound import incoming, senders
 from integrations.inbound.incoming import Deleted, Incoming
 from integrations.inbound.models import CustomerReply, WebhookEvent
+from integrations.inbound.reading import reader_of
 from integrations.inbound.senders import Found
 from integrations.inbound.verdicts import Verdict, Verdicts
 from integrations.inbound.wishes import as_quoted, wish_of
@@ -27,15 +28,15 @@ CLOCKS_APART = timedelta(minutes=5)
 KEPT_TEXTS = 20
 
 
-def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+def ingest(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
     """Keep each answer once, for the order that it is about, and do what it asks for.
 
     An edit takes the place of what was written, and is obeyed as of then; what was obeyed stays so, edited or deleted.
     """
-    return {event.pk: verdict for event in events if (verdict := _take_in(instance, event))}
+    return {event.pk: verdict for event in events if (verdict := _ingest(instance, event))}
 
 
-def take_in_too_large(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+def ingest_too_large(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
     """Show the staff that something came which nobody could read."""
     for event in events:
         CustomerReply.objects.get_or_create(
@@ -56,16 +57,8 @@ def hear_again(instance: EvolutionInstance, learned: Mapping[str, str]) -> None:
         _assign(reply, found)
 
 
-def is_obeyed(kind: str, text: str, wish: str) -> bool:
-    """Whether the system has done what it asks for, so that nobody need answer it.
-
-    What came before wishes were kept was obeyed only as a text.
-    """
-    return (wish or (kind == Kind.TEXT and wish_of(text))) in (Wish.OUT, Wish.IN)
-
-
-def _take_in(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None:
-    said = reading.written(event)
+def _ingest(instance: EvolutionInstance, event: WebhookEvent) -> Verdict | None:
+    said = reader_of(event).written(event)
     if said is None:
         return None
     known = CustomerReply.objects.filter(instance=instance, provider_message_id=said.message_id)
@@ -101,13 +94,14 @@ def _keep(instance: EvolutionInstance, event: WebhookEvent, said: Incoming) -> V
         quoted_id=said.quoted_id,
         kind=said.kind,
         text=said.text[: CustomerReply.TEXT_LENGTH],
+        file_name=said.file_name[: CustomerReply.FILE_NAME_LENGTH],
         wish=wish,
         received_at=event.received_at,
         written_at=written_at,
         edited_at=(written_at or event.received_at) if said.edits else None,
         **_whose(found, said),
     )
-    _obey(found.customers, reply, said.text, event.received_at, written_at)
+    _apply_command(found.customers, reply, said.text, event.received_at, written_at)
     return None if found.customers else Verdict.UNKNOWN_SENDER
 
 
@@ -141,7 +135,7 @@ def _assign(reply: CustomerReply, found: Found) -> None:
     # Who has dealt with it already has done what it asks for, or not, knowing what they did.
     if reply.decided_at is None:
         for text in (*reply.earlier_texts, reply.text):
-            _obey(found.customers, reply, text, reply.received_at, reply.written_at)
+            _apply_command(found.customers, reply, text, reply.received_at, reply.written_at)
 
 
 def _edit(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> None:
@@ -157,12 +151,13 @@ def _edit(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> None:
         reply.earlier_texts = [*reply.earlier_texts, reply.text][-KEPT_TEXTS:]
         reply.text, reply.kind, reply.wish = text, said.kind, wish
         reply.edited_at, reply.written_at = at, written_at
+        reply.handled_at = reply.handled_by = None  # nobody has seen these words
         if wish == Wish.UNSURE:
             reply.decided_at = reply.decided_by = None  # it is another question
     else:
         reply.earlier_texts = [*reply.earlier_texts, text][-KEPT_TEXTS:]
     reply.save()
-    _obey(customers, reply, said.text, event.received_at, written_at)
+    _apply_command(customers, reply, said.text, event.received_at, written_at)
 
 
 def _add_original(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> None:
@@ -173,7 +168,7 @@ def _add_original(reply: CustomerReply, event: WebhookEvent, said: Incoming) -> 
     reply.earlier_texts = [text, *reply.earlier_texts]
     reply.save(update_fields=["earlier_texts"])
     customers = senders.same_person(reply)
-    _obey(customers, reply, said.text, event.received_at, _written_at(said, event.received_at))
+    _apply_command(customers, reply, said.text, event.received_at, _written_at(said, event.received_at))
 
 
 def _delete(reply: CustomerReply | None, event: WebhookEvent) -> Verdict | None:
@@ -192,7 +187,7 @@ def _wish(said: Incoming, customers: Sequence[Customer]) -> CustomerReply.Wish:
     return Wish.NONE if wish == Wish.UNSURE and gets_none else wish
 
 
-def _obey(
+def _apply_command(
     customers: Sequence[Customer], reply: CustomerReply, text: str, received_at: datetime, written_at: datetime | None
 ) -> None:
     wish = wish_of(text)

@@ -12,31 +12,35 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
-from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.base import ReadOnlyAdmin, label_html, name_of, person
-from flowlog.times import moment
+from flowlog.staffpages.base import UncountedAdmin, label_html, name_of, person
+from flowlog.staffpages.stores import within
+from flowlog.staffpages.tabs import Tab, capped
+from flowlog.times import lasting, moment
 from flowlog.translations import Words
 from integrations.evolution import jids
-from integrations.inbound import questions, senders
+from integrations.inbound import inbox, questions, senders
 from integrations.inbound.models import CustomerReply
+from orders.admin.phones import phone_html
 from orders.contacts import format_phone
 from orders.models import Order
 
 Kind, Wish = CustomerReply.Kind, CustomerReply.Wish
 # More than anybody answers at one glance; the list has the rest.
 SHOWN_AT_HOME = 10
-OPEN, NOBODYS = "open", "nobodys"
+WAITING, OPEN, NOBODYS, ALL = "waiting", "open", "nobodys", "all"
 
 
 def home(request: HttpRequest) -> SafeString | str:
     """The answers to decide on, as a part of the first page; wishes for no messages one by one, the rest counted."""
-    waiting = questions.open_questions()
+    waiting = within(questions.open_questions(), request.user)
     # What could not even be read may be one too.
     wishes = waiting.filter(Q(wish__in=(Wish.OUT, Wish.UNSURE)) | Q(kind=Kind.TOO_LARGE))
     shown, total = list(wishes[:SHOWN_AT_HOME]), waiting.count()
@@ -59,11 +63,15 @@ def who(reply: CustomerReply) -> str:
 
 
 def about(reply: CustomerReply) -> Order | None:
-    """The order that it is about, or whose message it quotes."""
+    """The order that it is about, or whose message it quotes.
+
+    What nobody knows whose it is stands with the number's store, which sees no order of another that sends by it.
+    """
     if reply.customer:
         return reply.order
     quoted = senders.quoted_message(reply.instance, reply.quoted_id)
-    return quoted.order if quoted else None
+    order = quoted.order if quoted else None
+    return order if order and order.store_id == reply.instance.store_id else None
 
 
 def question(reply: CustomerReply) -> str:
@@ -77,59 +85,119 @@ def question(reply: CustomerReply) -> str:
     return gettext("An answer that we do not know whose it is.")
 
 
+def _state(request: HttpRequest) -> str:
+    return request.GET.get(StateFilter.parameter_name) or WAITING
+
+
+def _tabs(request: HttpRequest) -> list[Tab]:
+    """The states as views, the first two counted: the rest is no work."""
+    address, active = reverse("admin:integrations_customerreply_changelist"), _state(request)
+    return [
+        Tab(
+            capfirst(str(words)),
+            f"{address}?state={state}",
+            active == state,
+            capped(within(rows, request.user))
+            if state in (WAITING, OPEN) and (rows := _in_state(state)) is not None
+            else None,
+        )
+        for state, words in _STATES
+    ]
+
+
 def _may_decide(request: HttpRequest) -> bool:
     return request.user.has_perm("orders.change_customer")
 
 
 class StateFilter(DropdownFilter):  # type: ignore[misc]
-    """Those that somebody has to decide on, and those of which nobody knows who wrote them."""
+    """Those that wait for an answer, if nothing else is asked for; that somebody has to decide on; nobody's; all."""
 
     title = _("what to do")
     parameter_name = "state"
+    all_option = None
+
+    def value(self) -> str:
+        return super().value() or WAITING
 
     def lookups(self, _request: HttpRequest, _model_admin: Any) -> Sequence[tuple[str, Words]]:
-        return [(OPEN, _("to be decided")), (NOBODYS, _("we do not know whose"))]
+        return _STATES
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[CustomerReply]) -> QuerySet[CustomerReply]:
-        if self.value() == OPEN:
-            return questions.open_questions()
-        return queryset.filter(customer=None) if self.value() == NOBODYS else queryset
+        rows = _in_state(self.value())
+        return queryset if rows is None else queryset.filter(pk__in=rows.order_by().values("pk"))
 
 
-@admin.register(CustomerReply)
-class CustomerReplyAdmin(ReadOnlyAdmin):
-    """Whoever may see the log of messages sees what was answered to them."""
+_STATES: Sequence[tuple[str, Words]] = (
+    (WAITING, _("not answered")),
+    (OPEN, _("to be decided")),
+    (NOBODYS, _("we do not know whose")),
+    (ALL, _("all")),
+)
 
-    actions = ("deal_with",)
+
+def _in_state(state: str) -> QuerySet[CustomerReply] | None:
+    """Those in this state; None for all."""
+    if state == WAITING:
+        return inbox.open_replies()
+    if state == OPEN:
+        return questions.open_questions()
+    return inbox.replies().filter(customer=None) if state == NOBODYS else None
+
+
+class CustomerReplyAdmin(UncountedAdmin):
+    """Whoever may see the log of messages sees what was answered to them.
+
+    It is registered by `notifications.inbox_admin`, which knows how they are answered.
+    """
+
     change_form_template = "admin/integrations/customerreply/change_form.html"
-    list_display = ("received", "whose", "words", "state_label", "order_link")
-    list_display_links = ("received",)
+    list_before_template = "admin/tabs.html"
+    list_display = ("words", "whose", "received", "state_label", "order_link")
+    list_display_links = ("words",)
     list_filter = (StateFilter,)
     list_filter_submit = True
     list_per_page = 50
-    paginator = InfinitePaginator
-    show_full_result_count = False
     sortable_by = ()
-    ordering = ("-pk",)
     fields = readonly_fields = (
-        "received", "whose", "order_link", "words", "earlier", "edited", "deleted", "state_label", "decided",
+        "received", "whose", "order_link", "words", "earlier", "edited", "deleted", "state_label", "decided", "handled",
     )  # fmt: skip
 
+    def get_fields(self, request: HttpRequest, obj: CustomerReply | None = None) -> Any:  # noqa: ARG002
+        """What there is to tell of this one; what was decided was handled as well."""
+        told = [name for name in self.fields if obj is None or getattr(self, name)(obj)]
+        return [name for name in told if name != "decided" or "handled" not in told]
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """Who waits longest stands first; else what came last."""
+        return ("received_at", "pk") if _state(request) == WAITING else ("-pk",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        return super().changelist_view(request, {**(extra_context or {}), "tabs": _tabs(request)})
+
     @admin.display(description=_("received"))
-    def received(self, reply: CustomerReply) -> str:
-        return moment(reply.received_at)
+    def received(self, reply: CustomerReply) -> SafeString | str:
+        if reply.handled_at or reply.decided_at or reply.deleted_at:
+            return moment(reply.received_at)
+        waits = gettext("%(lasting)s ago") % {"lasting": lasting((timezone.now() - reply.received_at).total_seconds())}
+        return format_html(
+            '{} <span class="flowlog-quiet flowlog-unbroken">{}</span>', moment(reply.received_at), waits
+        )
 
     @admin.display(description=_("from"))
     def whose(self, reply: CustomerReply) -> SafeString | str:
         if reply.customer is None:
-            return who(reply)
+            return phone_html(reply.sender) if reply.sender and not jids.lid(reply.sender) else who(reply)
         address = reverse("admin:orders_customer_change", args=[reply.customer.pk])
-        return format_html('<a class="text-link" href="{}">{}</a>', address, reply.customer)
+        customer = format_html('<a class="text-link" href="{}">{}</a>', address, reply.customer.name)
+        phone = phone_html(reply.customer.phone)
+        return format_html("{} · {}", customer, phone) if phone else customer
 
     @admin.display(description=_("answer"))
     def words(self, reply: CustomerReply) -> str:
-        kind = "" if reply.kind == Kind.TEXT else f"({reply.get_kind_display()}) "
-        return f"{kind}{reply.text}"
+        if reply.kind == Kind.TEXT:
+            return reply.text or gettext("The text was erased.")
+        named = f"{reply.get_kind_display()}: {reply.file_name}" if reply.file_name else reply.get_kind_display()
+        return f"({named}) {reply.text}".strip()
 
     @admin.display(description=_("before the edit"))
     def earlier(self, reply: CustomerReply) -> str:
@@ -145,20 +213,27 @@ class CustomerReplyAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("state"))
     def state_label(self, reply: CustomerReply) -> SafeString | str:
-        if reply.decided_at:
-            return label_html("", gettext("dealt with"))
-        if reply.customer is None:
+        if reply.customer is None and not reply.decided_at:
             return label_html("danger", gettext("we do not know whose"))
-        if reply.wish == Wish.UNSURE:
+        if reply.wish == Wish.UNSURE and not reply.decided_at:
             return label_html("warning", gettext("wants no more messages?"))
+        if reply.handled_at or reply.customer is None:
+            return label_html("", gettext("handled"))
         if reply.wish:
             return label_html("", reply.get_wish_display())
-        return label_html("", gettext("deleted by the customer")) if reply.deleted_at else ""
+        if reply.deleted_at:
+            return label_html("", gettext("deleted by the customer"))
+        return label_html("warning", gettext("waits"))
 
     @admin.display(description=_("dealt with"))
     def decided(self, reply: CustomerReply) -> str:
         by = name_of(reply.decided_by) if reply.decided_by else ""
         return f"{moment(reply.decided_at)} {by}".strip()
+
+    @admin.display(description=_("handled"))
+    def handled(self, reply: CustomerReply) -> str:
+        by = name_of(reply.handled_by) if reply.handled_by else ""
+        return f"{moment(reply.handled_at)} {by}".strip()
 
     @admin.display(description=_("order"))
     def order_link(self, reply: CustomerReply) -> SafeString | str:
@@ -167,27 +242,14 @@ class CustomerReplyAdmin(ReadOnlyAdmin):
             return ""
         return format_html('<a class="text-link" href="{}">{}</a>', order.get_admin_url(), order.code)
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:  # noqa: ARG002
-        return request.user.has_perm("integrations.view_notificationlog")
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("integrations.view_notificationlog") and self.reaches(request, obj)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CustomerReply]:
-        rows: QuerySet[CustomerReply] = super().get_queryset(request)
-        return rows.select_related("customer", "order", "decided_by", "instance")
-
-    def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Asked for by the list's action."""
-        return _may_decide(request)
-
-    @admin.action(permissions=["decide"], description=_("Mark as dealt with those that we do not know whose they are"))
-    def deal_with(self, request: HttpRequest, queryset: QuerySet[CustomerReply]) -> None:
-        """Of the chosen ones only those; what a customer may want is decided one by one."""
-        actor = person(request)
-        for reply in queryset.filter(customer=None, decided_at=None):
-            if actor and questions.decide(reply, wants_none=False, actor=actor) is not None:
-                self._tell(request, reply, wants_none=False, changed=False)
+        return within(inbox.replies().order_by(*self.get_ordering(request)), request.user)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -208,7 +270,7 @@ class CustomerReplyAdmin(ReadOnlyAdmin):
         actor = person(request)
         if actor is None or not (_may_decide(request) and self.has_view_permission(request)):
             raise PermissionDenied
-        reply = get_object_or_404(CustomerReply, pk=pk)
+        reply = get_object_or_404(self.get_queryset(request), pk=pk)
         wants_none = request.POST.get("wants_none") == "yes"
         changed = questions.decide(reply, wants_none=wants_none, actor=actor)
         if changed is None:

@@ -14,16 +14,15 @@ State = EvolutionInstance.State
 SETTLING = (State.OPEN, State.CLOSE)
 
 
-def take_in(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
+def ingest(instance: EvolutionInstance, events: Sequence[WebhookEvent]) -> Verdicts:
     """Note the latest state that was told, if it is news; what came before it is not kept.
 
-    A lost connection holds the instance even so, unless it was open again since. What the Evolution API says of one
-    that is elsewhere by now, as of the banned phone that it used to be, is nothing to go by.
+    A lost connection holds the instance even so, unless it was open again since. What another gateway says than the one
+    where it is by now, as of the banned phone that it used to be, is nothing to go by.
     """
-    if instance.gateway != WebhookEvent.Source.EVOLUTION:
-        return {event.pk: Verdict.SUPERSEDED for event in events}
-    told = {event.pk: payloads.state(event.event, event.data) for event in events}
-    verdicts = {pk: Verdict.SUPERSEDED if state else Verdict.UNEXPECTED for pk, state in told.items()}
+    told = {each.pk: payloads.state(each.event, each.data) for each in events if each.source == instance.gateway}
+    verdicts = {event.pk: Verdict.SUPERSEDED for event in events}
+    verdicts |= {pk: Verdict.UNEXPECTED for pk, state in told.items() if not state}
     known = {pk: state for pk, state in told.items() if state}
     if known:
         latest = max(known)
@@ -44,7 +43,7 @@ def _hold_or_probe(instance: EvolutionInstance, known: Mapping[int, EvolutionIns
     if known[settling] == State.CLOSE:
         hold(instance.pk, "connection_closed")
     else:
-        # Not healed by that alone: the gateway may say `open` with a dead socket. But it is worth a try.
+        # Not resumed by that alone: the gateway may say `open` with a dead socket. But it is worth a try.
         probe_at_once(instance.pk)
 
 

@@ -21,13 +21,13 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from integrations.evolution.classify import printable
+from integrations.evolution.servers import KIND as EVOLUTION
+from integrations.gateways.parsing import printable
 from integrations.inbound import bodies, payloads, wakeups
 from integrations.inbound.intake import HANDLERS
 from integrations.inbound.models import TOO_LARGE, WRITTEN, WebhookEvent
 from integrations.inbound.verdicts import Verdict
 from integrations.instances import tally
-from integrations.models import WebhookTally
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def evolution_webhook(request: HttpRequest, instance: str) -> HttpResponse:
     """
     answer = _answer(request, instance)
     if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-        tally.note(WebhookTally.Source.EVOLUTION, printable(instance), answer.status_code)
+        tally.note(EVOLUTION, printable(instance), answer.status_code)
     return answer
 
 
@@ -125,7 +125,7 @@ def _store(instance: str, event: str, payload: dict[str, Any]) -> HttpResponse:
     to_do = event in HANDLERS and not error
     try:
         WebhookEvent.objects.create(
-            source=WebhookEvent.Source.EVOLUTION,
+            source=EVOLUTION,
             instance_name=instance,
             event=event,
             payload=payload,

@@ -8,7 +8,6 @@ import time
 from flowlog import publishing
 from flowlog.publishing import WakeUp
 
-TASK = "integrations.tasks.work_off_webhooks"
 # The work begins this long after the first webhook, so that one wake-up does for all that come meanwhile.
 GATHER = 1.0
 # Those that come later than this have a wake-up of their own; the rest is for what they still have to do.
@@ -43,10 +42,18 @@ class _Pause:
             self._until = 0.0
 
 
-pause = _Pause()
+class Waker:
+    """Wakes the worker for one kind of rows."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+        self.pause = _Pause()
+
+    def wake(self) -> None:
+        """Have what was stored just now worked off within about a second. Never raises for a broken broker."""
+        if self.pause.is_over() and not publishing.publish([WakeUp(self._task)], expires=EXPIRES, countdown=GATHER):
+            self.pause.extend()
 
 
-def wake() -> None:
-    """Have what was stored just now worked off within about a second. Never raises for a broken broker."""
-    if pause.is_over() and not publishing.publish([WakeUp(TASK)], expires=EXPIRES, countdown=GATHER):
-        pause.extend()
+_webhooks = Waker("integrations.tasks.work_off_webhooks")
+pause, wake = _webhooks.pause, _webhooks.wake

@@ -16,14 +16,12 @@ from django.conf import settings
 from django.db.models import BooleanField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce, Now
-from django.utils.translation import gettext as _
 
-from flowlog.times import moment
 from integrations.gateways import registry
+from integrations.gateways.guides import guide_of
 from integrations.inbound.models import SEND_MESSAGE, WebhookEvent
 from integrations.models import EvolutionInstance, NotificationLog, WebhookTally
 
-META = WebhookTally.Source.META
 # Older messages say nothing of today.
 LOOKED_BACK = timedelta(days=7)
 # For this long a webhook may be on its way, or not be counted yet.
@@ -68,78 +66,13 @@ def troubled() -> QuerySet[Any]:
 
 def words(instance: Any) -> tuple[str, str]:
     """What is the trouble with an instance of `troubled`, and what to do."""
-    of = {"instance": instance.name}
-    if instance.refused:
-        return _words_of_refusal(instance)
-    since = {"since": moment(instance.silent_since), **of}
-    if instance.gateway == META:
-        return (
-            _("WhatsApp %(instance)s: the receipts do not come in") % of,
-            _(
-                "None came for the messages since %(since)s, so nobody knows whether they arrived. See at Meta whether "
-                "the webhook is set and has the field messages: its address is on the instance's page."
-            )
-            % since,
-        )
-    if instance.heard_at and instance.heard_at >= instance.silent_since:
-        return (
-            _("WhatsApp %(instance)s: the gateway takes the messages, but none arrives") % of,
-            _(
-                "None of those since %(since)s was confirmed by WhatsApp. See on the shop's phone whether it still "
-                "sends; if not, run on the server: manage.py evolution connect %(instance)s."
-            )
-            % since,
-        )
-    return (
-        _("WhatsApp %(instance)s: the receipts do not come in") % of,
-        _(
-            "None came for the messages since %(since)s, so nobody knows whether they arrived. Run on the server: "
-            "manage.py evolution set-webhook %(instance)s, and see whether the gateway reaches this site."
-        )
-        % since,
-    )
+    guide = guide_of(instance.gateway)
+    return guide.refused(instance) if instance.refused else guide.silent(instance)
 
 
 def hint(instance: Any) -> str:
     """What to do about an instance that was never heard of; empty once it was. No trouble: it is new."""
-    if instance.was_heard:
-        return ""
-    if instance.gateway == META:
-        return _("Meta has told nothing of it yet. For receipts and answers enter the webhook's address at Meta.")
-    words = _(
-        "The gateway has told nothing of it yet. For receipts and answers run on the server: "
-        "manage.py evolution set-webhook %(instance)s."
-    )
-    return words % {"instance": instance.name}
-
-
-def _words_of_refusal(instance: Any) -> tuple[str, str]:
-    of = {"instance": instance.name, "last": moment(instance.refused_at), "status": instance.refused_status}
-    if instance.gateway == META:
-        return (
-            _("WhatsApp %(instance)s: Meta's webhooks are refused") % of,
-            _("The last one, %(last)s, with status %(status)d. With 401 the app's secret is wrong: enter it again.")
-            % of,
-        )
-    if instance.refused_status != HTTPStatus.UNAUTHORIZED:
-        return (
-            _("WhatsApp %(instance)s: the gateway's webhooks are refused") % of,
-            _("The last one, %(last)s, with status %(status)d. Run: manage.py evolution set-webhook %(instance)s.")
-            % of,
-        )
-    if not settings.EVOLUTION_WEBHOOK_SECRET:
-        return (
-            _("WhatsApp %(instance)s: the gateway's webhooks are refused") % of,
-            _(
-                "No secret is set, so none can be trusted. Set EVOLUTION_WEBHOOK_SECRET in .env, restart, and run: "
-                "manage.py evolution set-webhook %(instance)s."
-            )
-            % of,
-        )
-    return (
-        _("WhatsApp %(instance)s: the gateway's webhooks are refused, for the secret is wrong") % of,
-        _("The last one %(last)s. Run on the server: manage.py evolution set-webhook %(instance)s.") % of,
-    )
+    return "" if instance.was_heard else guide_of(instance.gateway).unheard()
 
 
 def _sent(**of: Any) -> QuerySet[NotificationLog]:

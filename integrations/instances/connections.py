@@ -1,7 +1,7 @@
-"""Holding an instance that cannot send, and healing it; the one place that sends `instance_connection_changed`.
+"""Holding an instance that cannot send, and resuming it; the one place that sends `instance_connection_changed`.
 
 While an instance is held its messages wait without spending attempts. Every now and then one of them is tried, the
-probe, and the first that succeeds heals it. What the gateway says of the connection does not: it calls one open whose
+probe, and the first that succeeds resumes it. What the gateway says of the connection does not: it calls one open whose
 socket is dead. At most it has the next probe come sooner.
 """
 
@@ -30,8 +30,9 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils.translation import gettext
 
 from integrations.gateways import sentences
+from integrations.gateways.guides import guide_of
 from integrations.locks import unlocked
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
 
@@ -41,6 +42,8 @@ State = EvolutionInstance.State
 
 # A message that met one of these waits for another try although nothing is wrong with it.
 GATEWAY_AWAY = frozenset({"gateway_unreachable", "gateway_database_down", "number_query_timeout"})
+# What connecting the phone again mends.
+_CUT = frozenset({"connection_closed", "never_paired", "never_connected"})
 
 
 def hold(instance_id: int, code: str) -> bool:
@@ -56,7 +59,7 @@ def hold(instance_id: int, code: str) -> bool:
     with transaction.atomic():
         probes = free.values_list("probes", flat=True).first()
         if probes is not None:
-            moves.due_now(_waiting_after(instance_id, GATEWAY_AWAY))
+            state_changes.due_now(_waiting_after(instance_id, GATEWAY_AWAY))
         if not free.update(
             held_at=Coalesce("troubled_since", Now()),
             held_code=code,
@@ -71,7 +74,7 @@ def hold(instance_id: int, code: str) -> bool:
     return True
 
 
-def heal(instance_id: int, *, by_message: bool = False) -> bool:
+def resume(instance_id: int, *, by_message: bool = False) -> bool:
     """End the hold; returns whether there was one. What had failed because of it is due at once, the oldest first.
 
     `by_message`: that one message could be sent has shown it. Then one that could not, again and again, keeps its
@@ -83,10 +86,10 @@ def heal(instance_id: int, *, by_message: bool = False) -> bool:
     shown: dict[str, Any] = {"probes": 0, "troubled_since": None} if by_message else {"troubled_since": F("held_at")}
     with transaction.atomic():
         failed = _waiting_after(instance_id, GATEWAY_AWAY | sentences.INSTANCE.keys())
-        moves.due_now(moves.hardly_suspect(failed) if by_message else failed)
+        state_changes.due_now(state_changes.hardly_suspect(failed) if by_message else failed)
         unknown = NotificationLog.objects.filter(instance_id=instance_id, status=NotificationLog.Status.UNKNOWN)
-        moves.look_up_now(unlocked(unknown.filter(lookup_at__gt=Now())))
-        healed = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).update(
+        state_changes.look_up_now(unlocked(unknown.filter(lookup_at__gt=Now())))
+        resumed = EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False).update(
             held_at=None,
             held_code="",
             held_reason="",
@@ -98,12 +101,12 @@ def heal(instance_id: int, *, by_message: bool = False) -> bool:
             next_send_at=Greatest(F("next_send_at"), Now()),
             **shown,
         )
-        if healed:
+        if resumed:
             transaction.on_commit(partial(_tell, instance_id, held=False), robust=True)
-    return bool(healed)
+    return bool(resumed)
 
 
-def heal_by_proof(instance_id: int | None, began_at: datetime) -> bool:
+def resume_by_proof(instance_id: int | None, began_at: datetime) -> bool:
     """End the hold if it is proven only now that a message of then has left; returns whether that ended one.
 
     The message was a probe, and the instance's latest send: what came to nothing since is better evidence.
@@ -114,7 +117,7 @@ def heal_by_proof(instance_id: int | None, began_at: datetime) -> bool:
         notification__instance=OuterRef("pk"), kind=DeliveryAttempt.Kind.SEND, started_at__gt=began_at
     )
     shown = EvolutionInstance.objects.filter(~Exists(later), pk=instance_id, held_at__lte=began_at)
-    if not shown.exists() or not heal(instance_id, by_message=True):
+    if not shown.exists() or not resume(instance_id, by_message=True):
         return False
     EvolutionInstance.objects.filter(pk=instance_id).update(**alive())
     return True
@@ -148,6 +151,19 @@ def probe_at_once(instance_id: int) -> None:
     EvolutionInstance.objects.filter(pk=instance_id, held_at__isnull=False, probe_at__gt=Now()).update(probe_at=Now())
 
 
+def is_cut(instance: EvolutionInstance) -> bool:
+    """Whether the gateway said that it has no connection. Of an `unknown` one it has said nothing."""
+    return instance.state in {State.CLOSE, State.CONNECTING}
+
+
+def needs_phone(instance: EvolutionInstance) -> bool:
+    """Whether connecting the phone again is what helps, of one that has a phone."""
+    if not guide_of(instance.gateway).has_phone:
+        return False
+    other_trouble = instance.held_code in sentences.INSTANCE.keys() - _CUT
+    return not other_trouble and (is_cut(instance) or instance.held_code in _CUT)
+
+
 def why_held(instance: EvolutionInstance) -> str:
     """What the staff read about a hold: its reason, and what the gateway has said since of the connection."""
     if instance.state != State.OPEN:
@@ -176,5 +192,5 @@ def _tell(instance_id: int, *, held: bool) -> None:
     if held:
         logger.warning("Instance %s is held: %s", instance.name, instance.held_code)
     else:
-        logger.info("Instance %s is healed", instance.name)
+        logger.info("Instance %s is resumed", instance.name)
     instance_connection_changed.send_robust(EvolutionInstance, instance=instance, held=held)

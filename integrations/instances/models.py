@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from flowlog.env import is_private, is_web_address
 from flowlog.secrets_at_rest import EncryptedTextField, Unreadable
+from flowlog.staffpages.stores import StorePath
 from integrations.gateways import registry
 from orders.models import Store
 
@@ -36,6 +37,8 @@ class EvolutionInstance(models.Model):
     number. `troubled_since` is the start of a hold that somebody ended by hand, until a message shows that it is over.
     """
 
+    store_path: StorePath = "store"
+
     class State(models.TextChoices):
         UNKNOWN = "unknown", _("unknown")
         OPEN = "open", _("connected")
@@ -44,7 +47,12 @@ class EvolutionInstance(models.Model):
 
     store = models.ForeignKey(Store, models.PROTECT, verbose_name=_("store"), related_name="instances")
     name = models.CharField(
-        _("name"), max_length=100, unique=True, help_text=_("Exactly as it is called in the Evolution API.")
+        _("name"),
+        max_length=100,
+        unique=True,
+        help_text=_(
+            "A short name for the system. A number that is connected already keeps the name that it has there."
+        ),
     )
     gateway = models.CharField(
         _("gateway"), max_length=20, choices=registry.choices, default="evolution", db_default="evolution"
@@ -71,12 +79,17 @@ class EvolutionInstance(models.Model):
     )
     is_default = models.BooleanField(_("default instance of the store"), default=False)
     messages_per_minute = models.PositiveSmallIntegerField(
-        _("messages per minute"), default=20, help_text=_("The pace that protects the number from a ban. 0: no limit.")
+        _("messages per minute"),
+        default=20,
+        help_text=_("20 is one message every 3 seconds, with random pauses. Fewer are safer; 0: no limit."),
     )
     daily_cap = models.PositiveIntegerField(
         _("messages in 24 hours"),
         default=0,
-        help_text=_("What exceeds it waits until the limit allows it. 0: no limit."),
+        help_text=_(
+            "The most messages of any 24 hours. What exceeds it waits, in its order, until the limit allows it. A "
+            "number that is new on WhatsApp should begin with 20 and rise over a month. 0: no limit."
+        ),
     )
     state = models.CharField(_("connection"), max_length=20, choices=State, default=State.UNKNOWN, editable=False)
     next_send_at = models.DateTimeField(_("next message not before"), db_default=Now(), editable=False)
@@ -92,6 +105,8 @@ class EvolutionInstance(models.Model):
     probes = models.PositiveIntegerField(db_default=0, default=0, editable=False)
     ask_at = models.DateTimeField(null=True, editable=False)
     troubled_since = models.DateTimeField(null=True, editable=False)
+    # None of those from before it was noted: they are not young.
+    created_at = models.DateTimeField(_("created"), null=True, db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("Evolution instance")

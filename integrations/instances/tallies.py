@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.db.models.functions import Now
 
+from integrations.gateways import registry
+
 
 class WebhookTally(models.Model):
     """The requests to the address of this `name` that were answered with this HTTP status: how many, when the latest.
@@ -14,11 +16,11 @@ class WebhookTally(models.Model):
     """
 
     class Source(models.TextChoices):
-        EVOLUTION = "evolution", "Evolution API"
-        META = "meta", "Meta"
+        """Who may tell beside the kinds of gateways."""
+
         CARRIER = "carrier"
 
-    source = models.CharField(max_length=20, choices=Source)
+    source = models.CharField(max_length=20)
     name = models.CharField(max_length=100)
     status = models.PositiveSmallIntegerField()
     number = models.PositiveBigIntegerField()
@@ -29,3 +31,8 @@ class WebhookTally(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.name} {self.status}"
+
+    @property
+    def told_by(self) -> str:
+        """What its source is called."""
+        return str(dict([*registry.choices(), *self.Source.choices]).get(self.source, self.source))

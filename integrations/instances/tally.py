@@ -55,8 +55,11 @@ class _Recent:
 recent = _Recent()
 
 
-def note(source: WebhookTally.Source, name: str, status: int) -> None:
-    """One request to the address of `name` was answered with `status`. Never raises. At most three statements."""
+def note(source: str, name: str, status: int) -> None:
+    """One request of `source` to the address of `name` was answered with `status`. Never raises.
+
+    At most three statements. `source` is a kind of gateway, or a `WebhookTally.Source`.
+    """
     if number := recent.to_write((source, name, status)):
         try:
             _add(source, name, status, number)
@@ -64,8 +67,8 @@ def note(source: WebhookTally.Source, name: str, status: int) -> None:
             logger.warning("An answer to a webhook was not counted: %s", error)
 
 
-def _add(source: WebhookTally.Source, name: str, status: int, number: int) -> None:
-    if source != source.CARRIER and not EvolutionInstance.objects.filter(name=name).exists():
+def _add(source: str, name: str, status: int, number: int) -> None:
+    if source not in WebhookTally.Source and not EvolutionInstance.objects.filter(name=name).exists():
         name = ""
     tally = WebhookTally.objects.filter(source=source, name=name, status=status)
     if not tally.update(number=F("number") + number, last_at=Now()):

@@ -16,20 +16,24 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RelatedDropdownFilter
-from unfold.paginator import InfinitePaginator
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
-from flowlog.staffpages.base import ReadOnlyAdmin, TabularInline, label_column, name_of
+from flowlog.staffpages.base import TabularInline, UncountedAdmin, label_column, name_of
+from flowlog.staffpages.stores import RelatedFilter
 from flowlog.times import moment
 from flowlog.translations import Words
 from integrations.gateways.sentences import not_delivered
 from integrations.instances.connections import why_held
-from integrations.messages import snapshot_words, timeline
+from integrations.messages import attention, snapshot_words, timeline
+from integrations.messages.exports import MESSAGES
+from integrations.messages.formatting import to_html
 from integrations.messages.kinds import kind_words, kinds
 from integrations.messages.log import FROM_ITS_END
 from integrations.messages.timeline import STATUS_COLOURS, receipt_html
 from integrations.models import DeliveryAttempt, NotificationLog, earlier_unfinished
 from orders import search
+from orders.admin.exports import ExportViews
+from orders.admin.phones import phone_html
 from orders.contacts import format_phone
 
 timeline.register()
@@ -46,6 +50,20 @@ class EventFilter(DropdownFilter):  # type: ignore[misc]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[NotificationLog]) -> QuerySet[NotificationLog]:
         return queryset.filter(event=self.value()) if self.value() else queryset
+
+
+class AttentionFilter(DropdownFilter):  # type: ignore[misc]
+    """What home counts: the failures that are still to be seen to."""
+
+    title = _("to see to")
+    parameter_name = "attention"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> Sequence[tuple[str, Words]]:
+        return [("1", _("not sent, to see to"))]
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[NotificationLog]) -> QuerySet[NotificationLog]:
+        # By key: the list's own order would otherwise lead PostgreSQL through the whole table.
+        return queryset.filter(pk__in=attention.need_a_person().values("pk")) if self.value() else queryset
 
 
 class AttemptInline(TabularInline):
@@ -79,12 +97,14 @@ class AttemptInline(TabularInline):
         )
 
 
-class NotificationLogAdmin(ReadOnlyAdmin):
+class NotificationLogAdmin(ExportViews, UncountedAdmin):
     """Cheap with a million rows: nothing is counted, every column comes from the row itself.
 
     It is registered by `notifications.admin`, which knows what can be done with a message.
     """
 
+    list_before_template = "admin/in_out.html"
+    export_columns, export_permission, export_name = MESSAGES, "orders.export_messages", "mensagens"
     inlines = (AttemptInline,)
     list_display = (
         "status_label", "receipt_label", "event_words", "order_link", "problem", "customer_name", "phone", "created",
@@ -92,23 +112,21 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_display_links = ("status_label", "event_words")
     list_filter = (
+        AttentionFilter,
         ("status", ChoicesDropdownFilter),
         EventFilter,
-        ("instance", RelatedDropdownFilter),
+        ("instance", RelatedFilter),
         "created_at",
     )
     list_filter_submit = True
     list_per_page = 50
-    paginator = InfinitePaginator
-    # Without a count it would offer to select all 9999999999 of them.
-    list_disable_select_all = True
-    show_full_result_count = False
     sortable_by = ()
     search_fields = ("order__code__exact",)
     search_help_text = _("Order code, customer or phone")
     fieldsets = (
         (None, {"fields": (
-            "bubble", "status_label", "receipt_label", "problem", "event_words", "order_link", "customer_name", "phone",
+            "bubble", "status_label", "receipt_label", "problem", "event_words", "order_link", "customer_link",
+            "phone_link",
         )}),
         (_("Sending"), {"fields": (
             "created", "sent", "delivered", "read", "next_try", "attempts", "instance", "provider_message_id",
@@ -117,8 +135,8 @@ class NotificationLogAdmin(ReadOnlyAdmin):
         (_("Snapshot of the order"), {"classes": ("collapse",), "fields": ("snapshot_written",)}),
     )  # fmt: skip
     readonly_fields = (
-        "bubble", "status_label", "receipt_label", "problem", "event_words", "order_link", "customer_name", "phone",
-        "created", "sent", "delivered", "read", "next_try", "resend_link", "snapshot_written",
+        "bubble", "status_label", "receipt_label", "problem", "event_words", "order_link", "customer_link",
+        "phone_link", "created", "sent", "delivered", "read", "next_try", "resend_link", "snapshot_written",
     )  # fmt: skip
 
     @label_column(STATUS_COLOURS, description=_("status"))
@@ -148,6 +166,19 @@ class NotificationLogAdmin(ReadOnlyAdmin):
     def phone(self, row: NotificationLog) -> str:
         return gettext("erased") if row.anonymised_at else format_phone(row.recipient)
 
+    @admin.display(description=_("customer"))
+    def customer_link(self, row: NotificationLog) -> SafeString | str:
+        """Their page, where the number is corrected."""
+        customer = row.parsed_snapshot.customer
+        if row.anonymised_at or not customer.id:
+            return self.customer_name(row)
+        address = reverse("admin:orders_customer_change", args=[customer.id])
+        return format_html('<a class="text-link" href="{}">{}</a>', address, customer.name)
+
+    @admin.display(description=_("recipient"))
+    def phone_link(self, row: NotificationLog) -> SafeString | str:
+        return gettext("erased") if row.anonymised_at else phone_html(row.recipient)
+
     @admin.display(description=_("created"))
     def created(self, row: NotificationLog) -> str:
         return moment(row.created_at)
@@ -171,15 +202,25 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("what happened"))
     def problem(self, row: NotificationLog) -> str:
-        if row.status == NotificationLog.Status.PENDING and row.waits_for_earlier:  # type: ignore[attr-defined]
-            return gettext("Waits for the earlier message of this order.")
-        if row.status == NotificationLog.Status.PENDING and row.instance and row.instance.held_at:
-            return gettext("The instance is held: %(reason)s") % {"reason": why_held(row.instance)}
+        if row.status == NotificationLog.Status.PENDING and (why := self._why_it_waits(row)):
+            return why
         if row.receipt == NotificationLog.Receipt.ERROR:
             return not_delivered(row.error_code)
         if row.cancelled_by and row.status == NotificationLog.Status.CANCELLED:
             return gettext("Cancelled by %(who)s.") % {"who": name_of(row.cancelled_by)}
-        return row.error_message or row.error_code
+        what = row.error_message or row.error_code
+        if row.dismissed_at and row.dismissed_by:
+            return gettext("%(what)s Dismissed by %(who)s.") % {"what": what, "who": name_of(row.dismissed_by)}
+        return what
+
+    def _why_it_waits(self, row: NotificationLog) -> str:
+        if row.waits_for_earlier:  # type: ignore[attr-defined]
+            return gettext("Waits for the earlier message of this order.")
+        if self.next_try(row) and not (row.error_code or row.attempts):
+            return gettext("Waits a moment: what it tells of can still be undone.")
+        if row.instance and row.instance.held_at:
+            return gettext("The instance is held: %(reason)s") % {"reason": why_held(row.instance)}
+        return ""
 
     @admin.display(description=_("sent again for"))
     def resend_link(self, row: NotificationLog) -> SafeString | str:
@@ -196,7 +237,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
             if row.status in NotificationLog.UNFINISHED:
                 return gettext("The text is written when the message is sent.")
             return gettext("The message did not go out: no text was written.") if not row.sent_at else ""
-        return format_html('<div class="flowlog-bubble">{}</div>', row.message)
+        return format_html('<div class="flowlog-bubble">{}</div>', to_html(row.message))
 
     @admin.display(description=_("snapshot"))
     def snapshot_written(self, row: NotificationLog) -> SafeString:
@@ -218,7 +259,7 @@ class NotificationLogAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[NotificationLog]:
         rows: QuerySet[NotificationLog] = super().get_queryset(request)
-        rows = rows.select_related("instance", "resend_of", "cancelled_by")
+        rows = rows.select_related("instance", "resend_of", "cancelled_by", "dismissed_by")
         return rows.annotate(waits_for_earlier=earlier_unfinished())
 
     def get_search_results(

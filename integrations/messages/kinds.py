@@ -10,15 +10,16 @@ from django.utils.translation import gettext_lazy as _
 
 from flowlog.translations import Words
 from orders.models import Order
-from orders.statuses import DeliveryStatus
+from orders.statuses import DeliveryStatus, OrderStatus
 from orders.transitions import TRANSITIONS, done_words
 
 OPT_OUT = "opt_out"
 OPT_IN = "opt_in"
 TEST = "test"
 PICKUP_REMINDER = "pickup_reminder"
+FREE_ANSWER = "free_answer"
 # They answer what a customer has just written, and mean nothing later.
-ANSWERS = frozenset({OPT_OUT, OPT_IN})
+ANSWERS = frozenset({OPT_OUT, OPT_IN, FREE_ANSWER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Kind:
     for it. `lifetime`: after that it is no news any more; None: as `NOTIFICATIONS_EXPIRES_AFTER` says. In both cases
     `NOTIFICATIONS_EXPIRES_AFTER_BY_KIND` goes before.
 
+    `may_wait`: in the store's quiet hours it waits for the morning. What is of use only now does not.
+
     `occasion`: for what tells of no transition, what makes one such message of an order another than the next, and
     empty when there is nothing to be said. A message whose occasion has gone by is not sent.
     """
@@ -39,6 +42,7 @@ class Kind:
     needs_order: bool = True
     ordered: bool = True
     lifetime: timedelta | None = None
+    may_wait: bool = True
     occasion: Callable[[Order], str] | None = None
 
     def __post_init__(self) -> None:
@@ -52,18 +56,35 @@ class Kind:
 
 
 def _deadline(order: Order) -> str:
-    waits = order.delivery_status == DeliveryStatus.READY_FOR_PICKUP and order.pickup_deadline
-    return f"{order.pickup_deadline.timestamp():.0f}" if waits and order.pickup_deadline else ""
+    ready = order.status == OrderStatus.CONFIRMED and order.delivery_status == DeliveryStatus.READY_FOR_PICKUP
+    return f"{order.pickup_deadline.timestamp():.0f}" if ready and order.pickup_deadline else ""
 
+
+# Somebody is at the customer's door now, or was just there.
+_AT_THE_DOOR = frozenset({"out_for_delivery", "fail_delivery"})
 
 _TABLE = (
-    *(Kind(entry.name, entry.done) for entry in TRANSITIONS.values() if entry.tells_customer),
+    *(
+        Kind(entry.name, entry.done, may_wait=entry.name not in _AT_THE_DOOR)
+        for entry in TRANSITIONS.values()
+        if entry.notifies_customer
+    ),
     # Not for longer than half of the day that is usually left.
     Kind(PICKUP_REMINDER, _("Reminder to pick up"), lifetime=timedelta(hours=12), occasion=_deadline),
-    Kind(OPT_OUT, _("Confirmed: no more messages"), needs_order=False, ordered=False),
-    Kind(OPT_IN, _("Confirmed: messages again"), needs_order=False, ordered=False),
+    # Who wrote just now is awake.
+    Kind(OPT_OUT, _("Confirmed: no more messages"), needs_order=False, ordered=False, may_wait=False),
+    Kind(OPT_IN, _("Confirmed: messages again"), needs_order=False, ordered=False, may_wait=False),
+    # In a person's own words, to a customer who has written. Perhaps about an order, in whose sequence it then stands.
+    Kind(
+        FREE_ANSWER,
+        _("Answer to the customer"),
+        needs_order=False,
+        ordered=False,
+        may_wait=False,
+        lifetime=timedelta(hours=12),
+    ),
     # Who tests looks at the phone now.
-    Kind(TEST, _("Test message"), needs_order=False, ordered=False, lifetime=timedelta(minutes=10)),
+    Kind(TEST, _("Test message"), needs_order=False, ordered=False, lifetime=timedelta(minutes=10), may_wait=False),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _TABLE}
 

@@ -1,7 +1,7 @@
 """The log of notifications that is also their queue.
 
 `NotificationLog` is the outbox: a row is made in the transaction of the status change it tells of, and changed by the
-moves of `integrations.messages.moves` alone, but for what triggers of the database write (`blocked`).
+moves of `integrations.messages.state_changes` alone, but for what triggers of the database write (`blocked`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from django.db.models.functions import Collate, Now, Reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from flowlog.staffpages.stores import StorePath
 from integrations.instances.models import EvolutionInstance
 from integrations.messages.kinds import kind_words
 from integrations.messages.snapshot import Snapshot
-from orders.models import Order, OrderEvent
+from orders.models import Order, OrderEvent, Store
 
 # A number is looked for by its last digits. This collation lets an index find what a text begins with.
 FROM_ITS_END = Collate(Reverse("recipient"), "C")
@@ -31,6 +32,8 @@ class NotificationLog(models.Model):
     `anonymised_at`, text and recipient are empty, and the snapshot holds little more than the order's code.
     `snapshot` is JSON, to be copied and passed on as it stands; who reads it reads `parsed_snapshot`.
     """
+
+    store_path: StorePath = ("order__store", "store", "instance__store")
 
     class Status(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -74,6 +77,10 @@ class NotificationLog(models.Model):
         related_name="notifications",
         verbose_name=_("instance"),
     )
+    # Of what is about no order: whose customer it answers, who may have written to the number of another store.
+    store = models.ForeignKey(
+        Store, models.PROTECT, null=True, blank=True, db_index=False, related_name="+", verbose_name=_("store")
+    )
     dedupe_key = models.CharField(max_length=120, unique=True)
     recipient = models.CharField(_("recipient"), max_length=16, blank=True)
     snapshot = models.JSONField(_("snapshot"))
@@ -115,6 +122,17 @@ class NotificationLog(models.Model):
         related_name="+",
         verbose_name=_("cancelled by"),
     )
+    # Of one that failed: somebody has seen to it. See `integrations.messages.attention`.
+    dismissed_at = models.DateTimeField(_("dismissed"), null=True, editable=False)
+    dismissed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+        verbose_name=_("dismissed by"),
+    )
     # Written by triggers alone: see `earlier_unfinished`.
     blocked = models.BooleanField(default=False, db_default=False, editable=False)
     first_attempt_at = models.DateTimeField(_("first attempt"), null=True)
@@ -137,6 +155,7 @@ class NotificationLog(models.Model):
         permissions = (
             ("resend_notificationlog", "Can send a message again"),
             ("cancel_notificationlog", "Can cancel a waiting message"),
+            ("dismiss_notificationlog", "Can dismiss a message that failed"),
         )
         indexes = (
             models.Index(fields=["-created_at", "-id"], name="notification_newest_first"),
@@ -170,6 +189,11 @@ class NotificationLog(models.Model):
             ),
             models.Index(
                 fields=["created_at", "id"], condition=Q(anonymised_at__isnull=True), name="notification_to_anonymise"
+            ),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(status__in=("failed", "unknown"), dismissed_at__isnull=True, anonymised_at__isnull=True),
+                name="notification_unsettled",
             ),
             models.Index(FROM_ITS_END, condition=~Q(recipient=""), name="notification_recipient_end"),
         )

@@ -13,14 +13,17 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Final, Self, TypeIs, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
 
-from django.db.models import F, Func, JSONField, Q
+from django.db.models import F, Func, JSONField, OuterRef, Q
 from django.db.models.functions import JSONObject
 
 VERSION = 1
 
 # A field that stays when the message is anonymised.
 _KEPT: Final = {"kept": True}
+# One that is written only where there is something in it, since most have nothing.
+_IF_ANY: Final = {"if_any": True}
 
 
 def _quantity(quantity: Decimal) -> int | str:
@@ -86,16 +89,28 @@ class StorePart:
     name: str = ""
     phone: str = ""
     pickup_address: str = ""
+    signature: str = field(default="", metadata=_IF_ANY)
+    opening_hours: str = field(default="", metadata=_IF_ANY)
+    time_zone: str = field(default="", metadata=_IF_ANY)
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        """That of the store's clocks; None for the system's."""
+        return ZoneInfo(self.time_zone) if self.time_zone else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """All that a message may say. `event` is its kind, `occurred_at` an aware time; what there is not is empty."""
+    """All that a message may say. `event` is its kind, `occurred_at` an aware time; what there is not is empty.
+
+    `text`: what somebody of the shop wrote, who answers the customer in their own words.
+    """
 
     version: int = field(default=VERSION, metadata=_KEPT)
     event: str = field(default="", metadata=_KEPT)
     occurred_at: datetime | None = field(default=None, metadata=_KEPT)
     reason: str = ""
+    text: str = ""
     order: OrderPart = field(default_factory=OrderPart, metadata=_KEPT)
     customer: CustomerPart = field(default_factory=CustomerPart)
     store: StorePart = field(default_factory=StorePart)
@@ -113,6 +128,8 @@ class Snapshot:
         without = {each.name for each in fields(self) if getattr(self, each.name) in _EMPTY}
         if "order" in without and not self.reason:
             without.add("reason")
+        if not self.text:
+            without.add("text")
         return {name: value for name, value in _written(self).items() if name not in without}
 
     def anonymised(self) -> Self:
@@ -123,10 +140,19 @@ class Snapshot:
 _EMPTY = (OrderPart(), CustomerPart(), StorePart())
 
 
+SAYS_PAID = Q(snapshot__order__payment_status="paid")
+"""Messages whose snapshot has the order paid."""
+
+
 def anonymised_column(name: str) -> Func:
     """A column of snapshots after `anonymised`, by PostgreSQL: for any number of rows at once."""
     # What the snapshot never had must not come to be there as null.
     return Func(_kept_column(Snapshot, name), function="jsonb_strip_nulls", output_field=JSONField())
+
+
+def store_of_outer_row() -> OuterRef:
+    """In whose name the message of an outer query is, as JSON: the id of a store, if it is one at all."""
+    return OuterRef("snapshot__store__id")
 
 
 def about_customers(pks: Iterable[int]) -> Q:
@@ -198,7 +224,8 @@ _READERS: dict[Any, Callable[[object], Any]] = {
 
 def _written(value: Any) -> Any:
     if is_dataclass(value):
-        return {each.name: each.metadata.get("write", _written)(getattr(value, each.name)) for each in fields(value)}
+        written = [each for each in fields(value) if not each.metadata.get("if_any") or getattr(value, each.name)]
+        return {each.name: each.metadata.get("write", _written)(getattr(value, each.name)) for each in written}
     if isinstance(value, tuple):
         return [_written(each) for each in value]
     if isinstance(value, datetime):

@@ -26,6 +26,7 @@ def _all(snapshot: Snapshot) -> Iterator[tuple[str, Words]]:
     order, customer, store = snapshot.order, snapshot.customer, snapshot.store
     yield _("when"), moment(snapshot.occurred_at)
     yield _("reason"), snapshot.reason
+    yield _("text"), snapshot.text
     yield _label(Order, "code"), order.code
     yield _chosen("status", order.status)
     yield _chosen("payment_status", order.payment_status)
@@ -34,7 +35,7 @@ def _all(snapshot: Snapshot) -> Iterator[tuple[str, Words]]:
     yield _label(Order, "delivery_address"), order.delivery_address
     yield _label(Order, "tracking_code"), order.tracking_code
     yield _label(Order, "pickup_code"), order.pickup_code
-    yield _label(Order, "pickup_deadline"), moment(order.pickup_deadline)
+    yield _label(Order, "pickup_deadline"), moment(order.pickup_deadline, store.zone)
     yield from ((_("item"), _item(item)) for item in order.items)
     yield _label(Order, "freight"), money(order.freight) if order.freight else ""
     yield _label(Order, "discount"), money(order.discount) if order.discount else ""

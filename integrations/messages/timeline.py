@@ -5,21 +5,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from flowlog.staffpages.base import label_html, name_of
 from flowlog.times import moment
-from integrations.inbound.replies import is_obeyed
+from integrations.inbound import inbox
+from integrations.messages import attention
+from integrations.messages.formatting import to_html
+from integrations.messages.kinds import FREE_ANSWER, kind_words
 from integrations.models import CustomerReply, NotificationLog
-from orders.admin import columns, customers, timeline
+from orders.admin import columns, customers, timeline, views
 from orders.models import Customer, Order, OrderEvent
 
 Receipt = NotificationLog.Receipt
@@ -43,6 +47,7 @@ RECEIPT_COLOURS: dict[str, str] = {
 _RESENDS = NotificationLog.objects.select_related("requested_by").order_by("pk")
 # More than anybody reads on one page; the rest is in the database.
 SHOWN_REPLIES = 50
+SHOWN_MESSAGES = 20
 
 
 def register() -> None:
@@ -50,6 +55,9 @@ def register() -> None:
     timeline.register_annotator(messages)
     timeline.register_annotator(replies)
     customers.register_section(customer_replies)
+    customers.register_section(customer_messages)
+    views.register_view(views.View("answered", _("answered"), _answered, _may_see))
+    views.also_in_view("problems", _may_see, _whose_messages_need_a_person)
     columns.register_column(columns.Column("whatsapp", "WhatsApp", _may_see, latest_messages))
 
 
@@ -67,7 +75,7 @@ def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Sa
     if not _may_see(request):
         return {}
     rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
-    told = rows.prefetch_related(Prefetch("resends", _RESENDS))
+    told = rows.select_related("requested_by").prefetch_related(Prefetch("resends", _RESENDS))
     under: defaultdict[int, list[SafeString]] = defaultdict(list)
     for row in told.order_by("pk"):
         under[row.order_event_id or 0].append(_with_resends_html(row))
@@ -78,49 +86,62 @@ def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Saf
     """Under each event of an order: what the customer wrote after it, the latest last."""
     if not _may_see(request) or not events:
         return {}
-    said = CustomerReply.objects.filter(order=events[0].order_id).order_by("-received_at", "-pk")[:SHOWN_REPLIES]
+    said = inbox.replies().filter(order=events[0].order_id).order_by("-received_at", "-pk")[:SHOWN_REPLIES]
     oldest_first = sorted(events, key=lambda event: event.pk)
     under: defaultdict[int, list[CustomerReply]] = defaultdict(list)
     for reply in reversed(said):
         earlier = [event for event in oldest_first if event.created_at <= reply.received_at]
         under[(earlier or oldest_first[:1])[-1].pk].append(reply)
-    return {pk: format_html_join("", "{}", ((_reply_html(each),) for each in replies)) for pk, replies in under.items()}
+    return {pk: format_html_join("", "{}", ((reply_html(each),) for each in replies)) for pk, replies in under.items()}
 
 
 def customer_replies(request: HttpRequest, customer: Customer) -> SafeString | str:
-    """What the customer wrote, whatever order it was about, the latest first."""
-    said = customer.replies.select_related("order").order_by("-received_at", "-pk")
+    """What the customer wrote, whatever order it was about, the latest first; what waits for an answer stands above."""
+    waiting = inbox.open_replies().filter(customer=customer).order_by().values("pk")
+    said = inbox.replies().filter(customer=customer).exclude(pk__in=waiting).order_by("-received_at", "-pk")
     if not _may_see(request) or not (shown := said[:SHOWN_REPLIES]):
         return ""
-    replies = [_reply_html(reply, reply.order) for reply in shown]
+    replies = [reply_html(reply, reply.order) for reply in shown]
     return render_to_string("admin/integrations/customer_replies.html", {"replies": replies})
 
 
-def latest_messages(orders: Sequence[Order]) -> dict[int, SafeString]:
-    """What became of the latest message of each order, and whether the customer has answered since it was sent.
+def customer_messages(request: HttpRequest, customer: Customer) -> SafeString | str:
+    """The latest messages that the customer was sent, whatever order they were about."""
+    told = NotificationLog.objects.filter(order__customer=customer).select_related("requested_by", "order")
+    if not _may_see(request) or not (shown := told.order_by("-pk")[:SHOWN_MESSAGES]):
+        return ""
+    messages = [
+        (row, kind_words(row.event), moment(row.sent_at or row.created_at), _message_html(row)) for row in shown
+    ]
+    return render_to_string("admin/integrations/customer_messages.html", {"messages": messages})
 
-    What the system has obeyed is no answer, and neither is what home asks the staff about, or what was deleted.
-    """
+
+def _answered(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Those of which an answer waits in the inbox, finished or not."""
+    return orders.filter(pk__in=inbox.open_replies().filter(order__isnull=False).order_by().values("order"))
+
+
+def _whose_messages_need_a_person() -> QuerySet[Any, Any]:
+    """The orders of the messages that home counts, finished or not."""
+    return attention.need_a_person().filter(order__isnull=False).order_by().values("order")
+
+
+def latest_messages(orders: Sequence[Order]) -> dict[int, SafeString]:
+    """What became of the latest message of each order, and whether an answer of the customer waits in the inbox."""
     pks = [order.pk for order in orders]
     latest = NotificationLog.objects.filter(order__in=pks).order_by("order_id", "-pk").distinct("order_id")
-    # An erased text may have been a command, and nobody can answer it any more.
-    said = CustomerReply.objects.filter(order__in=pks, deleted_at=None).exclude(kind=CustomerReply.Kind.TEXT, text="")
-    said = said.exclude(wish=CustomerReply.Wish.UNSURE, decided_at=None).order_by("received_at")
-    rows = said.values_list("order_id", "kind", "text", "wish", "received_at")
-    answered = {order: received_at for order, *what, received_at in rows if not is_obeyed(*what)}
-    return {row.order_id: _latest_html(row, answered.get(row.order_id)) for row in latest if row.order_id}
+    rows = {row.order_id: _latest_html(row) for row in latest if row.order_id}
+    for order_id in set(inbox.open_replies().filter(order__in=pks).order_by().values_list("order_id", flat=True)):
+        answered = label_html("warning", gettext("answered"))
+        rows[order_id] = format_html("{} {}", rows[order_id], answered) if order_id in rows else answered
+    return rows
 
 
-def _latest_html(row: NotificationLog, answered_at: datetime | None) -> SafeString:
+def _latest_html(row: NotificationLog) -> SafeString:
     told_of_more = row.receipt in (Receipt.ERROR, Receipt.DELIVERY_ACK, Receipt.READ)
-    label = (
-        label_html(RECEIPT_COLOURS[row.receipt], row.get_receipt_display())
-        if told_of_more
-        else label_html(STATUS_COLOURS[row.status], row.get_status_display())
-    )
-    if answered_at is None or answered_at < (row.sent_at or row.created_at):
-        return label
-    return format_html("{} {}", label, label_html("warning", gettext("answered")))
+    if told_of_more:
+        return label_html(RECEIPT_COLOURS[row.receipt], row.get_receipt_display())
+    return label_html(STATUS_COLOURS[row.status], row.get_status_display())
 
 
 def _may_see(request: HttpRequest) -> bool:
@@ -132,7 +153,8 @@ def _with_resends_html(row: NotificationLog) -> SafeString:
 
 
 def _message_html(row: NotificationLog) -> SafeString:
-    text = row.message.partition("\n")[0]
+    # What somebody wrote is read whole; what the system says, everybody knows.
+    text = row.parsed_snapshot.text or row.message.partition("\n")[0]
     sent = row.status == NotificationLog.Status.SENT
     return render_to_string(
         "admin/integrations/timeline_message.html",
@@ -141,8 +163,8 @@ def _message_html(row: NotificationLog) -> SafeString:
             "colour": STATUS_COLOURS[row.status],
             "status": row.get_status_display(),
             "receipt": receipt_html(row),
-            "resent": _resent_words(row),
-            "words": text if sent else row.error_message or text,
+            "resent": _resent_words(row) or _written_words(row),
+            "words": to_html(text) if sent or not row.error_message else row.error_message,
         },
     )
 
@@ -157,17 +179,38 @@ def _resent_words(row: NotificationLog) -> str:
     return gettext("Sent again by %(who)s on %(when)s") % {"who": name_of(row.requested_by), "when": when}
 
 
-def _reply_html(reply: CustomerReply, order: Order | None = None) -> SafeString:
+def _written_words(row: NotificationLog) -> str:
+    """Who wrote it; empty for a message that the system made."""
+    if row.event != FREE_ANSWER or row.requested_by is None:
+        return ""
+    return gettext("Written by %(who)s") % {"who": name_of(row.requested_by)}
+
+
+def reply_html(reply: CustomerReply, order: Order | None = None) -> SafeString:
     return render_to_string(
         "admin/integrations/timeline_reply.html",
         {
             "received": moment(reply.received_at),
             "kind": "" if reply.kind == CustomerReply.Kind.TEXT else reply.get_kind_display(),
             "order": order,
-            "text": reply.text,
+            "text": to_html(reply.text),
+            "file_name": reply.file_name,
+            "handled": _handled_words(reply),
             "erased": reply.kind == CustomerReply.Kind.TEXT and not reply.text,
             "edited": moment(reply.edited_at),
             "deleted": moment(reply.deleted_at),
             "earlier_texts": reply.earlier_texts,
         },
     )
+
+
+def _handled_words(reply: CustomerReply) -> str:
+    """Who has handled it, and when; empty while it waits, and for what nobody need handle."""
+    if reply.handled_at is None:
+        return ""
+    if reply.handled_by is None:
+        return gettext("handled on %(when)s") % {"when": moment(reply.handled_at)}
+    return gettext("handled by %(who)s on %(when)s") % {
+        "who": name_of(reply.handled_by),
+        "when": moment(reply.handled_at),
+    }

@@ -10,9 +10,8 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from integrations.evolution import meta
-from integrations.evolution.classify import UNEXPECTED, Accepted, parse_object, printable
-from integrations.evolution.messages import mapping
-from integrations.gateways.outcomes import Outcome, Refused
+from integrations.gateways.outcomes import UNEXPECTED, Accepted, Outcome, Refused
+from integrations.gateways.parsing import mapping, parse_object, printable
 
 # What the shop has to put right at Meta before any template goes; what waits is not lost by it.
 _TEMPLATE = Refused(Outcome.RETRYABLE, "meta_template")

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
-import time
-from contextlib import closing
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import requests
 from django.conf import settings
-from urllib3.exceptions import HTTPError
 
-from integrations.evolution.classify import UNEXPECTED, Accepted, parse_object
-from integrations.evolution.transport import Clock, GatewaySession, transport_failure, writing_by
-from integrations.gateways.outcomes import GatewayError, Outcome, Refused
+from integrations.gateways.http import Answer, call, check_number, keepable
+from integrations.gateways.outcomes import UNEXPECTED, Accepted, GatewayError, Outcome, Refused
+from integrations.gateways.parsing import parse_object
 from integrations.gateways.protocol import SendReceipt, uptime
+from integrations.gateways.transport import Clock, GatewaySession, writing_by
 from integrations.meta.answers import classify
 from integrations.meta.templates import Template, as_parameter
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _NUMBER_ID = re.compile(r"[0-9]{5,20}")
-_MAX_BODY = 64 * 1024
-_KEPT_BODY = 2000
-_TOKEN = re.compile(r"\bBearer\s+[\w.~+/=-]+|\bEAA[A-Za-z0-9]{20,}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    body: str
-    duration: float
 
 
 class MetaClient:
@@ -73,8 +57,7 @@ class MetaClient:
         `callback_data` comes back with each of the message's receipts. Raises `GatewayError` unless Meta accepted it.
         After `not_after`, by `clock`, nothing is written any more: the code is `too_late`, for certain not sent.
         """
-        if not _E164.fullmatch(number):
-            raise GatewayError(Outcome.PERMANENT, "invalid_number")
+        check_number(number)
         payload: dict[str, object] = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
@@ -98,47 +81,26 @@ class MetaClient:
         verdict = classify(answer.status, answer.body)
         raise self._error(UNEXPECTED if isinstance(verdict, Accepted) else verdict, answer)
 
-    def _call(self, method: str, path: str, payload: dict[str, object] | None = None) -> _Answer:
+    def _call(self, method: str, path: str, payload: dict[str, object] | None = None) -> Answer:
         """Meta's answer, whatever its status; raises `GatewayError` if none came whole."""
         if not _NUMBER_ID.fullmatch(self._phone_number_id):
             raise GatewayError(Outcome.INSTANCE_DOWN, "meta_number")
         if not self._token or not self._token.isascii() or not self._token.isprintable() or " " in self._token:
             raise GatewayError(Outcome.INSTANCE_DOWN, "meta_auth")
-        started, status = time.monotonic(), None
-        try:
-            response = self._session.request(
-                method,
-                f"{self._base_url}/{self._phone_number_id}{path}",
-                json=payload,
-                headers={"Authorization": f"Bearer {self._token}"},
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
-            )
-            with closing(response):
-                status = response.status_code
-                # A longer body is cut, which no JSON survives: its outcome is unknown.
-                body = response.raw.read(_MAX_BODY, decode_content=False)
-        except (requests.RequestException, HTTPError) as error:
-            refused = transport_failure(error)
-            duration = time.monotonic() - started
-            raise GatewayError(refused.outcome, refused.code, http_status=status, duration=duration) from error
-        return _Answer(status, body.decode(errors="replace"), time.monotonic() - started)
-
-    def _error(self, refused: Refused, answer: _Answer) -> GatewayError:
-        return GatewayError(
-            refused.outcome,
-            refused.code,
-            http_status=answer.status,
-            response_body=self._keep(answer.body),
-            duration=answer.duration,
+        return call(
+            self._session,
+            method,
+            f"{self._base_url}/{self._phone_number_id}{path}",
+            json=payload,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=self._timeout,
         )
 
+    def _error(self, refused: Refused, answer: Answer) -> GatewayError:
+        return answer.error(refused, self._keep(answer.body))
+
     def _keep(self, body: str) -> str:
-        """The body as a row may keep it: without the token, then cut, and without what PostgreSQL refuses."""
-        for form in (json.dumps(self._token)[1:-1], self._token):
-            body = body.replace(form, "***")
-        return _TOKEN.sub("***", body).replace("\0", "�")[:_KEPT_BODY]
+        return keepable(body, self._token)
 
 
 def client_for(phone_number_id: str, token: str) -> MetaClient:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar
 
 from django.db import connection
 
 from flowlog.secrets_at_rest import Unreadable
 from integrations.gateways.outcomes import GatewayError, Outcome
-from integrations.gateways.protocol import Capabilities, FoundMessage, SendReceipt
+from integrations.gateways.protocol import Capabilities, SendReceipt
 from integrations.meta import window
 from integrations.meta.client import MetaClient, client_for
 from integrations.models import EvolutionInstance, MetaNumber
@@ -28,7 +27,9 @@ class MetaGateway:
     last, else in a template.
     """
 
-    capabilities: ClassVar[Capabilities] = Capabilities(keeps_messages=False, takes_ids=True, tells_receipts=True)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        takes_ids=True, tells_receipts=True, answers_within=window.OPEN_FOR
+    )
 
     def __init__(self, instance: EvolutionInstance) -> None:
         self._instance = instance
@@ -40,14 +41,6 @@ class MetaGateway:
         template = None if window.is_open(number, recipient) else number.template
         connection.close()  # back to the pool: a slow gateway must not hold a database connection
         return client.send(recipient, text, message_id, template=template, not_after=not_after)
-
-    def find(self, recipient: str, *, since: datetime, until: datetime) -> list[FoundMessage]:
-        """Never asked: Meta tells of no message that was sent."""
-        raise NotImplementedError
-
-    def find_by_id(self, message_id: str) -> FoundMessage | None:
-        """Never asked: Meta tells of no message that was sent."""
-        raise NotImplementedError
 
     def state(self) -> str:
         """What Meta calls the number."""

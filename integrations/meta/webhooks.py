@@ -12,10 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from integrations.evolution import jids
-from integrations.evolution.classify import printable
-from integrations.evolution.messages import mapping, whole_number
+from integrations.gateways.parsing import mapping, printable, whole_number
 from integrations.inbound import payloads
-from integrations.inbound.incoming import Deleted, Incoming, Sender
+from integrations.inbound.incoming import Deleted, Incoming, Sender, one_line
 from integrations.inbound.models import META_MESSAGE, META_STATUS, CustomerReply
 from integrations.meta import answers
 from integrations.models import NotificationLog
@@ -92,7 +91,7 @@ def written(data: Mapping[str, object], contacts: object = None) -> Incoming | D
         return None
     quoted = printable(mapping(said.get("context")).get("id"))
     sender, at = Sender(_numbers(data.get("from")), user_id(contacts)), _time(data.get("timestamp"))
-    return Incoming(about or message_id, sender, quoted, at, *spoken, edits=bool(change))
+    return Incoming(about or message_id, sender, quoted, at, *spoken, edits=bool(change), file_name=_named(said))
 
 
 def user_id(contacts: object) -> str:
@@ -119,6 +118,15 @@ def _said(message: Mapping[str, object]) -> tuple[CustomerReply.Kind, str] | Non
     if text := _words(message, kind).strip():
         return _KINDS.get(kind, Kind.TEXT), text
     return _KINDS.get(kind, Kind.OTHER), ""
+
+
+def _named(message: Mapping[str, object]) -> str:
+    """What the document, the place or the (first) contact that was sent is called."""
+    told = message.get(printable(message.get("type")))
+    first = mapping(next(iter(told), None)) if isinstance(told, list) else mapping(told)
+    person = mapping(first.get("name"))
+    names = (first.get("filename"), person.get("formatted_name"), first.get("name"))
+    return next(filter(None, map(one_line, names)), "")
 
 
 def _words(message: Mapping[str, object], kind: str) -> str:

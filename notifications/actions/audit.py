@@ -10,13 +10,17 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 
+from flowlog.staffpages import stores
+
 logger = logging.getLogger(__name__)
 
 
-def require(actor: User | None, permission: str) -> None:
-    """Raise `PermissionDenied` if the person has not that permission of `integrations`; the command line has all."""
+def require(actor: User | None, permission: str, rows: Sequence[Model]) -> None:
+    """Raise `PermissionDenied` if the person has not that permission of `integrations`, or does not work for the store
+    of one of the rows; the command line may all."""
     if actor is not None and not actor.has_perm(f"integrations.{permission}"):
         raise PermissionDenied
+    stores.require(actor, *rows)
 
 
 def record(actor: User | None, rows: Sequence[Model], done: str) -> None:

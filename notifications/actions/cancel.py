@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.models import NotificationLog
 from notifications import wakeups
 from notifications.actions import audit
@@ -20,7 +20,8 @@ def cancel(notifications: Iterable[NotificationLog], *, actor: User | None = Non
 
     One that a worker has claimed meanwhile is left alone: it may be on its way.
     """
-    audit.require(actor, "cancel_notificationlog")
+    notifications = list(notifications)
+    audit.require(actor, "cancel_notificationlog", notifications)
     with transaction.atomic():
         cancelled = cancel_for(notifications, actor=actor)
         audit.record(actor, cancelled, _("Cancelled."))
@@ -35,7 +36,9 @@ def cancel_for(notifications: Iterable[NotificationLog], *, actor: User | None) 
             pk__in=[row.pk for row in notifications], status=NotificationLog.Status.PENDING
         )
         cancelled = list(pending.select_for_update().order_by("pk"))
-        moves.to_cancelled(NotificationLog.objects.filter(pk__in=[row.pk for row in cancelled]), cancelled_by=actor)
+        state_changes.to_cancelled(
+            NotificationLog.objects.filter(pk__in=[row.pk for row in cancelled]), cancelled_by=actor
+        )
         for row in {row.instance_id: row for row in cancelled}.values():
             transaction.on_commit(partial(wakeups.wake_next, row), robust=True)
     return cancelled

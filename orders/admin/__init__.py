@@ -2,5 +2,6 @@
 
 from orders.admin.customers import CustomerAdmin, StoreAdmin
 from orders.admin.orders import OrderAdmin
+from orders.admin.team import TeamAdmin
 
-__all__ = ["CustomerAdmin", "OrderAdmin", "StoreAdmin"]
+__all__ = ["CustomerAdmin", "OrderAdmin", "StoreAdmin", "TeamAdmin"]

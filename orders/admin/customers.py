@@ -15,27 +15,45 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from flowlog.staffpages.base import ModelAdmin, label_column
+from flowlog.staffpages import stores
+from flowlog.staffpages.base import ModelAdmin, label_column, person
 from flowlog.times import moment
-from orders import consent, search
+from orders import consent, exports, search
+from orders.admin.customer_orders import orders_section
+from orders.admin.disclosure import DisclosureView, disclosure_section
 from orders.admin.erasure import ErasureView, erasure_section
+from orders.admin.exports import ExportViews
+from orders.admin.imports import CustomerImportViews
+from orders.admin.phones import phone_html
 from orders.contacts import format_phone, phone_doubt, phone_warning
 from orders.erasure import recall_refusal
 from orders.forms import CustomerForm, StoreForm
-from orders.models import Customer, Store
+from orders.models import Customer, Store, StoreStaff
+from orders.signals import quiet_hours_changed
 
 # Tells more of a customer under the form, as ready HTML; nothing where there is nothing, or nothing to be seen.
 type Section = Callable[[HttpRequest, Customer], SafeString | str]
 
 # More than anybody reads on one page; the rest is in the database.
 SHOWN_CONSENT_CHANGES = 50
+_QUIET = frozenset({"quiet_from", "quiet_until", "time_zone"})
 
 _sections: list[Section] = []
+_pinned: list[Section] = []
 
 
-def register_section(section: Section) -> None:
-    """Let an app above add to the customer's page."""
-    _sections.append(section)
+def register_section(section: Section, *, pinned: bool = False) -> None:
+    """Let an app above add to the customer's page; what is pinned stands before all others."""
+    (_pinned if pinned else _sections).append(section)
+
+
+def usual_store(request: HttpRequest) -> int | None:
+    """The store that a form begins with: the default one, or the only one that the person works for."""
+    default = Store.get_default().pk
+    mine = stores.stores_of(request.user)
+    if mine is None or default in mine:
+        return default
+    return next(iter(mine)) if len(mine) == 1 else None
 
 
 def _others_of_account(customer: Customer) -> SafeString | str:
@@ -55,6 +73,7 @@ def _others_of_account(customer: Customer) -> SafeString | str:
 @admin.register(Store)
 class StoreAdmin(ModelAdmin):
     form = StoreForm
+    shows_store = False
     list_display = ("name", "phone_written", "pickup_address", "is_default")
     search_fields = ("name",)
 
@@ -63,12 +82,21 @@ class StoreAdmin(ModelAdmin):
         return format_phone(store.phone)
 
     def save_model(self, request: HttpRequest, obj: Store, form: ModelForm, change: bool) -> None:
+        """Who adds a store works for it. What waits for the end of its quiet hours goes by those that it has now."""
         super().save_model(request, obj, form, change)
+        if change and _QUIET.intersection(form.changed_data):
+            quiet_hours_changed.send(Store, store=obj)
+        if not change and (adder := person(request)):
+            StoreStaff.objects.get_or_create(store=obj, user=adder)
+            stores.forget(adder)
         _warn_of_phone(self, request, form, obj)
 
 
 @admin.register(Customer)
-class CustomerAdmin(ErasureView):
+class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportViews):
+    list_before_template = "admin/in_out.html"
+    export_columns, export_permission, export_name = exports.CUSTOMERS, "orders.export_customer", "clientes"
+    export_related = ("store",)
     form = CustomerForm
     list_display = ("name", "phone_written", "whatsapp", "created")
     list_filter = (("opted_out_at", admin.EmptyFieldListFilter), "created_at")
@@ -76,7 +104,7 @@ class CustomerAdmin(ErasureView):
     show_full_result_count = False
     search_fields = ("name",)
     search_help_text = _("Name, phone, CPF or CNPJ")
-    readonly_fields = ("opted_out_when", "their_orders")
+    readonly_fields = ("opted_out_when", "their_orders", "chat")
 
     def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
         """One by one, and only who has no orders, which are the shop's books. Who asks to be forgotten is erased."""
@@ -100,6 +128,10 @@ class CustomerAdmin(ErasureView):
     def opted_out_when(self, customer: Customer) -> str:
         return f"{moment(customer.opted_out_at)} · {customer.opted_out_how}" if customer.opted_out_at else ""
 
+    @admin.display(description=_("chat"))
+    def chat(self, customer: Customer) -> SafeString | str:
+        return phone_html(customer.phone)
+
     @admin.display(description=_("Orders"))
     def their_orders(self, customer: Customer) -> SafeString:
         address = reverse("admin:orders_order_changelist", query={"customer__id__exact": customer.pk})
@@ -113,7 +145,8 @@ class CustomerAdmin(ErasureView):
         switch = ("opted_out",) if self.has_change_permission(request, obj) else ()
         told = (*switch, "opted_out_when") if obj.opted_out_at else switch
         of_messages = ((_("WhatsApp messages"), {"fields": told}),) if told else ()
-        return ((None, {"fields": (*person, "their_orders")}), *of_messages)
+        chat = ("chat",) if obj.phone else ()
+        return ((None, {"fields": (*person, *chat, "their_orders")}), *of_messages)
 
     @override
     def render_change_form(
@@ -131,7 +164,10 @@ class CustomerAdmin(ErasureView):
             ]
             context["sections"] = [
                 _others_of_account(obj),
+                *(section(request, obj) for section in _pinned),
+                orders_section(request, obj),
                 *(section(request, obj) for section in _sections),
+                disclosure_section(request, obj),
                 erasure_section(request, obj),
             ]
         return super().render_change_form(request, context, add, change, form_url, obj)
@@ -146,7 +182,7 @@ class CustomerAdmin(ErasureView):
         return (*readonly, "store") if obj else readonly
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
+        return {"store": usual_store(request), **super().get_changeform_initial_data(request)}
 
     def get_search_results(
         self,

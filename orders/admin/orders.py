@@ -5,63 +5,47 @@ from __future__ import annotations
 from typing import Any, override
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
 from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import QuerySet
 from django.forms import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from flowlog.staffpages.base import ModelAdmin, TabularInline, label_column, label_html, person
+from flowlog.staffpages.base import ModelAdmin, TabularInline, label_column, label_html, name_of, person
 from flowlog.times import moment
-from orders import search
-from orders.admin import columns, timeline
-from orders.admin.transitions import TransitionViews, bulk_actions
-from orders.contacts import format_phone
+from orders import exports, search
+from orders.admin import cards, columns, steps, timeline, views
+from orders.admin.bulk_jobs import BulkJobViews
+from orders.admin.colours import STATUS_COLOURS, delivery_html, payment_html
+from orders.admin.counter import CounterViews
+from orders.admin.customers import usual_store
+from orders.admin.duplicate import DuplicateViews
+from orders.admin.exports import ExportViews
+from orders.admin.imports import OrderImportViews
+from orders.admin.new_order import NewOrderPreview
+from orders.admin.next_steps import NextStepViews, next_step
+from orders.admin.notes import NoteViews, notes_card
+from orders.admin.phones import phone_html
+from orders.admin.previews import PreviewView
+from orders.admin.printing import PrintViews, print_actions
+from orders.admin.transitions import bulk_actions
 from orders.forms import AddOrderForm, ItemForm, ItemFormSet, OrderForm
-from orders.models import Order, OrderItem, Store
-from orders.services import add_order, apply_transition, recalculate_total
-from orders.statuses import OFF, DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
-from orders.transitions import TRANSITIONS, TransitionNotAllowed, possible_transitions
+from orders.models import Order, OrderItem
+from orders.services import add_order, recalculate_total
+from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
+from orders.transitions import (
+    TRANSITIONS,
+    TransitionNotAllowed,
+    done_words,
+    possible_corrections,
+    possible_transitions,
+)
 from orders.wording import charges, money
-
-STATUS_COLOURS: dict[str, str] = {
-    OrderStatus.PENDING: "warning",
-    OrderStatus.CONFIRMED: "info",
-    OrderStatus.COMPLETED: "success",
-    OrderStatus.CANCELLED: "",
-    OrderStatus.RETURNED: "danger",
-}
-PAYMENT_COLOURS: dict[str, str] = {
-    PaymentStatus.PENDING: "warning",
-    PaymentStatus.PAID: "success",
-    PaymentStatus.REFUNDED: "",
-}
-DELIVERY_COLOURS: dict[str, str] = {
-    DeliveryStatus.PENDING: "",
-    DeliveryStatus.SHIPPED: "info",
-    DeliveryStatus.OUT_FOR_DELIVERY: "info",
-    DeliveryStatus.DELIVERED: "success",
-    DeliveryStatus.FAILED_ATTEMPT: "danger",
-    DeliveryStatus.READY_FOR_PICKUP: "info",
-    DeliveryStatus.PICKED_UP: "success",
-    DeliveryStatus.EXPIRED: "danger",
-}
-
-
-def _payment_html(order: Order) -> SafeString | str:
-    """Empty where it never came and nobody waits for it any more; `_delivery_html` likewise."""
-    if order.status in OFF and order.payment_status == PaymentStatus.PENDING:
-        return ""
-    return label_html(PAYMENT_COLOURS[order.payment_status], order.get_payment_status_display())
-
-
-def _delivery_html(order: Order) -> SafeString | str:
-    if order.status in OFF and order.delivery_status == DeliveryStatus.PENDING:
-        return ""
-    return label_html(DELIVERY_COLOURS[order.delivery_status], order.get_delivery_status_display())
 
 
 class ItemInline(TabularInline):
@@ -71,21 +55,41 @@ class ItemInline(TabularInline):
     fields = ("description", "quantity", "unit_price")
     min_num = 1
 
+    def get_extra(self, request: HttpRequest, obj: Order | None = None, **kwargs: Any) -> int:
+        """Of an order that is filled in from another, a row for each of its items."""
+        copied = getattr(request, "copied_order", None)
+        return len(copied.items.all()) - 1 if copied else super().get_extra(request, obj, **kwargs)
+
     def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> type[BaseInlineFormSet]:
         return super().get_formset(request, obj, validate_min=True, **kwargs)
 
 
 @admin.register(Order)
-class OrderAdmin(TransitionViews, ModelAdmin):
+class OrderAdmin(
+    CounterViews,
+    PrintViews,
+    BulkJobViews,
+    DuplicateViews,
+    NoteViews,
+    NewOrderPreview,
+    NextStepViews,
+    PreviewView,
+    OrderImportViews,
+    ExportViews,
+    ModelAdmin,
+):
+    list_before_template = "admin/tabs.html"
+    export_columns, export_permission, export_name = exports.ORDERS, "orders.export_order", "pedidos"
+    export_related, export_prefetched = ("customer", "store"), ("items",)
     form = OrderForm
     inlines = (ItemInline,)
     autocomplete_fields = ("customer",)
-    actions = bulk_actions()
+    actions = [*bulk_actions(), *print_actions()]
     list_display = (
-        "code", "status_label", "customer_name", "payment_label", "delivery_label", "total_money",
-        "delivery_method", "created",
+        "code", "status_label", "customer_name", "payment_label", "delivery_label", "total_money", "created",
     )  # fmt: skip
     list_filter = (
+        views.ViewFilter,
         ("status", ChoicesDropdownFilter),
         ("payment_status", ChoicesDropdownFilter),
         ("delivery_status", ChoicesDropdownFilter),
@@ -109,8 +113,13 @@ class OrderAdmin(TransitionViews, ModelAdmin):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         """With what the apps above show of an order, after its status."""
-        code, status, *others = self.list_display
-        return (code, status, *columns.shown_to(request), *others)
+        code, status, customer, *others = super().get_list_display(request)
+        step = ("next_step",) if self.has_change_permission(request) else ()
+        return (code, status, *columns.shown_to(request), customer, *step, *others)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        tabs = views.tabs(request, self.get_queryset(request))
+        return super().changelist_view(request, {**(extra_context or {}), "tabs": tabs})
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
@@ -131,11 +140,13 @@ class OrderAdmin(TransitionViews, ModelAdmin):
 
     @admin.display(description=_("payment"), ordering="payment_status")
     def payment_label(self, order: Order) -> SafeString | str:
-        return _payment_html(order)
+        return payment_html(order)
 
     @admin.display(description=_("delivery"), ordering="delivery_status")
-    def delivery_label(self, order: Order) -> SafeString | str:
-        return _delivery_html(order)
+    def delivery_label(self, order: Order) -> SafeString:
+        """How far it is, and by which way: one column, so that the list fits a laptop."""
+        method = order.get_delivery_method_display()
+        return format_html('{} <span class="flowlog-way">{}</span>', delivery_html(order), method)
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, order: Order) -> str:
@@ -172,16 +183,25 @@ class OrderAdmin(TransitionViews, ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Order | None = None) -> Any:
         if obj and obj.delivery_status != DeliveryStatus.PENDING and "delivery_method" not in request.POST:
-            return ("delivery_method",)
-        return ()
+            return ("delivery_method", "pick_up_until")
+        return ("pick_up_until",)
+
+    @admin.display(description=_("pick up until"))
+    def pick_up_until(self, order: Order) -> str:
+        """For who may only look: by the clock of the shop at whose counter it waits, as in the form."""
+        return moment(order.pickup_deadline, order.store.zone)
 
     def get_fieldsets(self, request: HttpRequest, obj: Order | None = None) -> Any:
         if obj is None:
             return self.add_fieldsets
         pickup = obj.delivery_method == DeliveryMethod.PICKUP
-        delivery = ("pickup_deadline",) if pickup else ("delivery_address", "tracking_code", "tracking_url")
+        deadline = "pickup_deadline" if self.has_change_permission(request, obj) else "pick_up_until"
+        delivery = (deadline,) if pickup else ("delivery_address", "tracking_code", "tracking_url")
         may_tell = TRANSITIONS["correct_tracking"].is_possible(obj) and self.has_change_permission(request, obj)
         telling = ("tell_correction",) if may_tell else ()
+        change = TRANSITIONS["move_deadline" if pickup else "change_address"]
+        if change.is_possible(obj) and self.has_change_permission(request, obj):
+            telling = (*telling, "tell_change")
         fields = ("delivery_method", *delivery, *telling, "ordered_as", "notes")
         fieldsets = ((_("Delivery"), {"fields": fields}),)
         if obj.status == OrderStatus.PENDING or {"freight", "discount"} & request.POST.keys():
@@ -204,21 +224,43 @@ class OrderAdmin(TransitionViews, ModelAdmin):
 
     def _order_context(self, request: HttpRequest, order: Order) -> dict[str, Any]:
         can_change = self.has_change_permission(request, order)
+        entries = timeline.build(request, order)
         return {
             "subtitle": None,
+            "title": f"{order.code} · {order.customer.name}",
             "labels": [
                 label_html(STATUS_COLOURS[order.status], order.get_status_display()),
-                _payment_html(order),
-                _delivery_html(order),
+                payment_html(order),
+                delivery_html(order),
             ],
             "total": money(order.total),
             "charges": charges(order),
-            "phone": format_phone(order.customer.phone),
+            "phone": phone_html(order.customer.phone),
+            "cards": cards.build(request, order),
+            "notes_card": notes_card(request, order, may_add=can_change),
+            "may_duplicate": self.has_add_permission(request),
             "items": [(item, money(item.unit_price), money(item.subtotal)) for item in order.items.all()],
             "created": moment(order.created_at),
+            "next_step": next_step(order),
             "transitions": possible_transitions(order) if can_change else [],
-            "timeline": timeline.build(request, order),
+            "corrections": possible_corrections(order) if can_change else [],
+            "undoable": steps.undoable(request, [entry.event for entry in entries]) if can_change else "",
+            "timeline": entries,
         }
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """The timeline, and beside it who edited what; each step is in both, and shown once."""
+        order = self.get_object(request, object_id)
+        context = {}
+        if order:
+            steps = {str(transition.done) for transition in TRANSITIONS.values()}
+            entries = LogEntry.objects.filter(content_type__app_label="orders", content_type__model="order")
+            edits = entries.filter(object_id=str(order.pk)).exclude(change_message__in=steps).select_related("user")
+            context = {
+                "timeline": timeline.build(request, order),
+                "edits": [(moment(edit.action_time), name_of(edit.user), edit.get_change_message()) for edit in edits],
+            }
+        return super().history_view(request, object_id, {**(extra_context or {}), **context})
 
     # -- Saving --------------------------------------------------------------------------------
 
@@ -247,22 +289,34 @@ class OrderAdmin(TransitionViews, ModelAdmin):
         return super().formfield_for_choice_field(db_field, request, choices=choices, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
+        return {"store": usual_store(request), **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Order, form: Any, change: bool) -> None:
         """Only the fields that were edited are written. A new order waits for its items: see `save_related`."""
         if not change:
             return
         corrected = form.correction() if TRANSITIONS["correct_tracking"].is_possible(obj) else {}
-        if edited := [name for name in form.changed_data if name not in corrected]:
+        name, told = form.change_to_tell()
+        if edited := [field for field in form.changed_data if field not in {*corrected, *told}]:
             obj.save(update_fields=edited)
+        if told:
+            self._tell_change(request, obj, name, told)
         if corrected:
             self._correct_tracking(request, obj, corrected, notify=form.cleaned_data["tell_correction"])
 
-    def _correct_tracking(self, request: HttpRequest, order: Order, corrected: dict[str, str], *, notify: bool) -> None:
+    def _correct_tracking(self, request: HttpRequest, order: Order, corrected: dict[str, Any], *, notify: bool) -> None:
         """What has been told once is corrected by a transition, which may tell of it, too."""
         try:
-            apply_transition(order, "correct_tracking", actor=person(request), notify=notify, **corrected)
+            events = steps.take(order, ["correct_tracking"], request=request, notify=notify, **corrected)
+            self.tell_done(request, _("The tracking code is corrected."), events, told=notify)
+        except TransitionNotAllowed as refusal:
+            self.message_user(request, str(refusal), messages.WARNING)
+
+    def _tell_change(self, request: HttpRequest, order: Order, name: str, change: dict[str, Any]) -> None:
+        """A new deadline or address is a transition where the customer is to read of it."""
+        try:
+            events = steps.take(order, [name], request=request, notify=True, **change)
+            self.tell_done(request, done_words(name), events, told=True)
         except TransitionNotAllowed as refusal:
             self.message_user(request, str(refusal), messages.WARNING)
 
@@ -273,4 +327,7 @@ class OrderAdmin(TransitionViews, ModelAdmin):
                 recalculate_total(form.instance)
             return
         items = [item for formset in formsets for item in formset.save(commit=False)]
-        add_order(form.instance, items, actor=person(request), notify=form.cleaned_data["tell_customer"])
+        order, told = form.instance, form.cleaned_data["tell_customer"]
+        add_order(order, items, actor=person(request), notify=told, delay=steps.delay())
+        if steps.delay():
+            self.tell_done(request, _("Is everything right?"), steps.latest(order, 1), told=told)

@@ -1,7 +1,8 @@
-"""Looking at a page as a person does: it fits the screen, and how it looks is kept in `var/screenshots`."""
+"""Looking at a page as a person does: it fits the screen, and `make browser-test` keeps how it looks."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,6 +12,8 @@ from django.test import Client
 from playwright.sync_api import Page, expect
 
 DESK, PHONE, SMALL_PHONE = 1280, 390, 360
+# A picture of a whole page costs more than all else that is done with it, and proves nothing: for who looks at them.
+PICTURES = bool(os.environ.get("PICTURES"))
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "var" / "screenshots"
 
 type Opener = Callable[..., AbstractContextManager[Page]]
@@ -27,13 +30,16 @@ _STICKING_OUT = """() => {
 
 
 def expect_no_sideways_scrolling(page: Page) -> None:
-    assert page.evaluate(_STICKING_OUT) == []
+    found = page.evaluate(_STICKING_OUT)
+    assert found == [], found
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def photograph(page: Page, what: str) -> None:
-    """Keep how the whole page looks as `<what>-<width>.png`; it must not scroll sideways."""
+    """It must not scroll sideways. With PICTURES, how all of it looks is kept as `<what>-<width>.png`."""
     expect_no_sideways_scrolling(page)
+    if not PICTURES:
+        return
     assert page.viewport_size
     path = SCREENSHOTS / f"{what}-{page.viewport_size['width']}.png"
     # What sticks to the window's lower edge would hide what is there.

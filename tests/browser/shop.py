@@ -10,15 +10,17 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
+from api.models import ApiToken
 from flowlog.devtools.sandbox.faults import Fault
 from flowlog.heartbeats import SENDING_QUEUE
 from flowlog.models import Heartbeat
-from integrations.carriers.inbox import take_in
+from integrations.carriers.inbox import ingest
+from integrations.carriers.updates import Status as Told
 from integrations.carriers.updates import Update
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.instances import connections
-from integrations.models import CarrierNews, EvolutionInstance, NotificationLog
-from notifications import claims
+from integrations.models import CarrierConnection, EvolutionInstance, NotificationLog, ShopConnection, ShopNews
+from notifications import claims, own_texts
 from notifications.actions import cancel
 from notifications.delivery import deliver
 from orders.models import Order, Store
@@ -55,12 +57,19 @@ class Shop:
         self.orders: dict[str, Order] = {}
         Store.objects.update(name="Loja da Esquina", phone="+5511933334444", pickup_address="Rua das Flores, 120")
         EvolutionInstance.objects.update(messages_per_minute=0)
+        own_texts.write(Store.get_default(), "refund", "Devolvemos {total} do pedido *{código}*.", actor=ana)
         self._marias_order()
         for name, receipt in RECEIPTS.items():
             self._receive(self._send(self._order(name)), receipt)
         self._others()
         for code, status in (("XX000000000BR", "delivered"), (TRACKING_CODE, "delivered")):
             self._carrier_says(status, code=code)
+        site = ShopConnection.objects.create(store=Store.get_default(), source="woocommerce", name="Site da loja")
+        ShopNews.objects.create(connection=site, body=b"{}", external_id="11", external_number="1011", due_at=None)
+        CarrierConnection.objects.create(store=Store.get_default(), source="melhorenvio", name="Melhor Envio da loja")
+        token = ApiToken(store=Store.get_default(), name="Programa da loja", scopes=["orders:read"])
+        token.renew()
+        token.save()
         TaskResult.objects.create(
             task_id="0f8fad5b-d9cb-469f-a165-70867728950e", task_name="notifications.tasks.sweep", status="FAILURE",
             worker="default@loja", result='{"exc_type": "OperationalError"}', traceback="Traceback\n" + "x" * 300,
@@ -92,7 +101,7 @@ class Shop:
     def _receive(row: NotificationLog, receipt: str) -> None:
         if receipt != Receipt.NONE:
             assert webhooks.post(webhooks.receipt(row.provider_message_id, receipt.upper())) == 200
-            work_off()
+            process()
 
     def _marias_order(self) -> None:
         shirt = {"description": "Camiseta azul de algodão orgânico, manga longa, tamanho M", "unit_price": "59.90"}
@@ -111,12 +120,12 @@ class Shop:
         assert webhooks.post(webhooks.reply("Oba! Pode deixar com o porteiro?\nEle se chama Zé.")) == 200
         assert webhooks.post(webhooks.envelope("presence.update", {"id": "x"})) == 200
         assert webhooks.post(webhooks.receipt("NOBODYS", "READ")) == 200
-        work_off()
+        process()
 
     def _carrier_says(self, status: str, description: str = "", code: str = TRACKING_CODE) -> None:
         moment = timezone.now()
-        update = Update(code, CarrierNews.Status(status), moment, description=description)
-        take_in([update], source="generic", mark=f"{code} {status}")
+        update = Update(code, Told(status), moment, description=description)
+        ingest([update], source="generic", mark=f"{code} {status}")
 
     def _others(self) -> None:
         for name, fault in (("Gabriel", Fault.NOT_ON_WHATSAPP), ("Heloísa", Fault.RESET)):

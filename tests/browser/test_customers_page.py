@@ -32,6 +32,13 @@ HEADLINES = {
     "refund": "Recebemos seu pedido",
     "return_order": "Seu pedido foi devolvido",
     "cancel": "Seu pedido foi cancelado",
+    "move_deadline": "Seu pedido está pronto para retirada",
+    "change_address": "Recebemos seu pedido",
+    "back_to_preparation": "Seu pedido ainda está em preparação",
+    "back_to_shipped": "Seu pedido ainda está a caminho",
+    "back_to_counter": "Seu pedido ainda espera por você",
+    "reopen": "Seu pedido não foi cancelado",
+    "unpay": "Recebemos seu pedido",
 }
 # The links of a page, where it has others than the one to the shop at its end.
 SHOP = "Falar pelo WhatsApp"
@@ -41,6 +48,7 @@ LINKS = {
     (DeliveryMethod.CORREIOS_PAC, "out_for_delivery"): ["Rastrear nos Correios", SHOP],
     (DeliveryMethod.CORREIOS_PAC, "deliver"): ["Rastrear nos Correios", SHOP],
     (DeliveryMethod.CORREIOS_PAC, "fail_delivery"): [SHOP, "Rastrear nos Correios"],
+    (DeliveryMethod.CORREIOS_PAC, "back_to_shipped"): [SHOP, "Rastrear nos Correios"],
     (DeliveryMethod.CORREIOS_SEDEX, "ship"): ["Rastrear nos Correios", SHOP],
     (DeliveryMethod.CARRIER, "ship"): ["Rastrear na transportadora", SHOP],
 }
@@ -50,7 +58,11 @@ DATA: dict[str, dict[str, Any]] = {
     DeliveryMethod.CARRIER: {"tracking_code": "7788-99", "tracking_url": "https://transportadora.example/7788-99"},
 }
 
-CORRECTED = {"tracking_code": "AA323456785BR"}
+CORRECTED = {
+    "correct_tracking": {"tracking_code": "AA323456785BR"},
+    "move_deadline": {"pickup_deadline": "2099-12-10T19:00:00-03:00"},
+    "change_address": {"delivery_address": "Rua Nova, 7, Campinas/SP"},
+}
 
 
 def ways(method: DeliveryMethod) -> dict[str, tuple[str, ...]]:
@@ -94,7 +106,7 @@ def order_after(method: DeliveryMethod, name: str) -> Order:
     items = [{**shirt, "quantity": 2}, {"description": "Caneca", "quantity": 1, "unit_price": "1290.00"}]
     order = make_order(delivery_method=method, items=items)
     for step in ways(method)[name]:
-        data = DATA.get(method, {}) if step == "ship" else CORRECTED if step == "correct_tracking" else {}
+        data = DATA.get(method, {}) if step == "ship" else CORRECTED.get(step, {})
         apply_transition(order, step, notify=False, **data)
     return order
 
@@ -122,7 +134,7 @@ def test_in_each_state(opened: Opener, live_server: Any) -> None:
             expect(page.get_by_role("heading", level=1)).to_have_text(HEADLINES[name])
             expect(page.locator("[aria-current=step]")).to_have_count(1)
             expect(page.get_by_role("link")).to_have_text(LINKS.get((method, name), [SHOP]))
-            waits = name == "ready_for_pickup"
+            waits = name in {"ready_for_pickup", "move_deadline", "back_to_counter"}
             expect(page.get_by_text(order.pickup_code, exact=True)).to_have_count(int(waits))
             expect(page.get_by_text("Rua das Flores, 120, Centro, Campinas/SP")).to_have_count(int(waits))
             # The policy lets the page's own style in: without it the list would have its numbers.

@@ -76,9 +76,9 @@ def test_changing_and_taking_back(page: Page, process: SandboxProcess) -> None:
     said = page.locator(".bubble.own").last
     said.hover()
     said.get_by_role("link", name="Editar").click()
-    photograph_on_each(page, "celular-editar")
     text = page.get_by_label("Mensagem", exact=True)
     expect(text).to_have_value("Bom dia")
+    photograph_on_each(page, "celular-editar")
     text.fill("SAIR")
     page.get_by_role("button", name="Enviar").click()
     expect(said).to_contain_text("SAIR")

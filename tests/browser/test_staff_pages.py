@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib import admin
 from django.contrib.auth.models import User
-from django.test import RequestFactory
-from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from tests.browser.pages import every_page
 from tests.browser.screen import DESK, Opener, log_in, photograph_on_each
 from tests.browser.shop import Shop
 from tests.integrations.sandbox import SandboxProcess
@@ -22,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LOG = "/admin/integrations/notificationlog/"
 # In the words of the list of orders, and of the page of the message.
 LATEST = {
-    "Maria": "pendente",
+    "Maria": "pendente respondeu",
     "Beatriz": "enviada",
     "Caio": "enviada",
     "Davi": "não entregue",
@@ -75,30 +73,11 @@ def page(opened: Opener, chief: User, live_server: Any) -> Iterator[Page]:
         yield page
 
 
-def every_page(person: User) -> Iterator[tuple[str, str]]:
-    """The addresses of all pages of the admin that the person may see, each with a name for its picture."""
-    request = RequestFactory().get("/")
-    request.user = person
-    yield "/admin/", "inicio"
-    yield "/admin/password_change/", "senha"
-    for model, model_admin in admin.site._registry.items():
-        name = f"{model._meta.app_label}_{model._meta.model_name}"
-        yield reverse(f"admin:{name}_changelist"), f"{name}-lista"
-        latest = model._default_manager.order_by("-pk").first()
-        assert latest, f"There is no {name} to look at."
-        yield reverse(f"admin:{name}_change", args=[latest.pk]), f"{name}-pagina"
-        if model_admin.has_add_permission(request):
-            yield reverse(f"admin:{name}_history", args=[latest.pk]), f"{name}-historico"
-            yield reverse(f"admin:{name}_add"), f"{name}-novo"
-        if model_admin.has_delete_permission(request, latest):
-            yield reverse(f"admin:{name}_delete", args=[latest.pk]), f"{name}-apagar"
-
-
 def test_the_banner_is_on_every_page(page: Page, shop: Shop, chief: User) -> None:
     shop.break_down()
     for address, what in every_page(chief):
         page.goto(address)
-        photograph_on_each(page, what, "As mensagens aos clientes não estão saindo.", "WhatsApp flowlog parado.")
+        photograph_on_each(page, what, "As mensagens aos clientes não estão saindo.", "WhatsApp flowlog desconectado.")
 
 
 def test_orders_tell_what_became_of_their_messages(page: Page, shop: Shop) -> None:
@@ -109,7 +88,7 @@ def test_orders_tell_what_became_of_their_messages(page: Page, shop: Shop) -> No
         expect(row.locator(".field-whatsapp")).to_have_text(words, use_inner_text=True, ignore_case=True)
     page.goto(f"/admin/orders/order/{shop.orders['Maria'].pk}/change/")
     photograph_on_each(page, "pedido-com-resposta")
-    expect(page.locator(".flowlog-reply")).to_contain_text("Oba! Pode deixar com o porteiro?")
+    expect(page.locator(".flowlog-timeline .flowlog-reply")).to_contain_text("Oba! Pode deixar com o porteiro?")
     entries = page.locator(".flowlog-timeline > li")
     for entry, told in zip(entries.all(), TIMELINE, strict=True):
         for each in told:
@@ -134,7 +113,7 @@ def test_what_is_asked_first(page: Page, shop: Shop) -> None:
     photograph_on_each(page, "cancelar-mensagem", f"Cancelar a mensagem {message}? O cliente não será avisado.")
     shop.break_down()
     page.goto(f"/admin/integrations/evolutioninstance/{shop.latest('Elisa').instance_id}/release/")
-    photograph_on_each(page, "liberar", "Voltar a enviar agora as mensagens da instância flowlog?")
+    photograph_on_each(page, "liberar", "Voltar a enviar agora as mensagens de flowlog?")
     for name in ("confirm", "cancel"):
         page.goto(f"/admin/orders/order/{shop.orders['Letícia'].pk}/transition/{name}/")
         photograph_on_each(page, f"pedido-{name}")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from integrations.models import NotificationLog
 from orders.models import Order
-from tests.browser.screen import PHONE, Opener, expect_no_sideways_scrolling, photograph
+from tests.browser.screen import DESK, PHONE, SMALL_PHONE, Opener, expect_no_sideways_scrolling, log_in, photograph
 from tests.factories import make_order
 from tests.staff import make_staff
 
@@ -24,7 +24,7 @@ def test_logging_in(opened: Opener, live_server: Any) -> None:
         photograph(page, "login")
         page.fill("[name=username]", "ana")
         page.fill("[name=password]", "segredo")
-        page.get_by_role("button", name="Acessar").click()
+        page.get_by_role("button", name="Entrar").click()
         expect(page.get_by_text("pedidos hoje")).to_be_visible()
 
 
@@ -68,6 +68,37 @@ def test_an_order_from_the_form_to_the_customer(page: Page) -> None:
     expect_no_sideways_scrolling(page)
 
 
+@pytest.mark.parametrize("width", [DESK, SMALL_PHONE])
+def test_an_order_of_a_new_customer_is_made_on_one_page(opened: Opener, live_server: Any, width: int) -> None:
+    """What was typed before stays, and the customer who is new is chosen by themselves."""
+    with opened(width, base_url=live_server.url) as page:
+        log_in(page, make_staff(), live_server.url)
+        page.goto("/admin/orders/order/add/")
+        page.select_option("[name=delivery_method]", "pickup")
+        page.fill("[name=items-0-description]", "Caneca")
+        page.fill("[name=items-0-unit_price]", "19,90")
+        page.get_by_role("button", name="Adicionar outro cliente").click()
+        form = page.frame_locator("iframe")
+        form.get_by_label("Nome").fill("Zélia Prado")
+        form.get_by_label("Telefone (WhatsApp)").fill("11 98")
+        form.get_by_role("button", name="Salvar").click()
+        expect(form.get_by_text("não é um telefone válido")).to_be_visible()
+        form.get_by_label("Telefone (WhatsApp)").fill("11 98765-4321")
+        form.get_by_role("button", name="Salvar").click()
+        expect(page.locator("iframe")).to_be_hidden()
+        expect(page.get_by_role("combobox", name="Cliente")).to_contain_text("Zélia Prado")
+        page.get_by_role("combobox", name="Cliente").click()
+        expect(page.get_by_role("searchbox", name="Cliente")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.locator(".flowlog-preview .flowlog-bubble").first).to_contain_text("Zélia")
+        expect_no_sideways_scrolling(page)
+        page.get_by_role("button", name="Salvar", exact=True).click()
+        expect(page.get_by_text("Cadastro salvo: pedido")).to_be_visible()
+    order = Order.objects.get()
+    assert (order.customer.name, order.customer.phone) == ("Zélia Prado", "+5511987654321")
+    assert NotificationLog.objects.get().order == order
+
+
 def test_freight_discount_and_goods_by_weight(page: Page) -> None:
     make_order(customer_name="João Souza")
     page.goto("/admin/orders/order/add/")
@@ -106,6 +137,7 @@ def test_many_orders_at_once(page: Page) -> None:
     page.get_by_role("button", name="Executar").click()
     expect(page.get_by_text("61 pedidos escolhidos.")).to_be_visible()
     expect_no_sideways_scrolling(page)
+    page.get_by_label("Quantos pedidos mudam?").fill("60")
     page.get_by_role("button", name="Confirmar").click()
     expect(page.get_by_text("Confirmar: 60 pedidos alterados.")).to_be_visible()
     expect(page.locator(".flowlog-refusals li")).to_have_count(1)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.deploy import container
 from tests.deploy.container import Server
-from tests.deploy.guide import Operator
+from tests.deploy.guide import Operator, commands
 from tests.deploy.releases import Releases
 
 # CI runs them beside everything else.
@@ -48,7 +48,7 @@ for number in range({first}, {last}):
     )
     apply_transition(order, "confirm")
 """
-# Opens a page over and over, by several clients at once, until its standard input ends; prints what came back.
+# Opens a page dozens of times a second, by several clients, until its standard input ends; prints what came back.
 HAMMER = """
 import collections, http.client, json, ssl, sys, threading
 answers, stop = collections.Counter(), threading.Event()
@@ -63,6 +63,7 @@ def client():
             answers[f"{type(error).__name__}: {error}"] += 1
         finally:
             site.close()
+        stop.wait(0.05)
 threads = [threading.Thread(target=client) for _ in range(4)]
 for thread in threads: thread.start()
 sys.stdin.read()
@@ -131,12 +132,10 @@ def texts(server: Server) -> list[str]:
 
 
 def statuses(server: Server) -> dict[str, int]:
-    script = (
-        "import json; from collections import Counter; from integrations.models import NotificationLog as L; "
-        "print(json.dumps(Counter(L.objects.values_list('status', flat=True))))"
-    )
-    found: dict[str, int] = json.loads(manage(server, "shell -v 0", feed=script).splitlines()[-1])
-    return found
+    # By PostgreSQL's own client: this is asked again and again, and Django would start each time.
+    sql = "SELECT status, count(*) FROM integrations_notificationlog GROUP BY status"
+    found = server.run(f"sudo -u postgres psql --no-align --tuples-only --command '{sql}' flowlog")
+    return {status: int(number) for status, number in (line.split("|") for line in found.split())}
 
 
 def wait_until_all_are_sent(server: Server, number: int) -> None:
@@ -186,6 +185,13 @@ def test_nginx_keeps_to_its_limits(server: Server) -> None:
 
     # What is not too long is Flowlog's to refuse: it carries neither signature nor key.
     assert [status("/webhooks/tracking/generic/", size) for size in (60_000, 70_000)] == ["403", "413"]
+    assert [status("/api/v1/orders", size) for size in (900_000, 2_000_000)] == ["415", "413"]
+    told = server.run(
+        f"head -c 2000000 /dev/zero | curl -sk --data-binary @- -D - https://{DOMAIN}/api/v1/orders"
+    ).lower()
+    assert "content-type: application/problem+json" in told
+    assert '"code":"too-large"' in told
+    assert server.run(f"curl -s -o /dev/null -w '%{{http_code}}' http://{DOMAIN}/api/v1/orders") == "403"
     # The gateway drops what it is answered with 400, and repeats a 413: neither, however large the media.
     # Of an instance that nobody has, for the shop's own would be told of as one whose webhooks are refused.
     assert [status("/webhooks/evolution/outra/", size) for size in (900_000, 30_000_000, 80_000_000)] == ["401"] * 3
@@ -203,6 +209,9 @@ def test_nginx_keeps_what_is_searched_for_out_of_its_log(server: Server) -> None
     assert re.search(r'"GET /admin/login/ HTTP/[0-9.]+" (?:200|429) [0-9]+ "curl/[0-9.]+" [0-9a-f]{32}\n', log)
     assert re.search(r'"GET /admin/ HTTP/1.1" 301 [0-9]+ "curl/[0-9.]+" [0-9a-f]{32}\n', log)
     assert not re.search("529|4321|Zuleica", log)
+    # What it refuses or cannot hand on would stand in the other log, with the whole address.
+    server.run(f"curl -sk -o /dev/null 'https://{DOMAIN}/admin/login/?next=529.982.247-25&[1-60]'")
+    assert not re.search("529|4321|Zuleica", server.run("cat /var/log/nginx/error.log"))
 
 
 def test_again_it_has_nothing_to_do(operator: Operator) -> None:
@@ -409,6 +418,8 @@ def test_deploy_refuses(server: Server, spoil: str, mend: str, words: str) -> No
 
 def test_rollback_goes_to_a_tag_and_back(server: Server, operator: Operator) -> None:
     newest = revision(server)
+    [cancel] = [command for command in commands() if "notifications cancel" in command]
+    assert "0 mensagens canceladas." in operator.run(cancel)
     assert operator.run("python manage.py check_migrations --against v1.4.0").startswith("✔")
     done = operator.run("sudo /opt/flowlog/deploy/rollback.sh v1.4.0")
     assert "PRONTO" in done
@@ -463,8 +474,8 @@ def test_logs_are_rotated_and_go_on(server: Server) -> None:
 
 
 def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator: Operator) -> None:
-    assert "loja: conectada" in operator.run("python manage.py notifications status")
-    assert operator.run("python manage.py evolution state loja").startswith("loja: conectada")
+    assert "loja: conectado" in operator.run("python manage.py notifications status")
+    assert operator.run("python manage.py evolution state loja").startswith("loja: conectado")
     assert operator.run("python manage.py evolution connect loja").startswith("loja: conectada.\n")
     assert f"https://{DOMAIN}/webhooks" in operator.run("python manage.py evolution set-webhook loja")
     assert "loja" in operator.run("python manage.py notifications release loja")
@@ -484,6 +495,9 @@ def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator:
     assert operator.run("python manage.py erase_customer NÚMERO --dry-run").startswith("Seria apagado:")
     operator.run("python manage.py bootstrap")
     assert "Cifrados com a primeira chave: 0." in operator.run("python manage.py rotate_credentials")
+    operator.stands_for["<nome>"] = "dona"
+    assert "No attempts found." in operator.run("python manage.py axes_reset_username <nome>")
+    assert re.search(r"^[a-z2-7]{8}$", operator.run("python manage.py addstatictoken <nome>"), re.MULTILINE)
     operator.run("sudo systemctl restart redis-server")
     assert "--dry-run" in operator.run("deploy/install.sh --help")
     server.run("install -d -o flowlog /outro/disco")

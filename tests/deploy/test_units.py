@@ -63,3 +63,12 @@ def test_beat_follows_the_worker_of_default() -> None:
 @pytest.mark.parametrize("unit", SERVICES)
 def test_every_service_has_a_user_of_its_own(unit: str) -> None:
     assert (settings(unit)["User"], settings(unit)["Group"]) == ("flowlog", "flowlog")
+
+
+def test_nginx_tells_of_no_failed_request_with_its_address() -> None:
+    """Its log of errors has one format, in which the query and the page before stand whole."""
+    servers = (BASE_DIR / "deploy" / "nginx" / "flowlog.conf").read_text().split("\nserver {")[1:]
+    assert [re.findall(r"(?m)^    error_log (.*);$", server) for server in servers] == [
+        ["/var/log/nginx/error.log crit"],
+        ["/var/log/nginx/error.log crit"],
+    ]

@@ -112,7 +112,8 @@ class Lives:
 
     def _acknowledge(self, order: Order, name: str) -> None:
         self.acknowledged[order.pk].append(name)
-        self.written += 1
+        # Of a correction customers are mostly told nothing.
+        self.written += not TRANSITIONS[name].corrects
 
     def _customer(self) -> tuple[Store, str]:
         """Mostly somebody new; some buy again, a few have a line that is bad or not on WhatsApp."""

@@ -47,6 +47,7 @@ class Message:
     row: NotificationLog
     attempts: list[DeliveryAttempt]
     arrivals: list[Arrival] = field(default_factory=list)
+    is_corrected: bool = False
 
     @property
     def is_refused(self) -> bool:
@@ -57,7 +58,12 @@ class Message:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the customer should have it and does not, or the row does not say so."""
+        """Whether the customer should have it and does not, or the row does not say so.
+
+        What it told of was corrected before it left: then nobody should.
+        """
+        if self.is_corrected and self.row.status == Status.CANCELLED:
+            return bool(self.arrivals)
         if self.row.recipient.endswith(NOT_ON_WHATSAPP):
             return not self.is_refused
         return not self.is_refused and not (self.row.status == Status.SENT and self.arrivals)
@@ -141,7 +147,27 @@ def examine(acknowledged: Mapping[int, Sequence[str]], arrived: Iterable[dict[st
 
 def _messages() -> list[Message]:
     rows = NotificationLog.objects.select_related("instance").prefetch_related("delivery_attempts")
-    return [Message(row, list(row.delivery_attempts.all())) for row in rows.order_by("order_event", "pk")]
+    corrections = _corrections()
+    return [
+        Message(
+            row,
+            list(row.delivery_attempts.all()),
+            is_corrected=any(
+                event > (row.order_event_id or 0) and row.event in TRANSITIONS[name].corrects
+                for event, name in corrections[row.order_id or 0]
+            ),
+        )
+        for row in rows.order_by("order_event", "pk")
+    ]
+
+
+def _corrections() -> defaultdict[int, list[tuple[int, str]]]:
+    """The entries of each order that took back a step which had turned out wrong, the first of them first."""
+    found: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+    names = [entry.name for entry in TRANSITIONS.values() if entry.corrects]
+    for event in OrderEvent.objects.filter(transition__in=names).order_by("pk"):
+        found[event.order_id].append((event.pk, event.transition))
+    return found
 
 
 def _hand_out(messages: Sequence[Message], arrived: Iterable[dict[str, Any]]) -> list[str]:
@@ -169,15 +195,27 @@ def _missing(acknowledged: Mapping[int, Sequence[str]]) -> list[str]:
     """Changes that were confirmed and are not in the timeline, and entries there without exactly one row."""
     timeline: defaultdict[int, Counter[str]] = defaultdict(Counter)
     rows = Counter(NotificationLog.objects.values_list("order_event", flat=True))
-    missing = []
+    missing, corrections = [], _corrections()
     for event in OrderEvent.objects.all():
         timeline[event.order_id][event.transition] += 1
-        if rows[event.pk] != int(TRANSITIONS[event.transition].tells_customer):
+        entry = TRANSITIONS[event.transition]
+        wanted = _told_wrongly(event, corrections[event.order_id]) if entry.corrects else entry.notifies_customer
+        # Of a correction the customer may be told in vain: what it corrects failed only later.
+        if rows[event.pk] != wanted and not (entry.corrects and rows[event.pk] == 1):
             missing.append(f"order {event.order_id}, {event.transition}: {rows[event.pk]} rows")
     for order, names in acknowledged.items():
         gone = Counter(names) - timeline[order]
         missing += [f"order {order}, {name}: confirmed, but not in the timeline" for name in gone.elements()]
     return missing
+
+
+def _told_wrongly(event: OrderEvent, corrections: Sequence[tuple[int, str]]) -> bool:
+    """Whether the customer got what this correction takes back, since the same was corrected the last time."""
+    last = max((pk for pk, name in corrections if name == event.transition and pk < event.pk), default=0)
+    wrong = NotificationLog.objects.filter(
+        order=event.order_id, order_event__gt=last, order_event__lt=event.pk, status=Status.SENT
+    )
+    return wrong.filter(event__in=TRANSITIONS[event.transition].corrects).exists()
 
 
 def _out_of_order(messages: Iterable[Message]) -> list[Message]:

@@ -208,6 +208,6 @@ def test_a_gateway_that_is_away_and_comes_back_with_its_messages(gateway: Sandbo
     _, left, _, waited, _ = everything
     assert (outcomes(left), left.attempts) == (["unknown"], 1)
     assert outcomes(left, Kind.LOOK_UP)[-1] == "found"
-    # The unknown one and two that counted made the hold; then came the one that healed.
+    # The unknown one and two that counted made the hold; then came the one that resumed.
     assert (set(outcomes(waited)[:-1]), waited.attempts) == ({"retryable"}, 3)
     assert_at_rest()

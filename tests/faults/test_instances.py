@@ -46,7 +46,7 @@ def test_a_streak_of_failures_holds_the_instance_until_one_succeeds(gateway: San
     gateway.fault(None)
     message, following = wait_for(Status.SENT, Status.SENT)
     assert_told(gateway, message, following)
-    # Three that counted, and the one that healed: the probes between them did not.
+    # Three that counted, and the one that resumed: the probes between them did not.
     assert message.attempts == 4
     assert set(outcomes(message)[:-1]) == {"retryable"}
     assert_at_rest()
@@ -64,7 +64,7 @@ def test_a_streak_of_failures_holds_the_instance_until_one_succeeds(gateway: San
         (Fault.META_AUTH, "meta_auth"),
     ],
 )
-def test_an_instance_that_is_down_is_held_and_heals_by_itself(gateway: SandboxProcess, fault: Fault, code: str) -> None:
+def test_an_instance_that_is_down_is_held_and_resumes(gateway: SandboxProcess, fault: Fault, code: str) -> None:
     gateway.fault(fault, times=FOREVER)
     say_two()
     wait_for_hold(code)
@@ -123,6 +123,7 @@ def test_what_waits_for_a_held_instance_leaves_oldest_first(gateway: SandboxProc
     assert_at_rest()
 
 
+@pytest.mark.other_servers
 def test_a_burst_keeps_the_pace_and_its_order_with_two_workers(gateway: SandboxProcess, crew: Crew) -> None:
     EvolutionInstance.objects.update(messages_per_minute=600)
     crew.substitute()

@@ -139,9 +139,9 @@ def test_nothing_else_is_cancelled(status: Status, ana: User) -> None:
 def test_what_a_worker_has_claimed_meanwhile_is_not_cancelled(ana: User) -> None:
     """The page that staff look at still says pending."""
     row = row_in(Status.PENDING)
-    held = claims.claim(row.pk)
-    assert held
-    assert held.notification.pk == row.pk
+    claim = claims.claim(row.pk)
+    assert claim
+    assert claim.notification.pk == row.pk
     assert row.status == Status.PENDING
     assert cancel.cancel([row], actor=ana) == []
     row.refresh_from_db()

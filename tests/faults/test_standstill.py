@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def every_request_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.delivery.PROMPT", -3600.0)
+    monkeypatch.setattr("notifications.delivery.MAX_STALL", -3600.0)
 
 
 def test_a_slow_worker_does_not_hold_the_instance(gateway: SandboxProcess) -> None:

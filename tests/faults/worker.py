@@ -19,8 +19,8 @@ import django
 django.setup()
 
 from flowlog.celery import app  # noqa: E402 - only now the models can be loaded
-from integrations.evolution import transport  # noqa: E402
 from integrations.evolution.client import EvolutionClient  # noqa: E402
+from integrations.gateways import transport  # noqa: E402
 from notifications import claims, delivery, lookups  # noqa: E402
 
 __all__ = ["Action", "Point", "app", "arm", "armed"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
 from django.template.loader import render_to_string
 from django.test import Client
-from django.utils import timezone
 from django_celery_results.models import TaskResult
+from unfold.paginator import InfinitePaginator
 
-from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from flowlog.staffpages.groups import MANAGEMENT_GROUP, OPERATION_GROUP
 from integrations.models import NotificationLog
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
@@ -47,43 +50,43 @@ def test_login_is_in_portuguese_and_leads_to_the_first_page() -> None:
 
 
 def test_sidebar_shows_what_the_person_may_see(boss: User) -> None:
-    shop = ["Pedidos", "Clientes", "Lojas"]
-    shop += ["Notification Logs", "Respostas", "Instâncias", "Atualizações das transportadoras"]
-    assert sidebar(client_of(make_staff()).get("/admin/")) == shop
-    assert sidebar(client_of(make_staff("gil", MANAGEMENT_GROUP)).get("/admin/")) == [*shop, "Tarefas"]
-    assert sidebar(client_of(boss).get("/admin/")) == [*shop, "Usuários", "Grupos", "Webhooks", "Tarefas"]
+    shop = ["Pedidos", "Balcão", "Clientes", "Lojas", "Textos das mensagens"]
+    outside = ["Notification Logs", "Respostas", "WhatsApp", "Lojas virtuais", "Avisos das lojas"]
+    outside += ["Transportadoras", "Atualizações das transportadoras"]
+    assert sidebar(client_of(make_staff()).get("/admin/")) == [*shop, *outside]
+    chiefs = [*shop, "Equipe", *outside, "Tokens da API"]
+    assert sidebar(client_of(make_staff("gil", MANAGEMENT_GROUP)).get("/admin/")) == chiefs
+    system, olga = ["Webhooks", "Tarefas"], make_staff("olga", OPERATION_GROUP, stores=[])
+    assert sidebar(client_of(olga).get("/admin/")) == ["Lojas", *outside, *system]
+    assert sidebar(client_of(boss).get("/admin/")) == [*chiefs, "Usuários", "Grupos", *system]
 
 
-def test_first_page_counts_the_day() -> None:
-    client = client_of(make_staff())
-    for _ in range(4):
-        make_order(notify=True)
-    first, second, third, _fourth = NotificationLog.objects.order_by("pk")
-    NotificationLog.objects.filter(pk=first.pk).update(status="sent", sent_at=timezone.now())
-    NotificationLog.objects.filter(pk=second.pk).update(status="failed", error_code="expired")
-    NotificationLog.objects.filter(pk=third.pk).update(status="unknown", error_code="outcome_unknown")
-    response = client.get("/admin/")
-    assert [(tile["words"], tile["count"]) for tile in response.context["tiles"]] == [
-        ("pedidos hoje", 4),
-        ("mensagem na fila", 1),
-        ("mensagem enviada hoje", 1),
-        ("mensagem não enviada hoje", 1),
-        ("mensagem que pode ter saído", 1),
-    ]
-    for tile in response.context["tiles"]:
-        listed = client.get(tile["address"])
-        assert listed.status_code == 200
-        assert len(listed.context["cl"].result_list) == tile["count"]
+def test_what_is_not_counted_cannot_be_selected_whole() -> None:
+    uncounted = [each for each in admin.site._registry.values() if each.paginator is InfinitePaginator]
+    assert len(uncounted) == 6
+    assert all(getattr(each, "list_disable_select_all", False) for each in uncounted)
 
 
-def test_first_page_of_a_quiet_day_has_nouns_in_the_plural() -> None:
-    tiles = client_of(make_staff()).get("/admin/").context["tiles"]
-    assert [(tile["words"], tile["count"]) for tile in tiles] == [
-        ("pedidos hoje", 0),
-        ("mensagens na fila", 0),
-        ("mensagens enviadas hoje", 0),
-        ("mensagens não enviadas hoje", 0),
-    ]
+@pytest.mark.parametrize(
+    ("button", "added", "changed"),
+    [
+        ("_save", "Cadastro salvo: grupo “Balcão”.", "Alteração salva: grupo “Balcão”."),
+        ("_continue", "continuar a edição abaixo.", "Alteração salva: grupo “Balcão”. Você pode continuar a edição"),
+        ("_addanother", "“Balcão”. Você pode cadastrar mais abaixo.", "“Balcão”. Você pode cadastrar mais abaixo."),
+    ],
+)
+def test_what_was_saved_is_said_whatever_its_gender(boss: User, button: str, added: str, changed: str) -> None:
+    client, groups = client_of(boss), "/admin/auth/group/"
+
+    def said(address: str, **values: str) -> str:
+        page = client.post(f"{groups}{address}", values, follow=True).content.decode()
+        assert "com sucesso" not in page
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page))
+
+    assert added in said("add/", name="Balcão", **{button: "1"})
+    group = Group.objects.get(name="Balcão")
+    assert changed in said(f"{group.pk}/change/", name="Balcão", **{button: "1"})
+    assert "Removido do cadastro: grupo “Balcão”." in said(f"{group.pk}/delete/", post="yes")
 
 
 def test_first_page_without_permissions_shows_no_numbers() -> None:
@@ -126,6 +129,34 @@ def test_a_refusal_is_a_page_in_portuguese() -> None:
     assert "Voltar ao início" in body
 
 
-@pytest.mark.parametrize("name", ["403.html", "404.html", "500.html"])
+@pytest.mark.parametrize("name", ["403.html", "403_csrf.html", "404.html", "500.html"])
 def test_error_pages_need_nothing(name: str) -> None:
     assert "</html>" in render_to_string(name)
+
+
+def tab(client: Client, address: str) -> str:
+    found = re.search(r"<title>(.*?)</title>", client.get(address, follow=True).content.decode(), re.DOTALL)
+    assert found
+    return " ".join(unescape(found[1]).split())
+
+
+def test_each_tab_says_which_page_it_is() -> None:
+    client, order = client_of(make_staff("gil", MANAGEMENT_GROUP)), make_order(notify=True)
+    page, message = f"/admin/orders/order/{order.pk}/", NotificationLog.objects.get()
+    named = {
+        "/admin/": "Visão geral",
+        "/admin/orders/order/": "Pedidos",
+        "/admin/orders/customer/": "Clientes",
+        "/admin/orders/store/": "Lojas",
+        "/admin/orders/member/": "Equipe",
+        "/admin/orders/order/add/": "Adicionar pedido",
+        f"{page}change/": f"Pedido {order.code}",
+        f"{page}transition/confirm/": f"Confirmar · Pedido {order.code}",
+        f"/admin/orders/customer/{order.customer.pk}/change/": "Cliente Maria da Silva",
+        f"/admin/integrations/notificationlog/{message.pk}/change/": f"Notification Log {message}",
+        "/admin/conta/": "Meu acesso",
+    }
+    assert {address: tab(client, address) for address in named} == {
+        address: f"{words} · Flowlog" for address, words in named.items()
+    }
+    assert tab(Client(headers={"accept-language": "pt-BR"}), "/admin/login/") == "Entrar · Flowlog"

@@ -6,6 +6,7 @@ import io
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -18,7 +19,10 @@ from django.conf import settings
 from django.utils import formats, translation
 from django.utils.translation import templatize
 
-SOURCES = ("flowlog", "orders", "integrations", "notifications", "templates")
+from flowlog.devtools.management.commands.makemessages import Command as MakeMessages
+
+SOURCES = ("flowlog", "orders", "integrations", "notifications", "api", "templates")
+CATALOG = settings.BASE_DIR / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po"
 KEYWORDS = {
     "_": None, "_t": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None,
     "ngettext": (1, 2), "ngettext_lazy": (1, 2), "pgettext": ((1, "c"), 2), "pgettext_lazy": ((1, "c"), 2),
@@ -46,7 +50,7 @@ def texts_of(file: Path) -> Iterator[tuple[str | tuple[str, ...], str | None]]:
 
 @pytest.fixture(scope="module")
 def catalog() -> Catalog:
-    with (settings.BASE_DIR / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po").open("rb") as file:
+    with CATALOG.open("rb") as file:
         return read_po(file, locale="pt_BR", abort_invalid=True)
 
 
@@ -63,6 +67,33 @@ def test_extraction_sees_code_and_templates(tmp_path: Path) -> None:
     )
     assert [text for text, _context in texts_of(code)] == ["one", ("%(n)d two", "%(n)d twos"), "three"]
     assert [text for text, _context in texts_of(template)] == ["four", "it's", ("%(n)s five", "%(n)s fives")]
+
+
+def test_each_text_is_in_the_catalog_once() -> None:
+    """Twice, as a merge may leave it, `make messages` refuses the whole catalog."""
+    written = Counter(
+        re.findall(r'^(?:msgctxt .*\n(?:".*\n)*)?msgid .*\n(?:".*\n)*', CATALOG.read_text(), re.MULTILINE)
+    )
+    assert [text for text, times in written.items() if times > 1] == []
+
+
+def test_what_is_new_comes_last_and_nothing_else_changes(tmp_path: Path) -> None:
+    catalog = tmp_path / "pt_BR" / "LC_MESSAGES" / "django.po"
+    catalog.parent.mkdir(parents=True)
+    old = 'msgid ""\nmsgstr ""\n"Language: pt_BR\\n"\n\nmsgid "b"\nmsgstr "B"\n\nmsgid "gone"\nmsgstr "G"\n'
+    catalog.write_text(old)
+    new = '#: a.py:1\nmsgid "a"\nmsgstr ""\n\n#: a.py:2\nmsgid "b"\nmsgstr ""\n\n#, python-format\n'
+    new += 'msgctxt "c"\nmsgid "%(n)d b"\nmsgid_plural "%(n)d bs"\nmsgstr[0] ""\nmsgstr[1] ""\n'
+    found = tmp_path / "django.pot"
+    found.write_text('#, fuzzy\nmsgid ""\nmsgstr ""\n"Plural-Forms: nplurals=INTEGER; plural=EXPRESSION;\\n"\n\n' + new)
+    command = MakeMessages(stdout=io.StringIO())
+    command.domain = "django"
+    for _time in range(2):
+        command.write_po_file(str(found), "pt_BR")
+        assert catalog.read_text() == (
+            f'{old}\nmsgid "a"\nmsgstr ""\n\n#, python-format\nmsgctxt "c"\n'
+            'msgid "%(n)d b"\nmsgid_plural "%(n)d bs"\nmsgstr[0] ""\nmsgstr[1] ""\n'
+        )
 
 
 def test_every_text_is_in_the_catalog(catalog: Catalog) -> None:

@@ -87,6 +87,10 @@ class SandboxProcess:
         """Forget all messages."""
         self._session.delete(f"{self.base_url}/sandbox/messages", timeout=_TIMEOUT).raise_for_status()
 
+    def forget_webhooks(self) -> None:
+        """Let nothing be tried again that an earlier test's receiver never took."""
+        self._session.delete(f"{self.base_url}/sandbox/webhooks", timeout=_TIMEOUT).raise_for_status()
+
     def options(self, **changes: Any) -> dict[str, Any]:
         """Change the options that are named; returns all of them."""
         answer = self._session.post(f"{self.base_url}/sandbox/options", json=changes, timeout=_TIMEOUT)
@@ -148,6 +152,10 @@ class SandboxProcess:
         query = {"instanceName": instance}
         answer = self._session.get(f"{self.base_url}/instance/fetchInstances", params=query, timeout=_TIMEOUT)
         return str(answer.json()[0]["token"])
+
+    def remove(self, instance: str) -> None:
+        """Forget an instance, if there is one of that name."""
+        self._session.delete(f"{self.base_url}/instance/delete/{instance}", timeout=_TIMEOUT)
 
     def pair(self, instance: str) -> None:
         """Scan the QR code of an instance that is connecting."""

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from integrations.gateways.sentences import cause
 from integrations.instances.connections import hold
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications.actions.cancel import cancel
@@ -28,8 +29,7 @@ from tests.staff import client_of, make_staff
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/integrations/notificationlog/"
-WAIT = "A instância não está conectada: as mensagens vão esperar."
-RECONNECT = "Para reconectar: manage.py evolution connect flowlog no servidor (ou chame quem administra)."
+CUT = "O WhatsApp desta loja está desconectado"
 
 
 @pytest.fixture
@@ -166,16 +166,10 @@ class TestPage:
         row = make_log()
         assert row.instance_id
         hold(row.instance_id, "unauthorized")
-        assert (
-            "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria."
-            in page(client, row)
-        )
-        assert (
-            "A instância está parada. O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria."
-            in client.get(LIST).content.decode()
-        )
+        assert f"Os envios estão parados. {cause('unauthorized')}" in page(client, row)
+        assert f"Os envios estão parados. {cause('unauthorized')}" in client.get(LIST).content.decode()
         NotificationLog.objects.update(status="failed", error_code="x", error_message="Sem WhatsApp.")
-        assert "A instância está parada" not in page(client, row)
+        assert "Os envios estão parados" not in page(client, row)
 
     def test_says_who_asked_for_what(self, client: Client) -> None:
         old, boss = make_log(status="failed", error_code="x"), make_staff("chefe")
@@ -287,48 +281,41 @@ class TestInstances:
         assert client.post(f"/admin/integrations/evolutioninstance/{instance.pk}/change/", values).status_code == 302
         instance.refresh_from_db()
         assert (instance.messages_per_minute, instance.daily_cap, instance.state) == (12, 500, "unknown")
-        assert "desconhecida" in client.get("/admin/integrations/evolutioninstance/").content.decode()
+        assert "desconhecido" in client.get("/admin/integrations/evolutioninstance/").content.decode()
 
     def test_says_since_when_and_why_one_is_held(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()
         address = f"/admin/integrations/evolutioninstance/{instance.pk}/change/"
-        assert "Estão saindo." in client.get(address).content.decode()
+        assert "As mensagens saem." in client.get(address).content.decode()
         hold(instance.pk, "unauthorized")
-        assert (
-            "O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria. Próxima tentativa: "
-            in client.get(address).content.decode()
-        )
+        assert f"{cause('unauthorized')} Próxima tentativa: " in client.get(address).content.decode()
         for place in ("/admin/integrations/evolutioninstance/", "/admin/"):
-            assert "parada" in client.get(place).content.decode()
+            assert "parado" in client.get(place).content.decode()
 
     @pytest.mark.parametrize(
-        ("state", "held", "words"),
+        ("state", "held", "headline"),
         [
-            ("open", "", "Estão saindo."),
-            ("unknown", "", "Estão saindo."),
-            ("connecting", "", f"{WAIT} {RECONNECT}"),
-            ("close", "", f"{WAIT} {RECONNECT} O QR code precisa ser lido de novo com o celular da loja."),
-            ("open", "connection_closed", RECONNECT),
+            ("open", "", "O WhatsApp desta loja está conectado"),
+            ("unknown", "", "Ainda não se sabe se o WhatsApp está conectado"),
+            ("connecting", "", CUT),
+            ("close", "", CUT),
+            ("open", "connection_closed", CUT),
+            ("close", "unauthorized", "As mensagens desta loja não estão saindo"),
+            ("close", "license_required", "As mensagens desta loja não estão saindo"),
+            ("close", "meta_payment", "As mensagens desta loja não estão saindo"),
         ],
     )
-    def test_says_whether_messages_go_and_how_to_reconnect(
-        self, client: Client, state: str, held: str, words: str
+    def test_says_how_it_stands_and_whether_the_phone_mends_it(
+        self, client: Client, state: str, held: str, headline: str
     ) -> None:
         instance = EvolutionInstance.objects.get()
-        EvolutionInstance.objects.update(state=state)
         if held:
             hold(instance.pk, held)
+        EvolutionInstance.objects.update(state=state)
         body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
-        assert f"{words}</div>" in re.sub(r"\s+(?=<)", "", unescape(body))
-
-    @pytest.mark.parametrize("code", ["unauthorized", "license_required", "meta_payment"])
-    def test_another_trouble_is_not_mended_by_reconnecting(self, client: Client, code: str) -> None:
-        instance = EvolutionInstance.objects.get()
-        hold(instance.pk, code)
-        # As it is after a message has met the trouble.
-        EvolutionInstance.objects.update(state="close")
-        body = client.get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
-        assert "Para reconectar" not in body
+        assert f"<h2>{headline}</h2>" in body
+        assert ("com o QR code" in body.partition("<h2>")[2].partition("</div>")[0]) == (headline == CUT)
+        assert not re.search(r"manage\.py|gateway da|instância|sond", unescape(body))
 
     def test_service_only_looks(self, client: Client) -> None:
         instance = EvolutionInstance.objects.get()

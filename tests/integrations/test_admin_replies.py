@@ -13,7 +13,7 @@ from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 from django.test import Client
 
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
 from orders.models import Customer, Order, Store
 from orders.services import apply_transition
@@ -35,7 +35,7 @@ def instance() -> EvolutionInstance:
 def tell(*bodies: dict[str, Any]) -> None:
     for body in bodies:
         assert post(body) == 200
-    work_off()
+    process()
 
 
 def home(client: Client) -> str:
@@ -53,7 +53,7 @@ def out() -> set[int]:
 
 def row(client: Client, order: Order) -> str:
     body = client.get("/admin/orders/order/").content.decode()
-    return next(line for line in body.split("<tr") if order.code in line)
+    return next(line.partition("</tr>")[0] for line in body.split("<tr") if order.code in line)
 
 
 class TestQuestion:
@@ -96,7 +96,7 @@ class TestQuestion:
     def test_no_makes_it_an_ordinary_answer(self) -> None:
         order, client = make_order(notify=True), client_of(make_staff())
         tell(reply("Cancelar"))
-        assert "respondeu" not in row(client, order)
+        assert "respondeu" in row(client, order)
         assert decide(client, "no") == 302
         assert out() == set()
         assert CustomerReply.objects.values_list("wish", "decided_by__username").get() == ("", "ana")
@@ -194,14 +194,14 @@ class TestNobodys:
         assert order.get_admin_url() in client.get(LIST).content.decode()
         assert CustomerReply.objects.get().order is None
 
-    def test_many_are_dealt_with_at_once_and_no_customers_question(self) -> None:
+    def test_many_are_handled_at_once_and_a_customers_question_stays(self) -> None:
         make_order()
         tell(reply("Cancelar", "one"), *(reply("Oi", f"lid{number}", remoteJid=LID) for number in range(3)))
         chosen = list(CustomerReply.objects.values_list("pk", flat=True))
         client = client_of(make_staff())
-        client.post(LIST, {"action": "deal_with", "_selected_action": chosen})
+        client.post(LIST, {"action": "mark_handled", "_selected_action": chosen})
         assert CustomerReply.objects.filter(decided_at=None).values_list("text", flat=True).get() == "Cancelar"
-        assert LogEntry.objects.count() == 3
+        assert LogEntry.objects.count() == 4
         assert "Respostas a decidir" in home(client)
 
     def test_is_dealt_with_by_a_person(self) -> None:
@@ -269,15 +269,22 @@ class TestPermission:
         assert client.post(f"{LIST}999999/decide/").status_code == 404
 
 
+def test_the_list_offers_no_selection_of_all_pages() -> None:
+    tell(reply("Oi", remoteJid=LID))
+    body = client_of(make_staff()).get(LIST).content.decode()
+    assert "Marcar como tratada" in body
+    assert "Selecionar todos" not in body
+
+
 def test_the_list_and_the_page_show_all_that_was_written() -> None:
     order, client = make_order(), client_of(make_staff())
     tell(reply("<i>Oi</i>", "one"), reply("SAIR", "two"))
     CustomerReply.objects.filter(text="SAIR").update(earlier_texts=["Sai?"], edited_at=Now(), deleted_at=Now())
-    assert "apagada pelo cliente" not in client.get(LIST).content.decode()
+    assert "apagada pelo cliente" not in client.get(LIST, {"state": "all"}).content.decode()
     said = CustomerReply.objects.filter(text="<i>Oi</i>")
     said.update(deleted_at=Now(), received_at=datetime(2026, 11, 24, 12, 1, tzinfo=UTC))
     assert str(said.get()) == "24/11/2026 09:01"
-    body = client.get(LIST).content.decode()
+    body = client.get(LIST, {"state": "all"}).content.decode()
     assert "apagada pelo cliente" in body
     assert "&lt;i&gt;Oi&lt;/i&gt;" in body
     assert order.get_admin_url() in body

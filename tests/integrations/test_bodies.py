@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.inbound import bodies
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.models import CustomerReply, WebhookEvent
 from tests.factories import make_instance, make_order
 from tests.integrations.webhooks import SECRET, post, reply
@@ -110,7 +110,7 @@ class TestTakenIn:
         make_instance()
         order = make_order()
         assert post(picture(int(size * MIB))) == 200
-        work_off()
+        process()
         assert CustomerReply.objects.values_list("kind", "text", "order").get() == (
             "image", "chegou quebrado", order.pk,
         )  # fmt: skip
@@ -128,7 +128,7 @@ class TestTakenIn:
         body = reply("")
         body["data"]["message"] = {"nextYearsMessage": {"blob": "A" * 2 * MIB}}
         assert post(body) == 200
-        work_off()
+        process()
         assert WebhookEvent.objects.values_list("event", "payload", "error").get() == ("flowlog.too_large", {}, "")
         assert CustomerReply.objects.filter(customer=None).values_list("kind", "text").get() == ("too_large", "")
 
@@ -136,7 +136,7 @@ class TestTakenIn:
     def test_not_of_one_that_nobody_wrote(self, event: str) -> None:
         make_instance()
         assert post({"event": event, "instance": "flowlog", "data": ["A" * 2 * MIB]}) == 200
-        work_off()
+        process()
         assert CustomerReply.objects.count() == 0
         assert WebhookEvent.objects.get().payload == {}
 
@@ -160,7 +160,7 @@ class TestTakenIn:
             headers={"authorization": f"Bearer {SECRET}", "x-webhook-too-large": "1"},
         )
         assert answer.status_code == 200
-        work_off()
+        process()
         assert CustomerReply.objects.get().kind == "too_large"
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from integrations.gateways.sentences import cause
 from integrations.inbound import intake
-from integrations.inbound.intake import work_off
-from integrations.instances.connections import heal, hold
+from integrations.inbound.intake import process
+from integrations.instances.connections import hold, resume
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from integrations.signals import instance_connection_changed
 from tests.factories import make_instance
@@ -35,7 +35,7 @@ def instance() -> EvolutionInstance:
 def tell(*bodies: dict[str, Any]) -> EvolutionInstance:
     for body in bodies:
         assert post(body) == 200
-    work_off()
+    process()
     return EvolutionInstance.objects.get()
 
 
@@ -64,14 +64,14 @@ def test_a_lost_connection_holds_the_instance_and_says_why(body: dict[str, Any])
 def test_only_of_its_own_instance() -> None:
     make_instance(name="other", is_default=False)
     post(webhooks.connection("close", 401))
-    work_off()
+    process()
     assert list(EvolutionInstance.objects.order_by("name").values_list("name", "state")) == [
         ("flowlog", "close"), ("other", "unknown"),
     ]  # fmt: skip
     assert EvolutionInstance.objects.get(name="other").held_at is None
 
 
-def test_open_heals_nothing_but_makes_the_probe_due(instance: EvolutionInstance) -> None:
+def test_open_resumes_nothing_but_makes_the_probe_due(instance: EvolutionInstance) -> None:
     hold(instance.pk, "connection_closed")
     EvolutionInstance.objects.update(probe_at=Now() + timedelta(minutes=5), probes=4)
     instance = tell(webhooks.connection("open"))
@@ -105,7 +105,7 @@ def test_only_a_later_open_keeps_a_lost_connection_from_holding(
 
 def test_one_that_settles_nothing_has_it_held_no_second_time(instance: EvolutionInstance) -> None:
     tell(webhooks.connection("close", 401))
-    heal(instance.pk)
+    resume(instance.pk)
     instance = tell(webhooks.connection("connecting"), webhooks.connection("odd"))
     assert (instance.state, instance.held_at) == ("connecting", None)
 
@@ -115,7 +115,7 @@ def test_one_that_was_lost_and_is_worked_off_late_holds_it_all_the_same(instance
     WebhookEvent.objects.update(due_at=Now() + timedelta(minutes=1))
     assert tell(webhooks.connection("connecting")).held_at is None
     WebhookEvent.objects.filter(processed_at=None).update(due_at=Now())
-    work_off()
+    process()
     instance.refresh_from_db()
     assert (instance.state, instance.held_code) == ("connecting", "connection_closed")
 
@@ -124,9 +124,9 @@ def test_one_that_a_later_loss_overtook_holds_it_no_second_time(instance: Evolut
     post(webhooks.connection("close", 401))
     WebhookEvent.objects.update(due_at=Now() + timedelta(minutes=1))
     assert tell(webhooks.connection("close", 401)).held_at
-    heal(instance.pk)
+    resume(instance.pk)
     WebhookEvent.objects.filter(processed_at=None).update(due_at=Now())
-    work_off()
+    process()
     instance.refresh_from_db()
     assert (instance.state, instance.held_at) == ("close", None)
 
@@ -136,7 +136,7 @@ def test_one_that_was_overtaken_by_a_newer_one_changes_nothing() -> None:
     WebhookEvent.objects.update(due_at=Now() + timedelta(minutes=1))
     tell(webhooks.connection("open"))
     WebhookEvent.objects.filter(processed_at=None).update(due_at=Now())
-    work_off()
+    process()
     instance = EvolutionInstance.objects.get()
     assert (instance.state, instance.held_at) == ("open", None)
 
@@ -145,7 +145,7 @@ def test_a_storm_costs_a_few_statements_and_one_row() -> None:
     for _ in range(150):
         post(webhooks.connection("connecting"))
     with CaptureQueriesContext(connection) as queries:
-        work_off()
+        process()
     assert len([query for query in queries if "SAVEPOINT" not in query["sql"]]) < 15
     assert list(WebhookEvent.objects.values_list("event", "error")) == [("connection.update", "")]
     with CaptureQueriesContext(connection) as queries:
@@ -198,7 +198,7 @@ def test_no_loss_is_swallowed_whatever_comes_between(steps: list[str], batch: in
         for number, step in enumerate([*steps, "work off"]):
             match step:
                 case "work off":
-                    work_off()
+                    process()
                     held, settling = held or settling == "close", ""
                     instance = EvolutionInstance.objects.get()
                     assert (instance.state, instance.held_at is not None) == (state, held)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from orders.models import ConsentChange, Customer, Order
 from tests.factories import make_instance, make_order
@@ -29,7 +29,7 @@ def tell(*bodies: dict[str, Any]) -> None:
     for body in bodies:
         assert post(body) == 200
     WebhookEvent.objects.filter(processed_at=None).update(due_at="2026-01-01T00:00:00Z")
-    work_off()
+    process()
 
 
 def answer(text: str, key_id: str = "one", *, at: int = NOW - 60, **key: Any) -> dict[str, Any]:

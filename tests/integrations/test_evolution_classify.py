@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.evolution.classify import Accepted, classify
+from integrations.evolution.classify import classify
 from integrations.gateways import Outcome, Refused
+from integrations.gateways.outcomes import Accepted
 
 PERMANENT, RETRYABLE, INSTANCE_DOWN, UNKNOWN = Outcome
 # Without a minified release the right query is named; with one, the first on its line, whichever it was.

@@ -14,8 +14,8 @@ import pytest
 
 from integrations.evolution.client import EvolutionClient
 from integrations.evolution.jids import addresses
-from integrations.evolution.messages import whole_number
 from integrations.gateways import FoundMessage, GatewayError, Outcome, SendReceipt
+from integrations.gateways.parsing import whole_number
 from tests.integrations.raw_server import Connection, Talk, answering, raw_server
 from tests.integrations.sandbox import SandboxProcess, sandbox
 

@@ -93,7 +93,10 @@ def test_secrets_that_are_left_empty_stay(client: Client) -> None:
 )
 def test_what_meta_would_not_take_is_refused(client: Client, wrong: dict[str, str]) -> None:
     instance = make_instance(name="loja", gateway="meta")
-    assert client.post(f"{PAGE}{instance.pk}/change/", inline(None, **wrong)).status_code == 200
+    answer = client.post(f"{PAGE}{instance.pk}/change/", inline(None, **wrong))
+    assert answer.status_code == 200
+    [refused] = answer.context["inline_admin_formsets"][0].formset.errors
+    assert [f"0-{field}" for field in refused] == list(wrong)
     assert MetaNumber.objects.count() == 0
 
 

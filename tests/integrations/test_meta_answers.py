@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.evolution.classify import Accepted
-from integrations.gateways.outcomes import Outcome, Refused
+from integrations.gateways.outcomes import Accepted, Outcome, Refused
 from integrations.gateways.sentences import INSTANCE, MESSAGE, PASSING
 from integrations.meta.answers import classify, refusal
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from integrations.evolution.transport import GatewaySession
 from integrations.gateways.outcomes import GatewayError, Outcome
+from integrations.gateways.transport import GatewaySession
 from integrations.meta.client import MetaClient
 from integrations.meta.templates import Template, as_parameter
 from tests.integrations.raw_server import Connection, raw_server

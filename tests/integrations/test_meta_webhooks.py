@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from integrations.gateways.sentences import not_delivered
 from integrations.inbound.incoming import Deleted, Incoming, Sender
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.meta import webhooks
 from integrations.meta.window import is_open
 from integrations.models import (
@@ -53,13 +53,13 @@ def make_row(instance: EvolutionInstance, message_id: str = "wamid.A") -> Notifi
 
 def tell(*statuses: dict[str, Any], **more: Any) -> None:
     assert post(told(statuses=list(statuses), **more)) == 200
-    work_off()
+    process()
 
 
 def say(*messages: dict[str, Any], contacts: list[Any] | None = None) -> None:
     contacts = [{"profile": {"name": "Maria"}, "wa_id": WA_ID}] if contacts is None else contacts
     assert post(told(messages=list(messages), contacts=contacts)) == 200
-    work_off()
+    process()
 
 
 def events() -> list[tuple[str, bool, str]]:
@@ -94,7 +94,10 @@ class TestReading:
         self, content: dict[str, Any], kind: CustomerReply.Kind, text: str
     ) -> None:
         data = {"from": WA_ID, "id": "wamid.IN", "timestamp": "1795453146", "context": {"id": "wamid.Q"}, **content}
-        assert webhooks.written(data) == Incoming("wamid.IN", Sender(NUMBERS), "wamid.Q", AT, kind, text, edits=False)
+        named = "a.pdf" if kind == Kind.DOCUMENT else ""
+        assert webhooks.written(data) == Incoming(
+            "wamid.IN", Sender(NUMBERS), "wamid.Q", AT, kind, text, edits=False, file_name=named
+        )
 
     @pytest.mark.parametrize("kind", ["reaction", "system", "request_welcome", ""])
     def test_what_nobody_wrote_is_no_message(self, kind: str) -> None:
@@ -163,7 +166,7 @@ class TestReceipts:
         assert events() == [("meta.status", False, "")]
         row = make_row(instance, "wamid.LATER")
         WebhookEvent.objects.update(due_at=Now())
-        work_off()
+        process()
         row.refresh_from_db()
         assert (row.receipt, events()) == ("delivery_ack", [("meta.status", True, "")])
 
@@ -188,7 +191,7 @@ class TestAnswers:
         body = told(messages=[message("Que horas chega?"), message("Obrigada", "wamid.IN2")], statuses=[status("wamid.A", "read")])  # fmt: skip  # noqa: E501
         body["entry"] *= 2
         assert post(body) == 200
-        work_off()
+        process()
         row.refresh_from_db()
         assert row.receipt == "read"
         assert list(CustomerReply.objects.values_list("text", flat=True)) == ["Que horas chega?", "Obrigada"]

@@ -127,7 +127,7 @@ def test_the_stored_keys_are_encrypted_anew(instance: EvolutionInstance, setting
         "key-of-other",
     ]
     settings.CREDENTIALS_KEYS = [old]
-    with pytest.raises(CommandError, match=f"instância {instance.pk}, .* {other.pk}"):
+    with pytest.raises(CommandError, match=f"WhatsApp {instance.pk}, .* {other.pk}"):
         call_command("rotate_credentials", stdout=StringIO())
     settings.CREDENTIALS_KEYS = []
     with pytest.raises(CommandError, match="CREDENTIALS_KEYS não está definida"):

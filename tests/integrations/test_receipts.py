@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.inbound.receipts import RANK
 from integrations.models import EvolutionInstance, NotificationLog, WebhookEvent
 from integrations.signals import ReceiptChange, message_receipt_changed
@@ -46,7 +46,7 @@ def make_row(key_id: str = "3EB0", **values: Any) -> NotificationLog:
 def tell(*statuses: str, key_id: str = "3EB0") -> None:
     for status in statuses:
         assert post(receipt(key_id, status)) == 200
-    work_off()
+    process()
 
 
 def state(row: NotificationLog) -> tuple[str, str, bool, bool]:
@@ -119,7 +119,7 @@ def test_the_times_are_those_at_which_the_receipts_came() -> None:
     received(3, "SERVER_ACK")
     read_at = received(1, "READ", "PLAYED")
     delivered_at = received(2, "DELIVERY_ACK", "DELIVERED")
-    work_off()
+    process()
     row.refresh_from_db()
     assert (row.delivered_at, row.read_at) == (delivered_at, read_at)
 
@@ -127,11 +127,11 @@ def test_the_times_are_those_at_which_the_receipts_came() -> None:
 def test_an_earlier_receipt_that_is_worked_off_late_corrects_the_time() -> None:
     row = make_row()
     read_at = received(1, "READ")
-    work_off()
+    process()
     row.refresh_from_db()
     assert (row.delivered_at, row.read_at) == (read_at, read_at)
     delivered_at = received(2, "DELIVERY_ACK")
-    work_off()
+    process()
     row.refresh_from_db()
     assert (row.receipt, row.delivered_at, row.read_at) == ("read", delivered_at, read_at)
 
@@ -157,9 +157,9 @@ class TestBeforeItsMessage:
         assert events() == [(False, "")]
         assert state(row) == ("unknown", "", False, False)
         NotificationLog.objects.update(status=Status.SENT, sent_at=Now(), provider_message_id="3EB0")
-        assert work_off() == 0
+        assert process() == 0
         WebhookEvent.objects.update(due_at=Now())
-        assert work_off() == 1
+        assert process() == 1
         assert state(row) == ("sent", "read", True, True)
         assert events() == [(True, "")]
 
@@ -170,7 +170,7 @@ class TestBeforeItsMessage:
         make_row("")
         post(receipt("3EB0", "READ"))
         WebhookEvent.objects.update(received_at=Now() - timedelta(seconds=age))
-        work_off()
+        process()
         [event] = WebhookEvent.objects.annotate(pause=F("due_at") - Now())
         assert event.processed_at is None
         assert abs(event.pause.total_seconds() - pause) < 1
@@ -179,7 +179,7 @@ class TestBeforeItsMessage:
         make_row("")
         post(receipt("3EB0", "READ"))
         WebhookEvent.objects.update(received_at=Now() - timedelta(days=1))
-        work_off()
+        process()
         assert events() == [(True, "unknown_message")]
 
 
@@ -190,7 +190,7 @@ def test_ten_good_deliveries_cost_no_statement_more_than_one() -> None:
             make_row(f"{number}-{each}")
             post(receipt(f"{number}-{each}", "DELIVERY_ACK"))
         with CaptureQueriesContext(connection) as queries:
-            work_off()
+            process()
         counts.append(len(queries))
     assert counts[0] == counts[1]
     assert set(NotificationLog.objects.values_list("receipt", flat=True)) == {"delivery_ack"}
@@ -210,7 +210,7 @@ class TestSignal:
         message_receipt_changed.connect(receive, weak=False)
         try:
             with django_capture_on_commit_callbacks(execute=True):
-                work_off()
+                process()
                 assert told == []
             with django_capture_on_commit_callbacks(execute=True):
                 tell("DELIVERY_ACK", key_id="one")
@@ -252,7 +252,7 @@ def test_none_is_lost_or_lowered_in_any_order_and_number(steps: list[Any], repea
         match step:
             case "work off":
                 WebhookEvent.objects.update(due_at=Now())
-                work_off()
+                process()
                 check()
             case str():
                 unsettled = NotificationLog.objects.filter(pk=rows[int(step[-1])].pk, status=Status.UNKNOWN)
@@ -266,7 +266,7 @@ def test_none_is_lost_or_lowered_in_any_order_and_number(steps: list[Any], repea
             status=Status.SENT, sent_at=Now(), provider_message_id=f"key{number}"
         )
     WebhookEvent.objects.update(due_at=Now())
-    work_off()
+    process()
     for number, row in enumerate(rows):
         delivered, read = (RANK[highest[number]] >= RANK[least] for least in (Receipt.DELIVERY_ACK, Receipt.READ))
         assert state(row) == ("sent", highest[number], delivered, read)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.evolution import jids
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.inbound.wishes import as_quoted
 from integrations.messages import timeline
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
@@ -36,7 +36,7 @@ def instance() -> EvolutionInstance:
 def tell(*bodies: dict[str, Any]) -> None:
     for body in bodies:
         assert post(body) == 200
-    work_off()
+    process()
 
 
 def confirmations() -> list[tuple[str, str, str]]:
@@ -294,6 +294,7 @@ class TestTimeline:
         CustomerReply.objects.filter(text="antes").update(received_at=Now() - timedelta(hours=1))
         OrderEvent.objects.filter(transition="confirm").update(created_at=Now() - timedelta(minutes=30))
         body = self.page(order)
+        body = body.partition("Linha do tempo")[2]
         assert (
             body.index("Pedido confirmado") < body.index("depois") < body.index("Pedido recebido") < body.index("antes")
         )
@@ -392,10 +393,15 @@ class TestTimeline:
         tell(reply("E o pedido?", "two"))
         make_order(customer_phone="+5521999991234")
         tell(reply("De outra pessoa", "three", remoteJid="5521999991234@s.whatsapp.net"))
+        waiting = " ".join(client.get(address).content.decode().split())
+        assert waiting.index("<p>&lt;b&gt;Bom dia&lt;/b&gt;</p>") < waiting.index("<p>E o pedido?</p>")
+        CustomerReply.objects.update(handled_at=Now())
         body = " ".join(client.get(address).content.decode().split())
         assert body.index("<p>E o pedido?</p>") < body.index("<p>&lt;b&gt;Bom dia&lt;/b&gt;</p>")
         assert "De outra pessoa" not in body
-        assert body.count(f'pedido <a class="text-link" href="{order.get_admin_url()}">{order.code}</a></p>') == 1
+        assert (
+            body.count(f'pedido <a class="text-link" href="{order.get_admin_url()}">{order.code}</a> · tratada em') == 1
+        )
         monkeypatch.setattr(timeline, "SHOWN_REPLIES", 1)
         assert "Bom dia" not in client.get(address).content.decode()
         nobody = make_staff("bia", group="")
@@ -430,8 +436,8 @@ def test_what_was_written_last_remains_in_any_order_and_number(said: list[str], 
         body["data"]["messageTimestamp"] = now - len(said) + number
         assert post(body) == 200
         if data.draw(st.booleans()):
-            work_off()
-    work_off()
+            process()
+    process()
     commands = [text.upper() for text in said if text != "obrigada"]
     customer.refresh_from_db()
     assert (customer.opted_out_at is not None) is (commands[-1:] in (["SAIR"], ["PARE"]))

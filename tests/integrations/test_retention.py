@@ -19,7 +19,7 @@ from flowlog.models import Heartbeat
 from flowlog.schedule import Scheduler
 from flowlog.staffpages.once import UsedForm
 from integrations import retention
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.models import (
     CarrierNews,
     CustomerReply,
@@ -27,6 +27,7 @@ from integrations.models import (
     EvolutionInstance,
     LidNumber,
     NotificationLog,
+    ShopNews,
     WebhookEvent,
 )
 from integrations.retention import Purged
@@ -34,6 +35,7 @@ from orders.services import apply_transition
 from tests.broker import purge as empty
 from tests.broker import take_all
 from tests.factories import PHONE, make_instance, make_order
+from tests.integrations.shops import make_connection
 from tests.integrations.webhooks import post, receipt, reply
 from tests.staff import client_of, make_staff
 
@@ -158,7 +160,7 @@ class TestMessages:
         row = message(provider_message_id="3EB0LATE")
         retention.purge()
         assert post(receipt("3EB0LATE", "READ")) == 200
-        work_off()
+        process()
         row.refresh_from_db()
         assert (row.receipt, row.message) == ("read", "")
 
@@ -249,7 +251,7 @@ class TestDeleted:
     [
         ("RETENTION_ANONYMISE_AFTER_DAYS", {"messages", "replies", "instances", "lids"}),
         ("RETENTION_ATTEMPTS_DAYS", {"attempts"}),
-        ("RETENTION_WEBHOOKS_DAYS", {"webhooks", "carrier_news"}),
+        ("RETENTION_WEBHOOKS_DAYS", {"webhooks", "carrier_news", "shop_news"}),
     ],
 )
 def test_0_days_means_never(setting: str, names: set[str], settings: Any) -> None:
@@ -261,6 +263,7 @@ def test_0_days_means_never(setting: str, names: set[str], settings: Any) -> Non
     )
     webhook()
     carrier_news("unknown")
+    ShopNews.objects.create(connection=make_connection(), body=b"{}", due_at=None, received_at=ago(31))
     UsedForm.objects.create(key="a", content="b", used_at=Now() - timedelta(days=9))
     everything = retention.due()
     assert set(everything.counts().values()) == {1}
@@ -277,7 +280,7 @@ class TestInTurns:
     def test_what_time_was_too_short_for_has_the_task_called_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         empty("default")
         message()
-        monkeypatch.setattr(retention, "PATIENCE", 0.0)
+        monkeypatch.setattr(retention, "TIME_BUDGET", 0.0)
         retention.purge_in_turns()
         assert retention.due() == Purged(messages=1)
         assert [each.headers["task"] for each in take_all("default")] == ["integrations.tasks.purge"]
@@ -344,7 +347,7 @@ def test_a_customers_reply_that_the_gateway_told_is_erased_everywhere(settings: 
     """From the webhook to the timeline: nothing that the customer wrote is left once both settings' days are over."""
     make_order(notify=True)
     assert post(reply("Meu endereço mudou: Rua das Flores 7")) == 200
-    work_off()
+    process()
     WebhookEvent.objects.update(received_at=ago(31))
     CustomerReply.objects.update(received_at=ago(181))
     assert retention.purge() == Purged(replies=1, webhooks=1)

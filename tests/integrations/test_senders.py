@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.models import CustomerReply, EvolutionInstance, LidNumber, NotificationLog, WebhookEvent
 from orders.models import Customer, Order
 from tests.factories import PHONE, make_instance, make_order
@@ -29,7 +29,7 @@ def instance() -> EvolutionInstance:
 def tell(*bodies: dict[str, Any]) -> None:
     for body in bodies:
         assert post(body) == 200
-    work_off()
+    process()
 
 
 def sent(order: Order, key_id: str = OURS) -> NotificationLog:
@@ -224,7 +224,7 @@ class TestLearned:
         tell(receipt(OURS, "READ", remoteJid=LID))
         make_instance(name="other", is_default=False)
         assert post({**reply("SAIR", remoteJid=LID), "instance": "other"}, instance="other") == 200
-        work_off()
+        process()
         assert out() == []
 
     def test_the_latest_counts_and_one_row_is_kept(self) -> None:
@@ -242,7 +242,7 @@ class TestLearned:
         sent(order)
         post(receipt(OURS, "READ"))
         with CaptureQueriesContext(connection) as queries:
-            work_off()
+            process()
         assert not [query for query in queries if "lidnumber" in query["sql"]]
 
     def test_what_was_dealt_with_is_not_obeyed_again(self) -> None:

@@ -17,12 +17,12 @@ from django.urls import reverse
 from flowlog import heartbeats
 from flowlog.mail.mailers import mailers
 from flowlog.models import Alarm
-from flowlog.monitoring import alarms, checks, overview, troubles
+from flowlog.monitoring import alarms, checks, incidents, overview
 from integrations.inbound import way_back
 from integrations.instances import tally
 from integrations.models import EvolutionInstance, NotificationLog, WebhookTally
 from tests.factories import make_instance, make_order
-from tests.flowlog.monitoring.test_health import metric, seen_gone
+from tests.flowlog.monitoring.health import metric, seen_gone
 from tests.integrations.meta import make_number
 from tests.integrations.meta import post as post_of_meta
 from tests.integrations.webhooks import post, receipt
@@ -31,9 +31,9 @@ from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db
 
-DEAF = "WhatsApp flowlog: o gateway aceita as mensagens, mas nenhuma chega"
+DEAF = "WhatsApp flowlog: as mensagens saem, mas nenhuma chega"
 MUTE = "WhatsApp flowlog: os avisos de entrega não chegam"
-REFUSED = "WhatsApp flowlog: os avisos do gateway são recusados: o segredo não confere"
+REFUSED = "WhatsApp flowlog: os avisos do WhatsApp são recusados: o segredo não confere"
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def heard(minutes_ago: float, status: int = 200, name: str = "flowlog") -> None:
 
 
 def headlines() -> list[str]:
-    return [one.headline for one in troubles.present()]
+    return [one.headline for one in incidents.present()]
 
 
 class TestSilence:
@@ -113,7 +113,7 @@ class TestSilence:
         assert headlines() == []
         page = reverse("admin:integrations_evolutioninstance_change", args=[instance.pk])
         staff = client_of(make_staff())
-        assert "manage.py evolution set-webhook flowlog" in staff.get(page).content.decode()
+        assert "aperte “Confirmações e respostas”" in staff.get(page).content.decode()
         heard(1)
         assert DEAF in staff.get(page).content.decode()
 
@@ -135,7 +135,7 @@ class TestSilence:
             alarms.look()
             alarms.look()
             assert [subject.strip() for subject in server.subjects] == [f"Flowlog: {DEAF}"]
-            assert "manage.py evolution connect flowlog" in server.mails[0].get_content()
+            assert "conecte de novo com o QR code" in server.mails[0].get_content()
             NotificationLog.objects.filter(pk=NotificationLog.objects.latest("pk").pk).update(receipt="server_ack")
             alarms.look()
             seen_gone(60)
@@ -150,14 +150,14 @@ class TestSilence:
         sent(5)
         alarms.look()
         assert EvolutionInstance.objects.get().held_at is None
-        assert [one.waiting() for one in troubles.present()] == [""]
+        assert [one.waiting() for one in incidents.present()] == [""]
 
     def test_it_costs_no_more_with_more_instances(self) -> None:
         with CaptureQueriesContext(connection) as one:
-            troubles.present()
+            incidents.present()
         make_instance(name="outra", is_default=False)
         with CaptureQueriesContext(connection) as two:
-            troubles.present()
+            incidents.present()
         assert len(one) == len(two) == 2
 
 
@@ -165,8 +165,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("secret", "headline", "todo"),
         [
-            ("sandbox-webhook-secret", REFUSED, "manage.py evolution set-webhook flowlog"),
-            ("", "WhatsApp flowlog: os avisos do gateway são recusados", "Defina EVOLUTION_WEBHOOK_SECRET"),
+            ("sandbox-webhook-secret", REFUSED, "Aperte “Confirmações e respostas” na página dele."),
+            ("", "WhatsApp flowlog: os avisos do WhatsApp são recusados", "Defina EVOLUTION_WEBHOOK_SECRET"),
         ],
     )
     def test_a_message_left_and_what_the_gateway_says_of_it_is_refused(
@@ -176,9 +176,9 @@ class TestRefusals:
         heard(60)
         sent(1, minutes_ago=2)
         assert post(receipt("3EB0", "READ"), secret="Bearer wrong") == 401
-        [trouble] = troubles.present()
-        assert trouble.headline == headline
-        assert todo in trouble.detail
+        [incident] = incidents.present()
+        assert incident.headline == headline
+        assert todo in incident.detail
 
     def test_of_a_number_at_meta_it_says_what_to_do_there(self, instance: EvolutionInstance) -> None:
         make_number(instance)
@@ -189,9 +189,9 @@ class TestRefusals:
         assert way_back.hint(judged).startswith("A Meta ainda não avisou nada dela.")
         sent(1, minutes_ago=2)
         assert post_of_meta({}, instance="flowlog", secret="wrong") == 401
-        [trouble] = troubles.present()
-        assert trouble.headline == "WhatsApp flowlog: os webhooks da Meta são recusados"
-        assert "a chave secreta do app está errada" in trouble.detail
+        [incident] = incidents.present()
+        assert incident.headline == "WhatsApp flowlog: os webhooks da Meta são recusados"
+        assert "a chave secreta do app está errada" in incident.detail
 
     def test_strangers_alone_raise_no_alarm(self) -> None:
         """Whoever knows the address can be refused as often as he likes: no message left since a webhook was taken."""
@@ -229,10 +229,10 @@ class TestRefusals:
 
     def test_what_was_not_written_is_added_to_the_next(self) -> None:
         for _ in range(7):
-            tally.note(WebhookTally.Source.EVOLUTION, "flowlog", 401)
+            tally.note("evolution", "flowlog", 401)
         assert WebhookTally.objects.get().number == 1
         tally.recent._ends = 0.0
-        tally.note(WebhookTally.Source.EVOLUTION, "flowlog", 401)
+        tally.note("evolution", "flowlog", 401)
         assert WebhookTally.objects.get().number == 8
 
     def test_a_carriers_refused_news_is_counted_and_shown(self, settings: Any) -> None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.inbound import intake, receipts, wakeups
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.instances import tally
 from integrations.models import EvolutionInstance, WebhookEvent
 from tests.broker import broker_at, hanging_server, purge, take_all
@@ -128,15 +128,15 @@ class TestKept:
 
     def test_unknown_instances_are_marked(self) -> None:
         assert post(receipt("3EB0", "READ")) == 200
-        assert work_off() == 1
+        assert process() == 1
         assert stored() == [("flowlog", "messages.update", "unknown_instance", True)]
-        assert work_off() == 0
+        assert process() == 0
 
     @pytest.mark.parametrize("named", ["other", None, 7, ["flowlog"]])
     def test_one_of_another_instance_than_the_address_says_is_not_believed(self, named: Any) -> None:
         make_instance()
         assert post(webhooks.connection("close", 401) | {"instance": named}) == 200
-        assert work_off() == 0
+        assert process() == 0
         assert stored() == [("flowlog", "connection.update", "other_instance", True)]
         assert EvolutionInstance.objects.get().held_at is None
 
@@ -152,7 +152,7 @@ class TestWorkingOff:
         post(envelope("calls.later", {}))
         post(webhooks.connection("open"))
         WebhookEvent.objects.update(processed_at=None)
-        assert work_off() == 2
+        assert process() == 2
         assert stored() == [("flowlog", "calls.later", "", True), ("flowlog", "connection.update", "", True)]
         assert EvolutionInstance.objects.get().state == "open"
 
@@ -162,15 +162,15 @@ class TestWorkingOff:
         make_instance()
         for key_id in ("one", "bad", "two"):
             post(receipt(key_id, "READ"))
-        take_in = receipts.take_in
+        ingest = receipts.ingest
 
         def failing(instance: Any, events: Any) -> Any:
             if any(event.data["keyId"] == "bad" for event in events):
                 raise KeyError("unforeseen")
-            return take_in(instance, events)
+            return ingest(instance, events)
 
         monkeypatch.setitem(intake.HANDLERS, "messages.update", failing)
-        assert work_off() == 3
+        assert process() == 3
         assert [(error, processed) for _, _, error, processed in stored()] == [
             ("", False), ("failed", True), ("", False),
         ]  # fmt: skip
@@ -181,12 +181,12 @@ class TestWorkingOff:
         monkeypatch.setattr(intake, "BATCH", 3)
         for number in range(7):
             post(receipt(f"key{number}", "x"))
-        assert work_off() == 7
+        assert process() == 7
         assert {processed for *_, processed in stored()} == {True}
 
     def test_idle_it_costs_one_statement(self) -> None:
         with CaptureQueriesContext(connection) as queries:
-            assert work_off() == 0
+            assert process() == 0
         assert len(queries) == 1
 
     def test_an_old_webhook_of_an_odd_shape_is_done_with(self) -> None:
@@ -194,7 +194,7 @@ class TestWorkingOff:
         shapes: tuple[Any, ...] = (None, [], "x", {}, {"keyId": 7, "status": "READ"}, {"keyId": "3EB0", "status": None})
         for data in shapes:
             post(envelope("messages.update", data))
-        work_off()
+        process()
         assert {error for _, _, error, _ in stored()} == {"unexpected_shape"}
 
 
@@ -230,10 +230,10 @@ class TestWakingUp:
         try:
             with other.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [intake._LOCK])
-            assert work_off() == 0
+            assert process() == 0
             with other.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [intake._LOCK])
-            assert work_off() == 1
+            assert process() == 1
         finally:
             other.close()
 
@@ -275,6 +275,6 @@ def test_no_body_whatever_is_an_error_of_ours(body: Any, raw: bytes) -> None:
         make_instance()
     assert post(json.dumps(body).encode()) in {200, 400}
     assert post(raw) in {200, 400}
-    work_off()
+    process()
     assert not WebhookEvent.objects.filter(error="failed").exists()
     assert not WebhookEvent.objects.filter(processed_at=None, due_at__lte=Now() - timedelta(seconds=1)).exists()

@@ -16,6 +16,7 @@ from integrations.models import EvolutionInstance, NotificationLog
 from notifications.actions.cancel import cancel
 from notifications.actions.release import release
 from notifications.actions.resend import resend
+from orders.models import Store, StoreStaff
 from tests.factories import make_instance, make_order
 
 pytestmark = pytest.mark.django_db
@@ -43,10 +44,28 @@ def failed(instance: EvolutionInstance) -> NotificationLog:
     return NotificationLog.objects.get(pk=row.pk)
 
 
-def person_with(*names: str) -> User:
+def person_with(*names: str, store: Store | None = None) -> User:
     person = User.objects.create_user("bia", is_staff=True)
     person.user_permissions.set(Permission.objects.filter(codename__in=names))
+    StoreStaff.objects.create(user=person, store=store or Store.get_default())
     return person
+
+
+def test_for_another_store_each_is_refused_and_changes_nothing(
+    instance: EvolutionInstance, waiting: NotificationLog, failed: NotificationLog
+) -> None:
+    bia = person_with(*NAMES, store=Store.objects.create(name="Outra"))
+    before = list(NotificationLog.objects.order_by("pk").values())
+    for action in (
+        lambda: resend(failed, actor=bia),
+        lambda: cancel([waiting], actor=bia),
+        lambda: release(instance, actor=bia),
+    ):
+        with pytest.raises(PermissionDenied):
+            action()
+    assert list(NotificationLog.objects.order_by("pk").values()) == before
+    assert EvolutionInstance.objects.get().held_at == instance.held_at
+    assert not LogEntry.objects.exists()
 
 
 @pytest.mark.parametrize("lacking", NAMES)
@@ -79,7 +98,7 @@ def test_with_it_each_is_done_and_stands_in_the_history(
     assert list(entries) == [
         (bia.pk, "notificationlog", str(failed.pk), "Reenviada."),
         (bia.pk, "notificationlog", str(waiting.pk), "Cancelada."),
-        (bia.pk, "evolutioninstance", str(instance.pk), "Liberada."),
+        (bia.pk, "evolutioninstance", str(instance.pk), "Liberado."),
     ]
 
 
@@ -92,6 +111,6 @@ def test_the_command_line_may_and_is_named_in_the_log(
     said = [record.getMessage() for record in caplog.records if record.name == "notifications.actions.audit"]
     assert said == [
         f"NotificationLog {failed.pk}, from the command line: Reenviada.",
-        f"EvolutionInstance {instance.pk}, from the command line: Liberada.",
+        f"EvolutionInstance {instance.pk}, from the command line: Liberado.",
     ]
     assert not LogEntry.objects.exists()

@@ -179,16 +179,17 @@ class TestRelease:
         assert "/release/" not in words(client, page)
         connections.hold(instance.pk, "unauthorized")
         assert f'href="{INSTANCES}{instance.pk}/release/"' in words(client, page)
-        assert "O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria." in words(
-            client, f"{INSTANCES}{instance.pk}/release/"
+        assert (
+            "A chave do WhatsApp foi recusada (EVOLUTION_API_KEY ou a própria). Chame quem cuida do sistema."
+            in words(client, f"{INSTANCES}{instance.pk}/release/")
         )
         assert EvolutionInstance.objects.get().held_at is not None
         done = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
-        assert "Liberada. As mensagens voltam a sair." in done
+        assert "Pronto: as mensagens voltam a sair." in done
         assert EvolutionInstance.objects.get().held_at is None
-        assert LogEntry.objects.get().change_message == "Liberada."
+        assert LogEntry.objects.get().change_message == "Liberado."
         again = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
-        assert "A instância não estava parada." in again
+        assert "Os envios não estavam parados." in again
 
     def test_of_one_without_a_connection_promises_nothing(self) -> None:
         client = client_of(make_staff("gil", MANAGEMENT_GROUP))
@@ -196,8 +197,8 @@ class TestRelease:
         connections.hold(instance.pk, "connection_closed")
         EvolutionInstance.objects.update(state=EvolutionInstance.State.CLOSE)
         done = client.post(f"{INSTANCES}{instance.pk}/release/", follow=True).content.decode()
-        assert "Liberada. As mensagens são tentadas agora." in done
-        assert "A instância não está conectada: as mensagens vão esperar." in done
+        assert "Pronto: as mensagens são tentadas agora." in done
+        assert "As mensagens vão esperar. Conecte com o QR code." in done
         assert "voltam a sair" not in done
 
     def test_not_by_others(self, client: Client) -> None:

@@ -44,16 +44,16 @@ def fresh(row: NotificationLog) -> NotificationLog:
 
 def test_a_claim_is_a_sending_row_with_token_lease_text_and_slot(instance: EvolutionInstance) -> None:
     row = pending()
-    held = claims.claim(row.pk, task_id="task-1")
-    assert held is not None
-    assert not held.over
+    claim = claims.claim(row.pk, task_id="task-1")
+    assert claim is not None
+    assert not claim.over
     row = fresh(row)
-    assert (row.status, row.claim_token, row.celery_task_id) == (Status.SENDING, held.token, "task-1")
+    assert (row.status, row.claim_token, row.celery_task_id) == (Status.SENDING, claim.token, "task-1")
     assert row.lease_until - timezone.now() > timedelta(seconds=80)  # type: ignore[operator]
-    assert held.notification.message.startswith("Olá, Maria!")
+    assert claim.notification.message.startswith("Olá, Maria!")
     assert row.attempts == 0
     instance.refresh_from_db()
-    assert instance.slot_token == held.token
+    assert instance.slot_token == claim.token
 
 
 def test_a_second_claim_gets_nothing_in_one_statement(instance: EvolutionInstance) -> None:
@@ -93,8 +93,8 @@ class TestOrderOfMessages:
         second = NotificationLog.objects.get(event="confirm")
         lease = {"lease_until": Now(), "claim_token": uuid.uuid4()} if status == Status.SENDING else {}
         change(first, status=status, **lease)
-        held = claims.claim(second.pk)
-        assert (held.notification.pk if held else None) == (first.pk if status == Status.PENDING else None)
+        claim = claims.claim(second.pk)
+        assert (claim.notification.pk if claim else None) == (first.pk if status == Status.PENDING else None)
         assert fresh(second).status == Status.PENDING
 
     @pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED, Status.CANCELLED])
@@ -119,10 +119,10 @@ class TestOldestFirst:
         change(rows[2], next_attempt_at=Now() - timedelta(minutes=5))
         claimed = []
         for row in (rows[1], rows[1], rows[0]):
-            held = claims.claim(row.pk)
-            assert held
-            claims.release_slot(held)
-            claimed.append(held.notification.pk)
+            claim = claims.claim(row.pk)
+            assert claim
+            claims.release_slot(claim)
+            claimed.append(claim.notification.pk)
         assert claimed == [rows[2].pk, rows[0].pk, rows[1].pk]
 
     def test_it_passes_over_what_waits_for_an_earlier_message(self, instance: EvolutionInstance) -> None:
@@ -131,26 +131,26 @@ class TestOldestFirst:
         apply_transition(first.order, "confirm")
         change(first, status=Status.UNKNOWN)
         other = pending()
-        held = claims.claim(NotificationLog.objects.get(event="confirm").pk)
-        assert held
-        assert held.notification.pk == other.pk
+        claim = claims.claim(NotificationLog.objects.get(event="confirm").pk)
+        assert claim
+        assert claim.notification.pk == other.pk
 
     def test_the_instances_of_others_are_not_looked_at(self, instance: EvolutionInstance) -> None:
         older, own = pending(), pending()
         change(own, instance=make_instance(name="other", is_default=False))
-        held = claims.claim(own.pk)
-        assert held
-        assert held.notification.pk == own.pk
+        claim = claims.claim(own.pk)
+        assert claim
+        assert claim.notification.pk == own.pk
         assert fresh(older).status == Status.PENDING
 
 
 class TestSlotAndPace:
     def test_an_instance_sends_one_message_at_a_time(self, instance: EvolutionInstance) -> None:
         first, second = pending(), pending()
-        held = claims.claim(first.pk)
-        assert held
+        claim = claims.claim(first.pk)
+        assert claim
         assert claims.claim(second.pk) is None
-        claims.release_slot(held)
+        claims.release_slot(claim)
         assert claims.claim(second.pk)
 
     def test_a_dead_workers_slot_ends_with_its_lease(self, instance: EvolutionInstance) -> None:
@@ -160,19 +160,19 @@ class TestSlotAndPace:
         assert claims.claim(second.pk)
 
     def test_a_slot_taken_meanwhile_by_another_is_not_given_back(self, instance: EvolutionInstance) -> None:
-        held = claims.claim(pending().pk)
-        assert held
+        claim = claims.claim(pending().pk)
+        assert claim
         other = uuid.uuid4()
         EvolutionInstance.objects.update(slot_token=other)
-        claims.release_slot(held)
+        claims.release_slot(claim)
         assert EvolutionInstance.objects.get().slot_token == other
 
     def test_the_pace_sets_when_the_next_may_go(self, instance: EvolutionInstance) -> None:
         EvolutionInstance.objects.update(messages_per_minute=20)
         before = timezone.now()
-        held = claims.claim(pending().pk)
-        assert held
-        claims.release_slot(held)
+        claim = claims.claim(pending().pk)
+        assert claim
+        claims.release_slot(claim)
         gap = EvolutionInstance.objects.get().next_send_at - before
         assert timedelta(seconds=2) < gap < timedelta(seconds=5)
         assert claims.claim(pending().pk) is None
@@ -221,10 +221,10 @@ class TestHeld:
     ) -> None:
         first, second = pending(), pending()
         self.hold(probe_at=Now(), probes=probes)
-        held = claims.claim(second.pk)
-        assert held
-        assert (held.probe, held.notification.pk) == (True, first.pk)
-        claims.release_slot(held)
+        claim = claims.claim(second.pk)
+        assert claim
+        assert (claim.probe, claim.notification.pk) == (True, first.pk)
+        claims.release_slot(claim)
         instance.refresh_from_db()
         assert instance.probe_at
         assert round((instance.probe_at - timezone.now()).total_seconds()) == pause
@@ -232,9 +232,9 @@ class TestHeld:
         assert claims.claim(second.pk) is None
 
     def test_an_instance_that_is_not_held_has_no_probe(self, instance: EvolutionInstance) -> None:
-        held = claims.claim(pending().pk)
-        assert held
-        assert not held.probe
+        claim = claims.claim(pending().pk)
+        assert claim
+        assert not claim.probe
 
 
 class TestPermission:
@@ -257,9 +257,9 @@ class TestPermission:
     ) -> None:
         row = pending()
         prepare(row)
-        held = claims.claim(row.pk)
-        assert held
-        assert held.over
+        claim = claims.claim(row.pk)
+        assert claim
+        assert claim.over
         row = fresh(row)
         assert (row.status, row.error_code, row.message, row.attempts) == (Status.SKIPPED, code, "", 0)
         assert row.error_message
@@ -269,28 +269,28 @@ class TestPermission:
     def test_a_switch_concerns_its_own_kind_and_store_alone(self, instance: EvolutionInstance) -> None:
         Store.objects.create(name="Outra", tells_customers=False, silent_transitions=["create"])
         Store.objects.filter(is_default=True).update(silent_transitions=["confirm"])
-        held = claims.claim(pending().pk)
-        assert held
-        assert not held.over
+        claim = claims.claim(pending().pk)
+        assert claim
+        assert not claim.over
 
     def test_an_override_gets_every_message(self, instance: EvolutionInstance, settings: Any) -> None:
         row = pending()
         settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = "+5511900000001"
-        held = claims.claim(row.pk)
-        assert held
-        claims.begin_attempt(held)
+        claim = claims.claim(row.pk)
+        assert claim
+        claims.begin_attempt(claim)
         assert fresh(row).recipient == "+5511900000001"
         assert pending().recipient == "+5511900000001"
 
 
 class TestBeginAttempt:
     def test_counts_and_records_before_the_request(self, instance: EvolutionInstance) -> None:
-        held = claims.claim(pending().pk)
-        assert held
-        attempt = claims.begin_attempt(held)
+        claim = claims.claim(pending().pk)
+        assert claim
+        attempt = claims.begin_attempt(claim)
         assert attempt
-        row = fresh(held.notification)
-        assert (row.attempts, attempt.outcome, attempt.claim_token) == (1, "", held.token)
+        row = fresh(claim.notification)
+        assert (row.attempts, attempt.outcome, attempt.claim_token) == (1, "", claim.token)
         assert attempt.kind == DeliveryAttempt.Kind.SEND
         assert row.message.startswith("Olá, Maria!")
         assert row.first_attempt_at is not None
@@ -299,31 +299,31 @@ class TestBeginAttempt:
     def test_a_lease_that_ran_short_sends_nothing_and_gives_the_row_back(
         self, instance: EvolutionInstance, status: str
     ) -> None:
-        held = claims.claim(pending().pk)
-        assert held
+        claim = claims.claim(pending().pk)
+        assert claim
         lease = Now() if status == Status.SENDING else None
-        change(held.notification, status=status, lease_until=lease, error_code="lease_expired", wakes=3)
-        assert claims.begin_attempt(held) is None
-        row = fresh(held.notification)
+        change(claim.notification, status=status, lease_until=lease, error_code="lease_expired", wakes=3)
+        assert claims.begin_attempt(claim) is None
+        row = fresh(claim.notification)
         assert (row.status, row.attempts, row.lease_until) == (Status.PENDING, 0, None)
         assert (row.error_code, row.error_message, row.wakes, row.woken_at) == ("", "", 0, None)
         assert DeliveryAttempt.objects.count() == 0
 
     def test_a_claim_that_another_took_over_is_left_alone(self, instance: EvolutionInstance) -> None:
-        held = claims.claim(pending().pk)
-        assert held
+        claim = claims.claim(pending().pk)
+        assert claim
         other = uuid.uuid4()
-        change(held.notification, claim_token=other)
-        assert claims.begin_attempt(held) is None
-        row = fresh(held.notification)
+        change(claim.notification, claim_token=other)
+        assert claims.begin_attempt(claim) is None
+        row = fresh(claim.notification)
         assert (row.status, row.claim_token, row.attempts) == (Status.SENDING, other, 0)
 
     def test_a_message_without_words_waits_and_stands_in_nobodys_way(self, instance: EvolutionInstance) -> None:
         row, other = pending(), pending()
         change(row, event="teleport")
-        held = claims.claim(row.pk)
-        assert held
-        assert held.over
+        claim = claims.claim(row.pk)
+        assert claim
+        assert claim.over
         row = fresh(row)
         assert (row.status, row.error_code, row.attempts, row.lease_until) == (
             Status.PENDING,
@@ -337,10 +337,10 @@ class TestBeginAttempt:
     def test_the_text_is_rendered_once(self, instance: EvolutionInstance) -> None:
         row = pending()
         change(row, message="Como da primeira vez *X*")
-        held = claims.claim(row.pk)
-        assert held
-        assert claims.begin_attempt(held)
-        assert held.notification.message == fresh(row).message == "Como da primeira vez *X*"
+        claim = claims.claim(row.pk)
+        assert claim
+        assert claims.begin_attempt(claim)
+        assert claim.notification.message == fresh(row).message == "Como da primeira vez *X*"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -354,10 +354,10 @@ def test_many_claim_at_once_and_one_gets_it() -> None:
         barrier.wait()
         try:
             for row in rows:
-                held = claims.claim(row.pk)
-                if held:
-                    got.append(held.notification.pk)
-                    claims.release_slot(held)
+                claim = claims.claim(row.pk)
+                if claim:
+                    got.append(claim.notification.pk)
+                    claims.release_slot(claim)
         finally:
             connection.close()
 

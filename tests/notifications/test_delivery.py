@@ -15,13 +15,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from flowlog.devtools.sandbox.faults import Fault
-from flowlog.monitoring import troubles
+from flowlog.monitoring import incidents
 from integrations.evolution.client import EvolutionClient
 from integrations.gateways import Outcome
 from integrations.messages.sentences import sentence
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
-from notifications.delivery import Result, deliver
+from notifications.delivery import SendResult, deliver
 from notifications.sweep import sweep
 from orders.services import apply_transition
 from tests.factories import PHONE, make_instance, make_order
@@ -203,11 +203,11 @@ def test_without_a_licence_the_instance_is_held_and_the_row_says_why(gateway: Sa
     deliver(row.pk)
     row, instance = fresh(row), EvolutionInstance.objects.get()
     assert (row.status, row.attempts, row.error_code) == (Status.PENDING, 0, "license_required")
-    activate = "A licença do gateway não está ativada, e sem ela nada é enviado. Ative-a na página /manager do gateway."
+    activate = "O serviço de WhatsApp está sem licença (página /manager). Chame quem cuida do sistema."
     assert row.error_message == f"{activate} A mensagem será enviada assim que isso se resolver."
     assert (instance.held_code, instance.held_reason) == ("license_required", activate)
-    [trouble] = [each for each in troubles.present() if each.name == instance.name]
-    assert activate in trouble.detail
+    [incident] = [each for each in incidents.present() if each.name == instance.name]
+    assert activate in incident.detail
     gateway.options(licensed=True)
     EvolutionInstance.objects.update(probe_at=Now())
     deliver(row.pk)
@@ -317,30 +317,30 @@ def test_no_database_connection_is_held_during_the_call(
 class TestLateAnswers:
     """A worker that answers after its claim was lost."""
 
-    def held(self) -> tuple[claims.Claim, DeliveryAttempt]:
-        held = claims.claim(pending().pk)
-        assert held
-        attempt = claims.begin_attempt(held)
+    def claim(self) -> tuple[claims.Claim, DeliveryAttempt]:
+        claim = claims.claim(pending().pk)
+        assert claim
+        attempt = claims.begin_attempt(claim)
         assert attempt
-        return held, attempt
+        return claim, attempt
 
-    sent = Result(None, provider_message_id="3EB0LATE", http_status=201)
-    refused = Result(Outcome.PERMANENT, "not_on_whatsapp", http_status=400)
+    sent = SendResult(None, provider_message_id="3EB0LATE", http_status=201)
+    refused = SendResult(Outcome.PERMANENT, "not_on_whatsapp", http_status=400)
 
     @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.PENDING])
     def test_proof_makes_an_unknown_or_pending_row_sent(self, status: str) -> None:
-        held, attempt = self.held()
+        claim, attempt = self.claim()
         NotificationLog.objects.update(status=status, lease_until=None)
-        delivery.settle(held, attempt, self.sent)
-        row = fresh(held.notification)
+        delivery.settle(claim, attempt, self.sent)
+        row = fresh(claim.notification)
         assert (row.status, row.provider_message_id) == (Status.SENT, "3EB0LATE")
 
     @pytest.mark.parametrize("code", ["outcome_unknown", "expired"])
     def test_proof_makes_one_that_was_given_up_sent(self, code: str) -> None:
-        held, attempt = self.held()
+        claim, attempt = self.claim()
         NotificationLog.objects.update(status=Status.FAILED, lease_until=None, error_code=code, error_message="x")
-        delivery.settle(held, attempt, self.sent)
-        row = fresh(held.notification)
+        delivery.settle(claim, attempt, self.sent)
+        row = fresh(claim.notification)
         assert (row.status, row.provider_message_id, row.error_code, row.error_message) == (
             Status.SENT, "3EB0LATE", "", "",
         )  # fmt: skip
@@ -351,37 +351,37 @@ class TestLateAnswers:
         [(Status.FAILED, "not_on_whatsapp"), (Status.CANCELLED, ""), (Status.SKIPPED, "opted_out")],
     )
     def test_proof_changes_no_other_end(self, status: str, code: str) -> None:
-        held, attempt = self.held()
+        claim, attempt = self.claim()
         NotificationLog.objects.update(status=status, lease_until=None, error_code=code)
         before = NotificationLog.objects.values().get()
-        delivery.settle(held, attempt, self.sent)
+        delivery.settle(claim, attempt, self.sent)
         assert NotificationLog.objects.values().get() == before
 
     def test_proof_does_not_touch_a_row_that_another_is_sending(self) -> None:
-        held, attempt = self.held()
+        claim, attempt = self.claim()
         other = uuid.uuid4()
         NotificationLog.objects.update(claim_token=other)
-        delivery.settle(held, attempt, self.sent)
-        row = fresh(held.notification)
+        delivery.settle(claim, attempt, self.sent)
+        row = fresh(claim.notification)
         assert (row.status, row.claim_token, row.provider_message_id) == (Status.SENDING, other, "")
         attempt.refresh_from_db()
         assert attempt.outcome == "sent"
 
     def taken_over(self) -> tuple[claims.Claim, DeliveryAttempt, claims.Claim]:
         """A claim whose row was put back, and the claim that another has of it by now."""
-        held, attempt = self.held()
+        claim, attempt = self.claim()
         NotificationLog.objects.update(status=Status.PENDING, lease_until=None, next_attempt_at=Now())
         EvolutionInstance.objects.update(slot_token=None, slot_until=None, next_send_at=Now())
-        other = claims.claim(held.notification.pk)
+        other = claims.claim(claim.notification.pk)
         assert other
-        return held, attempt, other
+        return claim, attempt, other
 
     def test_proof_before_another_begins_keeps_it_from_sending(self, gateway: SandboxProcess) -> None:
-        held, attempt, other = self.taken_over()
-        delivery.settle(held, attempt, self.sent)
-        assert fresh(held.notification).status == Status.SENDING
+        claim, attempt, other = self.taken_over()
+        delivery.settle(claim, attempt, self.sent)
+        assert fresh(claim.notification).status == Status.SENDING
         delivery._send(other)
-        row = fresh(held.notification)
+        row = fresh(claim.notification)
         assert (row.status, row.provider_message_id, row.attempts) == (Status.SENT, "3EB0LATE", 1)
         assert gateway.messages() == []
         assert EvolutionInstance.objects.get().slot_token is None
@@ -389,19 +389,19 @@ class TestLateAnswers:
     @pytest.mark.parametrize(
         "result",
         [
-            Result(Outcome.RETRYABLE, "gateway_unreachable"),
-            Result(Outcome.INSTANCE_DOWN, "connection_closed"),
-            Result(Outcome.PERMANENT, "not_on_whatsapp"),
-            Result(Outcome.UNKNOWN, "read_timeout"),
+            SendResult(Outcome.RETRYABLE, "gateway_unreachable"),
+            SendResult(Outcome.INSTANCE_DOWN, "connection_closed"),
+            SendResult(Outcome.PERMANENT, "not_on_whatsapp"),
+            SendResult(Outcome.UNKNOWN, "read_timeout"),
         ],
     )
-    def test_proof_while_another_sends_is_not_lost(self, result: Result) -> None:
-        held, attempt, other = self.taken_over()
+    def test_proof_while_another_sends_is_not_lost(self, result: SendResult) -> None:
+        claim, attempt, other = self.taken_over()
         begun = claims.begin_attempt(other)
         assert begun
-        delivery.settle(held, attempt, self.sent)
+        delivery.settle(claim, attempt, self.sent)
         delivery.settle(other, begun, result)
-        row = fresh(held.notification)
+        row = fresh(claim.notification)
         assert (row.status, row.provider_message_id, row.error_code) == (Status.SENT, "3EB0LATE", "")
 
     @pytest.mark.parametrize(
@@ -414,10 +414,10 @@ class TestLateAnswers:
         ],
     )
     def test_a_refusal_changes_nothing_but_the_attempt(self, values: dict[str, Any]) -> None:
-        held, attempt = self.held()
+        claim, attempt = self.claim()
         NotificationLog.objects.update(**values)
         before = NotificationLog.objects.values().get()
-        delivery.settle(held, attempt, self.refused)
+        delivery.settle(claim, attempt, self.refused)
         assert NotificationLog.objects.values().get() == before
         attempt.refresh_from_db()
         assert (attempt.outcome, attempt.error_code) == ("permanent", "not_on_whatsapp")

@@ -26,7 +26,7 @@ from tests.integrations.sandbox import SandboxProcess
 from tests.processes import System, wait_until
 from tests.staff import client_of, make_staff
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.other_servers]
 
 Status = NotificationLog.Status
 # Shrunk so that the sweep repeats a lost wake-up within a second.

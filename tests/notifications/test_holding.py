@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from flowlog.devtools.sandbox.faults import Fault
 from integrations.gateways.sentences import cause
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.instances import connections
 from integrations.messages.sentences import sentence
 from integrations.models import EvolutionInstance, NotificationLog
 from integrations.signals import instance_connection_changed
 from notifications import claims, delivery
-from notifications.delivery import Result, deliver
+from notifications.delivery import SendResult, deliver
 from notifications.lookups import look_up
 from notifications.probes import probe
 from notifications.sweep import Swept, sweep
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 Status = NotificationLog.Status
 OTHER_PHONE = "+5511987650000"
-OPEN_AGAIN = "Agora o gateway diz que há conexão; a próxima mensagem mostra se é verdade."
+OPEN_AGAIN = "Agora há sinal de conexão; a próxima mensagem mostra se é verdade."
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +163,7 @@ class TestDeadSocket:
         for _ in range(20):
             assert self.pass_time() == ["send_whatsapp"]
             assert post(webhooks.connection("open")) == 200
-            work_off()
+            process()
         assert (told, now().held_at, now().probes) == ([("flowlog", True)], held_at, 20)
         assert [fresh(row).attempts for row in rows] == [0] * waiting
         gateway.fault(None)
@@ -174,6 +174,7 @@ class TestDeadSocket:
     def test_one_that_pauses_for_hours_is_the_probe_if_no_other_waits(self, gateway: SandboxProcess) -> None:
         row, later = row_of(), row_of(OTHER_PHONE)
         in_hours = timezone.now() + timedelta(hours=2)
+        NotificationLog.objects.update(error_code="x")
         NotificationLog.objects.filter(pk=row.pk).update(next_attempt_at=in_hours)
         NotificationLog.objects.filter(pk=later.pk).update(next_attempt_at=in_hours + timedelta(hours=2))
         connections.hold(now().pk, "connection_closed")
@@ -198,7 +199,7 @@ class TestDeadSocket:
         for _ in range(3):
             self.pass_time()
         held_at = now().held_at
-        assert connections.heal(now().pk)
+        assert connections.resume(now().pk)
         assert now().held_at is None
         deliver(row.pk)
         again = now()
@@ -210,7 +211,7 @@ class TestDeadSocket:
         connections.hold(now().pk, "connection_closed")
         EvolutionInstance.objects.update(probes=4)
         began = now().held_at
-        assert connections.heal(now().pk)
+        assert connections.resume(now().pk)
         assert (now().troubled_since, now().probes) == (began, 4)
         deliver(row_of().pk)
         assert (now().troubled_since, now().probes, now().state) == (None, 0, "open")
@@ -220,8 +221,8 @@ class TestDeadSocket:
         assert held.held_at != began
         assert held.probe_at == held.held_at + timedelta(seconds=15)
 
-    @pytest.mark.parametrize("result", [Result(None, provider_message_id="3EB0"), Result(None)])
-    def test_one_that_was_claimed_before_the_hold_ends_nothing_of_it(self, result: Result) -> None:
+    @pytest.mark.parametrize("result", [SendResult(None, provider_message_id="3EB0"), SendResult(None)])
+    def test_one_that_was_claimed_before_the_hold_ends_nothing_of_it(self, result: SendResult) -> None:
         row = row_of()
         claim = claims.claim(row.pk)
         assert claim
@@ -279,7 +280,7 @@ class TestProbing:
         assert [fresh(row).status for row in rows] == [Status.SENT, Status.SENT]
         assert gateway.texts() == [fresh(rows[1]).message, fresh(rows[0]).message]
 
-    def test_a_sent_message_heals_and_the_rest_goes_oldest_first(
+    def test_a_sent_message_resumes_and_the_rest_goes_oldest_first(
         self, gateway: SandboxProcess, told: list[tuple[str, bool]]
     ) -> None:
         rows = [row_of() for _ in range(3)]
@@ -304,7 +305,7 @@ class TestProbing:
         assert gateway.texts() == [fresh(rows[place]).message for place in (1, 0, 2)]
         assert [fresh(row).attempts for row in rows] == [1, 1, 1]
 
-    def test_a_number_that_is_not_on_whatsapp_heals_too(self, gateway: SandboxProcess) -> None:
+    def test_a_number_that_is_not_on_whatsapp_resumes_too(self, gateway: SandboxProcess) -> None:
         row = row_of()
         connections.hold(now().pk, "connection_closed")
         due()
@@ -313,7 +314,7 @@ class TestProbing:
         assert (fresh(row).status, now().held_at) == (Status.FAILED, None)
 
     @pytest.mark.parametrize("fault", [Fault.NOT_STORED, Fault.RESET_AFTER_SEND, Fault.META_RECIPIENT])
-    def test_nothing_less_heals(self, gateway: SandboxProcess, fault: Fault) -> None:
+    def test_nothing_less_resumes(self, gateway: SandboxProcess, fault: Fault) -> None:
         row = row_of()
         connections.hold(now().pk, "connection_closed")
         due()
@@ -322,7 +323,7 @@ class TestProbing:
         assert now().held_at is not None
 
     @pytest.mark.parametrize("later", [False, True])
-    def test_a_probe_that_is_found_to_have_left_heals_unless_one_failed_since(
+    def test_a_probe_found_to_have_left_resumes_unless_one_failed_since(
         self, gateway: SandboxProcess, told: list[tuple[str, bool]], later: bool
     ) -> None:
         row, other = row_of(), row_of(OTHER_PHONE)
@@ -343,7 +344,7 @@ class TestProbing:
         assert (now().held_at is None, told) == ((False, []) if later else (True, [("flowlog", False)]))
         assert later or (now().probes, now().state) == (0, "open")
 
-    def test_one_that_left_before_the_hold_heals_nothing_when_it_is_found(self, gateway: SandboxProcess) -> None:
+    def test_one_that_left_before_the_hold_resumes_nothing_when_it_is_found(self, gateway: SandboxProcess) -> None:
         row = row_of()
         gateway.fault(Fault.RESET_AFTER_SEND)
         deliver(row.pk)
@@ -352,17 +353,17 @@ class TestProbing:
         look_up(row.pk)
         assert (fresh(row).status, now().held_at is None) == (Status.SENT, False)
 
-    def test_the_answer_of_a_probe_that_comes_late_heals_too(self, gateway: SandboxProcess) -> None:
+    def test_the_answer_of_a_probe_that_comes_late_resumes_too(self, gateway: SandboxProcess) -> None:
         row = row_of()
         connections.hold(now().pk, "connection_closed")
         due()
-        held = claims.claim(row.pk)
-        assert held
-        attempt = claims.begin_attempt(held)
+        claim = claims.claim(row.pk)
+        assert claim
+        attempt = claims.begin_attempt(claim)
         assert attempt
         attempt.refresh_from_db()
         NotificationLog.objects.update(status=Status.UNKNOWN, lease_until=None)
-        delivery.settle(held, attempt, Result(None, provider_message_id="3EB0LATE", http_status=201))
+        delivery.settle(claim, attempt, SendResult(None, provider_message_id="3EB0LATE", http_status=201))
         assert (fresh(row).status, now().held_at) == (Status.SENT, None)
 
     @pytest.mark.parametrize("code", ["gateway_unreachable", "number_query_timeout", "connection_closed"])
@@ -370,7 +371,7 @@ class TestProbing:
         row = row_of()
         NotificationLog.objects.update(next_attempt_at=Now() + timedelta(hours=4), error_code=code, attempts=7)
         connections.hold(now().pk, "connection_closed")
-        assert connections.heal(now().pk)
+        assert connections.resume(now().pk)
         assert fresh(row).next_attempt_at == fresh(row).created_at
 
     @pytest.mark.parametrize("code", ["", "cannot_prepare", "did_not_arrive", "meta_rate_limit", "meta_unavailable"])
@@ -379,14 +380,14 @@ class TestProbing:
         later = timezone.now() + timedelta(hours=4)
         NotificationLog.objects.update(next_attempt_at=later, error_code=code)
         connections.hold(now().pk, "connection_closed")
-        assert connections.heal(now().pk)
+        assert connections.resume(now().pk)
         assert fresh(row).next_attempt_at == later
 
     def test_look_ups_come_at_once(self) -> None:
         row = row_of()
         NotificationLog.objects.update(status=Status.UNKNOWN, lookup_at=Now() + timedelta(minutes=10))
         connections.hold(now().pk, "gateway_unreachable")
-        assert connections.heal(now().pk)
+        assert connections.resume(now().pk)
         looked_up = fresh(row).lookup_at
         assert looked_up
         assert looked_up <= timezone.now()
@@ -497,7 +498,7 @@ class TestProbingWithoutMessages:
         assert sweep() == Swept(woken=1)
         assert [message.decode()[0][0] for message in take_all("whatsapp")] == [row.pk]
 
-    def test_open_heals_nothing(self, gateway: SandboxProcess, told: list[tuple[str, bool]]) -> None:
+    def test_open_resumes_nothing(self, gateway: SandboxProcess, told: list[tuple[str, bool]]) -> None:
         instance = self.hold()
         told.clear()
         probe(instance.pk)
@@ -527,7 +528,7 @@ class TestSignal:
             True, False,
         ]  # fmt: skip
         assert (now().held_code, now().held_reason) == ("connection_closed", cause("connection_closed"))
-        assert [connections.heal(pk), connections.heal(pk)] == [True, False]
+        assert [connections.resume(pk), connections.resume(pk)] == [True, False]
         assert told == [("flowlog", True), ("flowlog", False)]
 
     def test_a_receiver_that_fails_changes_nothing(self) -> None:

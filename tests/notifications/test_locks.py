@@ -14,8 +14,8 @@ from django.db.models.functions import Now
 from flowlog.operations.checklists import trial
 from integrations import retention
 from integrations.inbound import questions
-from integrations.inbound.intake import work_off
-from integrations.instances.connections import heal, hold
+from integrations.inbound.intake import process
+from integrations.instances.connections import hold, resume
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims
 from notifications.actions import cancel, resend
@@ -97,15 +97,15 @@ class TestMeetings:
         # It has its message, and not yet the instance.
         assert gate.reached.wait(30)
         with another() as third:
-            telling = third.begins(work_off)
+            telling = third.begins(process)
             third.waits_or_ends(telling)
             gate.may_go.set()
             assert telling.result() == 1
-        held = claiming.result()
+        claimed = claiming.result()
         instance.refresh_from_db()
         assert instance.state == told
         # Either the claim came before the hold, or it did not come about.
-        assert (held is None) == (told == "close")
+        assert (claimed is None) == (told == "close")
         assert WebhookEvent.objects.filter(processed_at__isnull=True).count() == 0
 
     def test_a_cancellation_of_many_meets_the_sweep(self, other: Other) -> None:
@@ -116,12 +116,12 @@ class TestMeetings:
             assert sweep().expired == 2
         assert sweep().expired == 1
 
-    @pytest.mark.parametrize("work", [hold, heal])
-    def test_hold_and_heal_wait_for_no_message(
+    @pytest.mark.parametrize("work", [hold, resume])
+    def test_hold_and_resume_wait_for_no_message(
         self, instance: EvolutionInstance, other: Other, work: Callable[..., bool]
     ) -> None:
         locked, free = put_off(), put_off()
-        if work is heal:
+        if work is resume:
             EvolutionInstance.objects.update(held_at=Now(), held_code="x", probe_at=Now())
         with other.transaction():
             other.does(lambda: NotificationLog.objects.filter(pk=locked.pk).update(wakes=1))
@@ -138,11 +138,11 @@ class TestMeetings:
         assert post(webhooks.receipt("3EB0A1", "READ")) == 200
         with other.transaction():
             other.does(lambda: NotificationLog.objects.filter(pk=sent.pk).update(wakes=1))
-            assert work_off() == 1
+            assert process() == 1
         sent.refresh_from_db()
         assert sent.receipt == ""
         WebhookEvent.objects.update(due_at=Now())
-        assert work_off() == 1
+        assert process() == 1
         sent.refresh_from_db()
         assert sent.receipt == "read"
 
@@ -152,7 +152,7 @@ class TestMeetings:
         with other.transaction():
             other.does(lambda: NotificationLog.objects.filter(pk=locked.pk).update(wakes=1))
             with another() as third:
-                telling = third.begins(work_off)
+                telling = third.begins(process)
                 third.waits_or_ends(telling)
                 waited = not telling.done()
         assert telling.result() == 1
@@ -184,11 +184,11 @@ class TestMeetings:
         assert post(webhooks.reply("SAIR")) == 200
         gate = Gate('UPDATE "integrations_webhookevent"')
 
-        def take_in() -> int:
+        def ingest() -> int:
             with connection.execute_wrapper(gate):
-                return work_off()
+                return process()
 
-        taking_in = other.begins(take_in)
+        taking_in = other.begins(ingest)
         # It has the message and the customer, and not yet the webhooks.
         assert gate.reached.wait(30)
         with another() as third:
@@ -203,7 +203,7 @@ class TestMeetings:
     def test_an_answer_is_decided_on_before_an_erasure_or_after_it(self, other: Other) -> None:
         row(status=Status.SENT, sent_at=Now(), provider_message_id="3EB0A1")
         assert post(webhooks.reply("Obrigada")) == 200
-        assert work_off() == 1
+        assert process() == 1
         CustomerReply.objects.update(wish=CustomerReply.Wish.UNSURE)
         actor, answer = make_staff(), CustomerReply.objects.get()
         gate = Gate('SELECT "orders_customer"')
@@ -239,7 +239,7 @@ class TestInEachTransaction:
         ):
             assert post(body) == 200
         with watched() as out_of_order:
-            assert work_off() == 3
+            assert process() == 3
         assert out_of_order == []
 
     def test_the_trial_cleans_up(self) -> None:

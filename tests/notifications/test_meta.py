@@ -14,7 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from flowlog.devtools.sandbox.faults import Fault
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.meta.templates import as_parameter
 from integrations.models import CustomerReply, EvolutionInstance, MetaNumber, NotificationLog, WebhookEvent
 from notifications.delivery import deliver
@@ -177,7 +177,7 @@ class TestRefusals:
     def test_what_the_gateway_says_of_the_banned_phone_holds_nothing(self, instance: EvolutionInstance) -> None:
         event = connection_told("close", 401) | {"instance": "meta"}
         assert post_of_gateway(event, instance="meta") == 200
-        work_off()
+        process()
         instance.refresh_from_db()
         assert (instance.state, instance.held_at) == ("unknown", None)
 
@@ -201,13 +201,13 @@ class TestUnknown:
         errors = {"errors": [{"code": 131026}]} if word == "failed" else {}
         proof = status(message["key_id"], word, biz_opaque_callback_data=own_id(row), **errors)
         assert post(told(statuses=[proof])) == 200
-        work_off()
+        process()
         look_up(row.pk)
         row = fresh(row)
         assert (row.status, row.provider_message_id) == (Status.SENT, message["key_id"])
         # Nobody was asked: there is nobody to ask.
         assert row.delivery_attempts.filter(kind="look_up").count() == 0
-        work_off_all()
+        process_all()
         assert fresh(row).receipt == ("server_ack" if word == "sent" else "error")
         assert len(gateway.messages()) == 1
 
@@ -216,7 +216,7 @@ class TestUnknown:
         [message] = gateway.messages()
         other = status(message["key_id"], "sent", biz_opaque_callback_data="3EB0FFFFFFFFFFFFFFFFFF")
         assert post(told(statuses=[other])) == 200
-        work_off()
+        process()
         look_up(row.pk)
         assert fresh(row).status == Status.UNKNOWN
 
@@ -238,7 +238,7 @@ class TestUnknown:
         assert gateway.messages() == []
 
 
-def work_off_all() -> None:
+def process_all() -> None:
     """Those that are parked as well."""
     WebhookEvent.objects.filter(processed_at=None).update(due_at=Now())
-    work_off()
+    process()

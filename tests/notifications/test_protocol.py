@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
 import notifications
 from integrations.evolution.client import client
 from integrations.gateways import Outcome
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery, lookups
 from notifications.actions import cancel, resend
 from notifications.claims import Claim
-from notifications.delivery import Result
+from notifications.delivery import SendResult
 from notifications.reconcile import reconcile
 from notifications.sweep import sweep
-from orders.models import Store
+from orders.models import OrderEvent, Store
+from orders.services import apply_transition
+from orders.undo import undo
 from tests.factories import PHONE, make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
 from tests.integrations.webhooks import post, receipt, sent_message
@@ -78,7 +81,7 @@ def request_of(row: NotificationLog) -> DeliveryAttempt:
     )
 
 
-def settle(result: Result) -> Operation:
+def settle(result: SendResult) -> Operation:
     def operation(row: NotificationLog) -> None:
         assert row.claim_token
         attempt = request_of(row)
@@ -92,7 +95,7 @@ def given_up(row: NotificationLog) -> None:
     """The answer comes when nobody waits for it any more."""
     if row.status == Status.FAILED:
         change(row, error_code="outcome_unknown")
-        settle(Result(None, provider_message_id="3EB0"))(row)
+        settle(SendResult(None, provider_message_id="3EB0"))(row)
 
 
 def after(prepare: Callable[[NotificationLog], Any], operation: Operation) -> Operation:
@@ -134,22 +137,37 @@ def tell(row: NotificationLog) -> None:
         assert post(sent_message(key_id, row.message, int(time.time()))) == 200
         for status in ("ERROR", "READ"):
             assert post(receipt(key_id, status)) == 200
-    work_off()
+    process()
 
 
-NOT_SENT = Result(Outcome.RETRYABLE, "gateway_unreachable")
+def take_back(row: NotificationLog) -> None:
+    """As whoever did what it tells of."""
+    ana, _made = User.objects.get_or_create(username="ana")
+    OrderEvent.objects.filter(pk=row.order_event_id or 0).update(actor=ana)
+    undo([row.order_event_id or 0], actor=ana)
+
+
+def correct(row: NotificationLog) -> None:
+    """It tells of a payment that was recorded by mistake."""
+    assert row.order
+    apply_transition(row.order, "pay", notify=False)
+    change(row, event="pay", order_event=row.order.events.latest("pk"))
+    apply_transition(row.order, "unpay", notify=False)
+
+
+NOT_SENT = SendResult(Outcome.RETRYABLE, "gateway_unreachable")
 OPERATIONS: dict[str, Operation] = {
     "claim": lambda row: claims.claim(row.pk),
     "claim, no permission": after(lambda row: change(row, recipient=""), lambda row: claims.claim(row.pk)),
-    "settle, sent": settle(Result(None, provider_message_id="3EB0")),
+    "settle, sent": settle(SendResult(None, provider_message_id="3EB0")),
     "settle, sent, given up": given_up,
-    "settle, permanent": settle(Result(Outcome.PERMANENT, "not_on_whatsapp")),
+    "settle, permanent": settle(SendResult(Outcome.PERMANENT, "not_on_whatsapp")),
     "settle, not sent": settle(NOT_SENT),
     "settle, not sent, too late": after(
         lambda row: change(row, expires_at=Now() + timedelta(seconds=5)), settle(NOT_SENT)
     ),
-    "settle, instance trouble": settle(Result(Outcome.INSTANCE_DOWN, "connection_closed")),
-    "settle, unknown": settle(Result(Outcome.UNKNOWN, "read_timeout")),
+    "settle, instance trouble": settle(SendResult(Outcome.INSTANCE_DOWN, "connection_closed")),
+    "settle, unknown": settle(SendResult(Outcome.UNKNOWN, "read_timeout")),
     "begin, too late": after(end_lease, begin),
     "begin, sent already": after(proof_of, begin_in_vain),
     "sweep": lambda _row: sweep(),
@@ -162,6 +180,8 @@ OPERATIONS: dict[str, Operation] = {
         lambda row: (request_of(row), Store.objects.update(on_unknown_outcome="ask_staff")), look_up
     ),
     "cancel": lambda row: cancel.cancel([row]),
+    "undo": take_back,
+    "correction": correct,
     "reconcile, found": after(lambda row: client().send_text("flowlog", PHONE, row.message), lambda _row: reconcile()),
     "reconcile": lambda _row: reconcile(),
     "webhooks": tell,
@@ -183,7 +203,7 @@ def test_only_the_documented_moves_happen(gateway: SandboxProcess, by: str) -> N
 
 
 def test_every_documented_move_is_tried() -> None:
-    assert len(documented()) == 26
+    assert len(documented()) == 28
     assert {by for _source, _target, by in documented()} == set(OPERATIONS) - {"sweep", "webhooks", "reconcile"}
 
 

@@ -66,6 +66,7 @@ class TestCommand:
         "Tentativas de envio excluídas: 0",
         "Webhooks excluídos: 0",
         "Atualizações de transportadoras excluídas: 0",
+        "Avisos de lojas esquecidos: 0",
         "Formulários usados esquecidos: 0",
     )
 

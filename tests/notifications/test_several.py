@@ -14,9 +14,9 @@ import psutil
 import pytest
 from django.db.models.functions import Now
 
+from flowlog.checklist import State
 from flowlog.devtools.system import celery_arguments
 from flowlog.operations.checklists import workers
-from flowlog.operations.checklists.items import State
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import capacity, questions, tasks, wakeups
 from notifications.sweep import sweep
@@ -157,8 +157,8 @@ class TestQuestions:
 
     def test_a_probe_waits_for_its_turn_too(self, shops: list[Store]) -> None:
         instance = EvolutionInstance.objects.get(store=shops[0])
-        held = {"held_at": Now(), "held_code": "connection_closed", "probe_at": Now(), "state": "close"}
-        EvolutionInstance.objects.filter(pk=instance.pk).update(question_until=Now() + timedelta(seconds=9), **held)
+        claim = {"held_at": Now(), "held_code": "connection_closed", "probe_at": Now(), "state": "close"}
+        EvolutionInstance.objects.filter(pk=instance.pk).update(question_until=Now() + timedelta(seconds=9), **claim)
         questions.probe(instance.pk)
         instance.refresh_from_db()
         assert instance.state == EvolutionInstance.State.CLOSE
@@ -217,6 +217,12 @@ class TestCapacity:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(content)
         assert capacity.memory(tmp_path) == (megabytes * 2**20 if megabytes else whole)
+
+    def test_there_is_room_for_so_many_as_a_quarter_of_that_holds(self, tmp_path: Path) -> None:
+        for name, content in {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": f"{720 * 2**20}\n"}.items():
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).write_text(content)
+        assert capacity.capacity(tmp_path).room == 3
 
     def test_predeploy_says_whether_they_are_enough(self, shops: list[Store], settings: Any) -> None:
         settings.WHATSAPP_PROCESSES = 4

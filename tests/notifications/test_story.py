@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from django.conf import settings
+from django.conf import global_settings, settings
+from django.test import override_settings
 from django.utils import timezone
 from django.utils.html import strip_tags
 
@@ -46,7 +47,9 @@ def system(tmp_path: Path, gateway: SandboxProcess) -> Iterator[System]:
 
 def log_in(address: str) -> requests.Session:
     """Ana's session in the admin, through its own login."""
-    make_staff(password="segredo")
+    # The site is another process, which hashes as in production.
+    with override_settings(PASSWORD_HASHERS=global_settings.PASSWORD_HASHERS):
+        make_staff(password="segredo")
     session = requests.Session()
     session.trust_env = False
     session.headers["Accept-Language"] = "pt-BR"

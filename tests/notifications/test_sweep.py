@@ -236,6 +236,6 @@ class TestDailyCap:
         sweep()
         assert claims.claim(waiting.pk) is None
         EvolutionInstance.objects.update(daily_cap=2)
-        held = claims.claim(waiting.pk)
-        assert held
-        assert held.notification.pk == waiting.pk
+        claim = claims.claim(waiting.pk)
+        assert claim
+        assert claim.notification.pk == waiting.pk

@@ -166,6 +166,7 @@ def test_the_reason_is_told_when_there_is_one(event: str) -> None:
 
 LINKED = {
     "create", "confirm", "ship", "correct_tracking", "out_for_delivery", "ready_for_pickup", "pickup_reminder",
+    "move_deadline", "change_address", "back_to_preparation", "back_to_shipped", "back_to_counter", "reopen",
 }  # fmt: skip
 
 

@@ -107,9 +107,9 @@ def blocked(number: int, instance: EvolutionInstance) -> None:
 
 def claim(row: NotificationLog) -> None:
     with transaction.atomic():
-        held = claims.claim(row.pk)
-        assert held
-        assert held.notification.status == Status.SENDING
+        claim = claims.claim(row.pk)
+        assert claim
+        assert claim.notification.status == Status.SENDING
         transaction.set_rollback(True)
 
 
@@ -121,23 +121,32 @@ def a_pass(row: NotificationLog) -> None:
     sweep()
 
 
-@pytest.mark.parametrize("work", [claim, wake_next, a_pass])
+WORKS = (claim, wake_next, a_pass)
+
+
+def looked_at(work: Callable[[NotificationLog], None], row: NotificationLog) -> int:
+    """How many buffers the work looks at, which is undone at the end."""
+    _Round.after = 0
+    with transaction.atomic():
+        # The first time the catalogue is read, too.
+        count = [buffers(lambda: work(row)) for _ in range(2)][1]
+        transaction.set_rollback(True)
+    return count
+
+
 @pytest.mark.parametrize("fill", [waiting, blocked])
 def test_the_work_does_not_grow_with_what_waits(
-    instance: EvolutionInstance,
-    fill: Callable[[int, EvolutionInstance], None],
-    work: Callable[[NotificationLog], None],
+    instance: EvolutionInstance, fill: Callable[[int, EvolutionInstance], None]
 ) -> None:
     row, counts = in_hand(), []
     waiting(1, instance)
     for number in (FEW, MANY):
         fill(number, instance)
         analyze()
-        # The first time the catalogue is read, too.
-        counts.append([buffers(lambda: work(row)) for _ in range(2)][1])
+        counts.append({work.__name__: looked_at(work, row) for work in WORKS})
     few, many = counts
     # Indexes are a level deeper.
-    assert many <= 1.1 * few + 60
+    assert [name for name in few if many[name] > 1.1 * few[name] + 60] == []
 
 
 def capped(number: int, instance: EvolutionInstance) -> None:

@@ -6,6 +6,7 @@ import re
 from html import unescape
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils.html import strip_tags
@@ -41,14 +42,15 @@ def test_offers_the_possible_transitions(client: Client) -> None:
         assert f'href="/admin/orders/order/{order.pk}/transition/{name}/"' in unescape(response.content.decode())
 
 
-def test_only_steps_ahead_are_prominent(client: Client) -> None:
+def test_only_the_next_step_is_prominent(client: Client) -> None:
     order = make_order(until="shipped")
     apply_transition(order, "pay", notify=False)
     body = client.get(f"{LIST}{order.pk}/change/").content.decode()
     buttons = re.findall(r'<a[^>]*href="[^"]*/transition/(\w+)/"[^>]*>', body)
     prominent = re.findall(r'<a[^>]*href="[^"]*/transition/(\w+)/"[^>]*bg-primary-600[^>]*>', body)
-    assert buttons == ["out_for_delivery", "deliver", "fail_delivery", "refund", "cancel"]
-    assert prominent == ["out_for_delivery", "deliver"]
+    steps = ["out_for_delivery", "deliver", "fail_delivery", "refund", "cancel"]
+    assert buttons == [*steps, "back_to_preparation", "unpay"]
+    assert prominent == ["out_for_delivery"]
 
 
 def test_an_order_that_is_off_awaits_neither_payment_nor_preparation(client: Client) -> None:
@@ -117,3 +119,25 @@ def test_message_is_hidden_from_who_may_not_see_the_log() -> None:
     bia.user_permissions.add(Permission.objects.get(codename="view_order"))
     order = make_order(notify=True)
     assert b"notificationlog" not in client_of(bia).get(f"{LIST}{order.pk}/change/").content
+
+
+def test_history_tells_each_step_once_and_each_edit(client: Client, ana: User) -> None:
+    order = make_order()
+    address = f"{LIST}{order.pk}/"
+    client.post(f"{address}transition/confirm/", {})
+    other = make_order(customer_phone="(11) 98765-0002")
+    client.post("/admin/orders/order/transition/confirm/", {"orders": f"{order.pk},{other.pk}"})
+    client.post(f"{address}change/", {"delivery_method": "courier", "notes": "Frágil", "freight": "0", "discount": "0"})
+    entries = LogEntry.objects.order_by("pk").values_list("object_repr", "user__username")
+    assert list(entries) == [(order.code, "ana"), (other.code, "ana"), (order.code, "ana")]
+    shown = client.get(f"{address}history/")
+    assert [entry.event.transition for entry in shown.context["timeline"]] == ["confirm", "create"]
+    [(_when, who, what)] = shown.context["edits"]
+    assert (who, what) == ("ana", "Alterado Anotações internas.")
+    assert "não tem histórico" not in shown.content.decode()
+
+
+def test_home_tells_of_what_one_did_last(client: Client) -> None:
+    order = make_order()
+    client.post(f"{LIST}{order.pk}/transition/confirm/", {})
+    assert order.code in client.get("/admin/").content.decode()

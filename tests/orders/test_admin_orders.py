@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -14,7 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from integrations.models import NotificationLog
-from orders.models import Customer, Order, OrderEvent, OrderItem, Store
+from orders.models import Customer, Order, OrderEvent, OrderItem, Store, StoreStaff
 from orders.services import apply_transition
 from orders.signals import order_status_changed
 from tests.factories import make_order
@@ -81,9 +83,9 @@ class TestList:
             with CaptureQueriesContext(connection) as queries:
                 client.get(LIST)
             counts.append(len(queries))
-        # The session, the person, their permissions (twice), the number of orders, the orders, and for the column of
-        # WhatsApp the latest messages and answers.
-        assert counts == [12, 12]
+        # The session, the person, their permissions (twice), their stores, the number of orders, the orders, and for
+        # the column of WhatsApp the latest messages and answers; and the numbers of the six views.
+        assert counts == [19, 19]
 
     @pytest.mark.parametrize(
         "term",
@@ -201,6 +203,7 @@ class TestAdding:
 
     def test_customer_of_another_store_is_an_error_of_the_form(self, client: Client, customer: Customer) -> None:
         other = Store.objects.create(name="Outra")
+        StoreStaff.objects.create(store=other, user=User.objects.get(username="ana"))
         response = client.post(ADD, self.values(customer, store=str(other.pk)))
         assert response.context["adminform"].form.non_field_errors() == ["O cliente é de outra loja."]
         assert stored() == (0, 0, 0, 0)
@@ -399,3 +402,13 @@ class TestEditing:
         assert "Avisar o cliente do código correto" not in text(response)
         assert response.context["transitions"] == []
         assert client.post(self.page(order), {"notes": "x"}).status_code == 403
+
+    def test_viewer_reads_the_deadline_by_the_clock_of_the_shop(self) -> None:
+        bia = make_staff("bia", group="")
+        bia.user_permissions.add(Permission.objects.get(codename="view_order"))
+        order = make_order(until="ready_for_pickup", delivery_method="pickup")
+        Store.objects.update(time_zone="America/Manaus")
+        Order.objects.update(pickup_deadline=datetime(2026, 12, 1, 18, tzinfo=ZoneInfo("America/Manaus")))
+        shown = text(client_of(bia).get(self.page(order)))
+        assert "01/12/2026 18:00" in shown
+        assert "01/12/2026 19:00" not in shown

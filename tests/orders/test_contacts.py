@@ -157,6 +157,7 @@ def test_a_document_is_a_cpf_or_a_cnpj(typed: str, document: str, written: str) 
     ],
 )
 def test_a_wrong_document_is_called_what_it_was_taken_for(typed: str, sentence: str) -> None:
+    """python-stdnum 2.2 takes 111.111.111-11: see `findings/stdnum-takes-a-cpf-of-one-digit.sh`."""
     with pytest.raises(ValidationError) as refusal:
         normalize_document(typed)
     assert refusal.value.messages == [sentence]

@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from flowlog.staffpages.once import UsedForm
-from integrations.inbound.intake import work_off
+from integrations.inbound.intake import process
 from integrations.models import CustomerReply, EvolutionInstance, LidNumber, NotificationLog, WebhookEvent
 from notifications import claims
 from orders import consent
@@ -49,7 +49,7 @@ def order() -> Order:
     NotificationLog.objects.update(status="cancelled", message="Olá, Maria! Sua encomenda …")
     apply_transition(order, "cancel", reason="Maria desistiu", notify=False)
     assert post(reply("quero trocar")) == 200
-    work_off()
+    process()
     return order
 
 
@@ -176,7 +176,7 @@ def test_what_a_nameless_address_wrote_goes_too(order: Order, instance: Evolutio
     LidNumber.objects.create(instance=instance, lid="13718000111@lid", number="+551187654321")
     for lid, key_id in (("13718000111@lid", "3EB0HERS"), ("99913718000111@lid", "3EB0SOMEBODYELSE")):
         assert post(reply("quero trocar", key_id, remoteJid=lid)) == 200
-    work_off()
+    process()
     erase(order.customer)
     assert [event.data["key"]["id"] for event in WebhookEvent.objects.all()] == ["3EB0SOMEBODYELSE"]
     assert not LidNumber.objects.exists()

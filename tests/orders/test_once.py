@@ -35,7 +35,8 @@ KEY = re.compile(r'<input type="hidden" name="_once" value="([\w-]{22})" autocom
 
 def key_of(client: Client, address: str, **posted: Any) -> str:
     response = client.post(address, posted) if posted else client.get(address)
-    [key] = KEY.findall(response.content.decode())
+    # Another form of the page may have one, too.
+    key, *_others = KEY.findall(response.content.decode())
     return str(key)
 
 
@@ -238,7 +239,7 @@ class TestActions:
         release = f"/admin/integrations/evolutioninstance/{instance.pk}/release/"
         for address, key, words in (
             (f"{log}cancel/", key_of(chief, log, **listed), "1 mensagem cancelada."),
-            (release, key_of(chief, release), "Liberada. As mensagens voltam a sair."),
+            (release, key_of(chief, release), "Pronto: as mensagens voltam a sair."),
         ):
             form = {"chosen": str(row.pk), "_once": key}
             answers = [said(chief.post(address, form, follow=True)) for _ in range(2)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -283,6 +284,15 @@ class TestApplyTransition:
         deadline = timezone.localtime(order.pickup_deadline)
         assert deadline.date() == timezone.localdate() + timedelta(days=3)
         assert (deadline.hour, deadline.minute) == (19, 30)
+
+    def test_the_counter_closes_by_the_clock_where_the_store_is(self) -> None:
+        zone = ZoneInfo("America/Rio_Branco")
+        Store.objects.filter(pk=Store.get_default().pk).update(pickup_until="18:00", time_zone=zone.key)
+        deadline = make_order(until="ready_for_pickup").pickup_deadline
+        assert deadline
+        local = deadline.astimezone(zone)
+        assert (local.hour, local.minute) == (18, 0)
+        assert timezone.localtime(deadline).hour == 20
 
     def test_counts_failed_attempts_and_notes_the_reason(self) -> None:
         order = make_order(until="out_for_delivery")

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from orders.models import Order, OrderEvent, Store
 from orders.services import apply_transition
-from orders.throttle import RequestCounter, client_address
+from orders.throttle import RequestCounter, client_address, client_network
 from orders.wording import spoken_moment
 from tests.factories import TRACKING_CODE, make_order
 from tests.staff import client_of, make_staff
@@ -342,3 +342,11 @@ def test_moments_are_written_as_they_are_said() -> None:
 
     assert at(18) == "sábado, 28/11, às 18h"
     assert at(1, 5) == "sábado, 28/11, à 1h05"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [("203.0.113.7", "203.0.113.7"), ("2001:db8:1:2:3::9", "2001:db8:1:2::"), ("2001:db8:1:2::1", "2001:db8:1:2::")],
+)
+def test_whoever_has_one_address_of_ipv6_has_its_network(address: str, network: str) -> None:
+    assert client_network(RequestFactory().get("/", REMOTE_ADDR=address)) == network

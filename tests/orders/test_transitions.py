@@ -20,9 +20,15 @@ NAMES = (
     "create confirm pay refund ship out_for_delivery deliver fail_delivery ready_for_pickup "
     "pick_up expire_pickup cancel return_order"
 )
-# Beside these there is the correction, which needs a code that is not the order's.
-STEPS = st.lists(st.sampled_from([name for name in NAMES.split() if name != "create"]), max_size=25)
+# Beside these there are the corrections, which need a value that is not the order's.
 OTHER_CODE = "AA987654325BR"
+CORRECTIONS = {
+    "correct_tracking": {"tracking_code": OTHER_CODE},
+    "move_deadline": {"pickup_deadline": "2099-12-10T19:00:00-03:00"},
+    "change_address": {"delivery_address": "Rua Nova, 7"},
+}
+BACK = ("back_to_preparation", "back_to_shipped", "back_to_counter", "reopen", "unpay")
+STEPS = st.lists(st.sampled_from([*(name for name in NAMES.split() if name != "create"), *BACK]), max_size=25)
 # The database rolls back around the whole test, not around each example: every example has an order of its own.
 shared_database = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -46,7 +52,7 @@ def assert_timeline_agrees(order: Order) -> None:
 
 
 def test_the_names_are_fixed() -> None:
-    assert set(TRANSITIONS) == {*NAMES.split(), "correct_tracking"}
+    assert set(TRANSITIONS) == {*NAMES.split(), *CORRECTIONS, *BACK}
 
 
 @pytest.mark.django_db
@@ -157,7 +163,7 @@ def test_no_entry_fails_otherwise_than_by_a_refusal_wherever_it_is_tried() -> No
                 with pytest.raises(TransitionNotAllowed):
                     entry.require_possible(order)
                 continue
-            data = {"tracking_code": OTHER_CODE} if entry.name == "correct_tracking" else data_for(entry.name)
+            data = CORRECTIONS.get(entry.name) or data_for(entry.name)
             with transaction.atomic():
                 apply_transition(order, entry.name, notify=False, **data)
                 assert order.events.latest("pk").transition == entry.name

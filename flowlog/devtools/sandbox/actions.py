@@ -7,6 +7,7 @@ delete     {"key_id": a reply's}: the customer takes it back
 read       {"number"}: the customer looks at the chat
 receipt    {"key_id", "status"}: WhatsApp says what became of a message; ERROR and DELETED too
 pair       {"instance"}: a phone scans the QR code
+renew      {"instance"}: WhatsApp gives another QR code
 storm      {"instance", "count"}: so many updates of the connection at once
 meta       {"phone_number_id", "token", "app_secret", "webhook", "verify_token", "templates": [{"name", "language",
            "body" with {{1}}}]}: the shop sets a number up at Meta, anew if it is there; Meta takes no webhook that
@@ -76,6 +77,12 @@ def _pair(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
     return {}
 
 
+def _renew(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
+    if not connection.renew(sandbox, _instance(sandbox, body)):
+        raise ActionError("There is no QR code to renew: connect the instance first.")
+    return {}
+
+
 def _storm(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
     instance, count = _instance(sandbox, body), body.get("count")
     if not isinstance(count, int) or not 1 <= count <= _LARGEST_STORM:
@@ -109,6 +116,7 @@ ACTIONS: dict[str, Callable[[Sandbox, Mapping[str, object]], dict[str, object]]]
     "read": _read,
     "receipt": _receipt,
     "pair": _pair,
+    "renew": _renew,
     "storm": _storm,
     "meta": _meta,
 }

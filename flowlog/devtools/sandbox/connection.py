@@ -71,13 +71,26 @@ def start_pairing(sandbox: Sandbox, instance: Instance, number: str = "") -> Non
         # Cut off from WhatsApp: it tries, and there is nobody to hear it.
         _connecting(sandbox, instance)
         return
-    code = new_qr(number)
-    sandbox.change(instance, state="connecting", qr=code)
+    sandbox.change(instance, state="connecting")
     _connecting(sandbox, instance)
-    shown = {"pairingCode": code.pairing_code, "code": code.code, "base64": code.base64}
-    emit(sandbox, instance, "qrcode.updated", {"qrcode": {"instance": instance.name, **shown}})
+    _show_code(sandbox, instance, number)
     if sandbox.options.pair_seconds is not None:
         sandbox.clock.after(sandbox.options.pair_seconds, partial(pair, sandbox, instance))
+
+
+def renew(sandbox: Sandbox, instance: Instance) -> bool:
+    """WhatsApp gives another code, as it does after a while; the one before is void. False if there is none."""
+    if instance.qr is None:
+        return False
+    _show_code(sandbox, instance)
+    return True
+
+
+def _show_code(sandbox: Sandbox, instance: Instance, number: str = "") -> None:
+    code = new_qr(number)
+    sandbox.change(instance, qr=code)
+    shown = {"pairingCode": code.pairing_code, "code": code.code, "base64": code.base64}
+    emit(sandbox, instance, "qrcode.updated", {"qrcode": {"instance": instance.name, **shown}})
 
 
 def pair(sandbox: Sandbox, instance: Instance) -> bool:

@@ -35,7 +35,8 @@
     pair_seconds               after how long a QR code is scanned (null: by a click or `POST /sandbox/pair` only)
 
 `GET /sandbox/messages[?number=]` gives the messages that reached a phone, `DELETE` forgets all messages.
-`GET /sandbox/webhooks` says how many webhooks wait, were delivered, were dropped and were given up.
+`GET /sandbox/webhooks` says how many webhooks wait, were delivered, were dropped and were given up; `DELETE` forgets
+those that wait.
 `POST /sandbox/<action>` makes something happen: see `actions.py`.
 """
 
@@ -204,6 +205,11 @@ def _webhooks(sandbox: Sandbox, _request: Request) -> Answer:
     return answer(HTTPStatus.OK, {"pending": pending, **sandbox.courier.counts()})
 
 
+def _forget_webhooks(sandbox: Sandbox, _request: Request) -> Answer:
+    sandbox.courier.forget()
+    return answer(HTTPStatus.OK, {})
+
+
 def _list_messages(sandbox: Sandbox, request: Request) -> Answer:
     return answer(HTTPStatus.OK, [_described(message) for message in _messages(sandbox, request)])
 
@@ -233,4 +239,5 @@ _ROUTES: dict[tuple[str, str], Callable[[Sandbox, Request], Answer]] = {
     ("GET", "/sandbox/messages"): _list_messages,
     ("DELETE", "/sandbox/messages"): _clear,
     ("GET", "/sandbox/webhooks"): _webhooks,
+    ("DELETE", "/sandbox/webhooks"): _forget_webhooks,
 }

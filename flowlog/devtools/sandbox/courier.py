@@ -55,6 +55,10 @@ class Courier:
         """Deliver it in so many seconds."""
         self._schedule.after(delay, partial(self._attempt, delivery, 1))
 
+    def forget(self) -> None:
+        """Give up what waits for another attempt, or its first."""
+        self._schedule.clear()
+
     @property
     def pending(self) -> int:
         """How many deliveries wait or are under way."""

@@ -39,6 +39,11 @@ class Schedule:
         with self._changed:
             return len(self._jobs) + self._running
 
+    def clear(self) -> None:
+        """Forget the jobs that wait."""
+        with self._changed:
+            self._jobs.clear()
+
     def _work(self) -> None:
         while True:
             job = self._next()

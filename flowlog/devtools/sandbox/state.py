@@ -143,6 +143,11 @@ class Sandbox:
                 self._ghosts[instance.name] = instance, time.monotonic() + self.options.ghost_seconds
             self.revision += 1
 
+    def show_anew(self) -> None:
+        """Something has changed that the pages show: those that are open are loaded again."""
+        with self._lock:
+            self.revision += 1
+
     def ghost(self, name: str) -> Instance | None:
         """The instance that was deleted a moment ago, as long as something is left of it."""
         with self._lock:

@@ -50,11 +50,14 @@ def emit(sandbox: Sandbox, instance: Instance, event: str, data: object, *, dela
     sandbox.dispatch(Delivery(url, webhook.headers, envelope), delay)
 
 
-def set_webhook(_sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
+def set_webhook(sandbox: Sandbox, instance: Instance, request: Request) -> Answer:
     """`POST /webhook/set/{instance}`."""
     if "webhook" not in request.body:
         return failure(HTTPStatus.BAD_REQUEST, [['instance requires property "webhook"']])
-    return put_webhook(instance, request.body["webhook"]) or answer(HTTPStatus.CREATED, _described(instance))
+    if refused := put_webhook(instance, request.body["webhook"]):
+        return refused
+    sandbox.show_anew()
+    return answer(HTTPStatus.CREATED, _described(instance))
 
 
 def find_webhook(_sandbox: Sandbox, instance: Instance, _request: Request) -> Answer:

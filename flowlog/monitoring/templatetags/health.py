@@ -7,7 +7,8 @@ from typing import Any
 from django import template
 from django.template import RequestContext
 
-from flowlog.monitoring import troubles
+from flowlog.monitoring import incidents
+from flowlog.staffpages.stores import stores_of
 
 register = template.Library()
 
@@ -17,10 +18,13 @@ def health_banner(context: RequestContext) -> dict[str, Any]:
     """What keeps messages from going out, for those who may see the log. Two queries while there is nothing."""
     user = context["request"].user
     if not user.has_perm("integrations.view_notificationlog"):
-        return {"troubles": []}
+        return {"incidents": []}
+    present = incidents.present()
+    stores = stores_of(user) if present else None
     return {
-        "troubles": [
-            (trouble, trouble.waiting(), trouble.address if user.has_perm(trouble.permission) else "")
-            for trouble in troubles.present()
+        "incidents": [
+            (incident, incident.waiting(stores), incident.address if user.has_perm(incident.permission) else "")
+            for incident in present
+            if stores is None or incident.store_id is None or incident.store_id in stores
         ]
     }

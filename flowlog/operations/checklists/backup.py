@@ -10,8 +10,8 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from flowlog.checklist import Item, ok, warning
 from flowlog.monitoring import backups
-from flowlog.operations.checklists.items import Item, ok, warning
 from flowlog.times import lasting
 
 # The copy itself, and the database into which it is restored for a check; smaller, but nobody can say by how much.

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils.translation import gettext as _
 
-from flowlog.operations.checklists.items import Item, State, as_data, line, passed
+from flowlog.checklist import Item, State, as_data, line, passed
 from flowlog.translations.argparse_words import DJANGOS_OPTIONS
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.checks import CRITICAL, ERROR, WARNING, run_checks
 from django.utils.translation import gettext as _
 
-from flowlog.operations.checklists.items import Item, failed, ok, warning
+from flowlog.checklist import Item, failed, ok, warning
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)")
 # Debian's place for the databases; whoever has put them elsewhere is not told of that disk.
@@ -31,7 +31,8 @@ def production_settings() -> Iterator[Item]:
 
 
 def _as_django_sees_them(name: str) -> Iterator[Item]:
-    found = [message for message in run_checks(include_deployment_checks=True) if message.level >= WARNING]
+    every = run_checks(include_deployment_checks=True)
+    found = [message for message in every if message.level >= WARNING and not message.is_silenced()]
     for message in found:
         words = f"{message.id}: {message.msg}".partition("\n")[0]
         grave = message.level in (ERROR, CRITICAL)

@@ -12,10 +12,10 @@ import requests
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from flowlog.checklist import Check, Item, failed, ok, warning
 from flowlog.logs.config import MAIN
 from flowlog.logs.formats import written_at
 from flowlog.operations.checklists import trial, workers
-from flowlog.operations.checklists.items import Check, Item, failed, ok, warning
 from flowlog.operations.checklists.predeploy import pending_migrations
 
 _TAIL = 4 << 20
@@ -85,5 +85,5 @@ def checks(
         ("migrations", pending_migrations),
         ("web", web),
         ("trial", partial(trial.send, phone, timeout, own) if phone else trial.rehearse),
-        ("beat", partial(workers.beat, settings.HEARTBEAT_INTERVAL + timeout)),
+        ("beat", partial(workers.beat, settings.NOTIFICATIONS.sweep_interval + timeout)),
     )

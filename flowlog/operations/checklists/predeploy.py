@@ -11,8 +11,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
+from flowlog.checklist import Check, Item, State, ok, run, warning
 from flowlog.operations.checklists import backup, gateway, installation, servers, workers
-from flowlog.operations.checklists.items import Check, Item, State, ok, run, warning
 
 
 def pending_migrations() -> Iterator[Item]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.broker import PUBLISH_TRANSPORT_OPTIONS, QUEUES, redis_client
 from flowlog.celery import app
-from flowlog.operations.checklists.items import Item, failed, ok, warning
+from flowlog.checklist import Item, failed, ok, warning
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
+from flowlog.checklist import Item, Judge, failed, ok, warning
 from flowlog.operations.checklists import workers
-from flowlog.operations.checklists.items import Item, Verdict, failed, ok, warning
 from integrations.gateways import sentences
-from integrations.messages import moves
+from integrations.messages import state_changes
 from integrations.messages.sentences import sentence
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
 from notifications import claims, texts
@@ -55,7 +55,7 @@ def send(phone: str, timeout: float, own: frozenset[str] | None = None) -> Itera
         yield warning(_("test order"), words, _("The next postdeploy removes it."))
 
 
-def _outcome(row: NotificationLog, timeout: float, amiss: Verdict) -> Item:
+def _outcome(row: NotificationLog, timeout: float, amiss: Judge) -> Item:
     name, where = _("test order"), {"phone": mask_phone(row.recipient), "seconds": timeout}
     if row.status == Status.SENT:
         return ok(name, _("Its status changed, and the message to %(phone)s was sent.") % where)
@@ -147,5 +147,5 @@ def _confirmed_order(phone: str) -> NotificationLog:
     apply_transition(order, "confirm")
     row = NotificationLog.objects.get(order=order)
     # Before all that wait at its instance: else it would say nothing about a shop that has many messages to send.
-    moves.put_first(row)
+    state_changes.put_first(row)
     return row

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from flowlog import heartbeats
 from flowlog.broker import QUEUES
 from flowlog.celery import app
-from flowlog.operations.checklists.items import Item, Verdict, failed, ok, warning
+from flowlog.checklist import Item, Judge, failed, ok, warning
 from notifications import capacity
 
 _ASKED_FOR = 1.0
@@ -95,7 +95,7 @@ def left_to_others(queue: str, own: frozenset[str] | None) -> bool:
     return not any(queue in node.queues and node.revision == settings.REVISION for node in running())
 
 
-def _queue(queue: str, nodes: list[Node], amiss: Verdict) -> Item:
+def _queue(queue: str, nodes: list[Node], amiss: Judge) -> Item:
     name = _("queue %(queue)s") % {"queue": queue}
     consumers = [node for node in nodes if queue in node.queues]
     of_ours = [node.name for node in consumers if node.revision == settings.REVISION]
@@ -107,7 +107,7 @@ def _queue(queue: str, nodes: list[Node], amiss: Verdict) -> Item:
     return amiss(name, _("No worker consumes it."), todo)
 
 
-def _old(node: Node, amiss: Verdict) -> Item:
+def _old(node: Node, amiss: Judge) -> Item:
     return amiss(
         _("old worker"),
         _("%(worker)s runs another revision (%(revision)s).")
@@ -117,13 +117,16 @@ def _old(node: Node, amiss: Verdict) -> Item:
 
 
 def beat(timeout: float) -> Iterator[Item]:
-    """The periodic tasks come: within `timeout` seconds a new heartbeat has gone through the queue `default`."""
-    first, ends = heartbeats.pulses()["default"].beat_at, time.monotonic() + timeout
-    while (latest := heartbeats.pulses()["default"].beat_at) == first:
+    """The periodic tasks come: within `timeout` seconds the most frequent of them, the sweep, was done once more.
+
+    What the beat before a restart had published is done by the time that workers and test order have been looked at.
+    """
+    first, ends = heartbeats.pulses()[heartbeats.SWEEP].beat_at, time.monotonic() + timeout
+    while (latest := heartbeats.pulses()[heartbeats.SWEEP].beat_at) == first:
         if time.monotonic() > ends:
             yield warning(
                 "beat",
-                _("No heartbeat came in %(seconds)d s.") % {"seconds": timeout},
+                _("No periodic task came in %(seconds)d s.") % {"seconds": timeout},
                 "sudo systemctl status flowlog-beat flowlog-worker-default",
             )
             return

@@ -46,7 +46,7 @@ def _is_serial(column: Column) -> bool:
     return column.default.startswith("nextval(")
 
 
-def mend_column(table: str, column: str, wanted: Column, found: Column, one_time_default: str) -> tuple[str, ...]:
+def fix_column(table: str, column: str, wanted: Column, found: Column, one_time_default: str) -> tuple[str, ...]:
     """First what new rows get, then the rows that are there, and only then what is demanded of them."""
     alter = _alter(table, column)
     mend = []

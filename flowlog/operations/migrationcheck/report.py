@@ -14,12 +14,12 @@ from django.db.migrations.state import ProjectState
 from flowlog.operations.migrationcheck import catalog
 from flowlog.operations.migrationcheck.hazards import breaks
 from flowlog.operations.migrationcheck.locks import locks
-from flowlog.operations.migrationcheck.parts import Part, World, parts
 from flowlog.operations.migrationcheck.rehearsal import Change, rehearse
+from flowlog.operations.migrationcheck.schema_objects import Context, SchemaObject, schema_objects
 from flowlog.operations.migrationcheck.steps import state_after, steps
 
 
-class Verdict(StrEnum):
+class Advice(StrEnum):
     """What a pending migration meets, and so what to do with it."""
 
     APPLY = "apply"
@@ -38,7 +38,7 @@ class Finding:
 
     app: str
     name: str
-    parts: Sequence[Part]
+    schema_objects: Sequence[SchemaObject]
     runs_code: bool
     breaks: Sequence[str] = field(default_factory=list)
     locks: Sequence[str] = field(default_factory=list)
@@ -46,22 +46,22 @@ class Finding:
     """Why some of it could not be compared with the database."""
 
     @property
-    def verdict(self) -> Verdict:
-        if all(part.untouched for part in self.parts):
-            return Verdict.APPLY
-        if self.runs_code or self.problems or any(part.in_the_way for part in self.parts):
-            return Verdict.UNDO
-        return Verdict.FAKE if all(part.done for part in self.parts) else Verdict.COMPLETE
+    def advice(self) -> Advice:
+        if all(part.untouched for part in self.schema_objects):
+            return Advice.APPLY
+        if self.runs_code or self.problems or any(part.blocked for part in self.schema_objects):
+            return Advice.UNDO
+        return Advice.FAKE if all(part.done for part in self.schema_objects) else Advice.COMPLETE
 
     @property
     def needs_advice(self) -> bool:
         """Whether somebody should read this before migrating."""
-        return bool(self.verdict is not Verdict.APPLY or self.breaks or self.locks or self.problems)
+        return bool(self.advice is not Advice.APPLY or self.breaks or self.locks or self.problems)
 
     @property
     def sql(self) -> list[str]:
         """What completes it."""
-        return [statement for part in self.parts if not part.done for statement in part.make]
+        return [statement for part in self.schema_objects if not part.done for statement in part.make]
 
 
 def findings() -> list[Finding]:
@@ -79,19 +79,19 @@ def judge(plan: Iterable[Migration], start: ProjectState) -> list[Finding]:
         done.append(steps(migration, state))
         state = state_after(done[-1], state)
     changes = rehearse([step for each in done for step in each], start)
-    world = World(catalog.schema(), [change.after for change in changes], set())
+    context = Context(catalog.schema(), [change.after for change in changes], set())
     found = []
     for migration, each in zip(plan, done, strict=True):
-        found.append(_finding(migration, changes[: len(each)], world))
+        found.append(_finding(migration, changes[: len(each)], context))
         changes = changes[len(each) :]
     return found
 
 
-def _finding(migration: Migration, changes: Sequence[Change], world: World) -> Finding:
+def _finding(migration: Migration, changes: Sequence[Change], context: Context) -> Finding:
     return Finding(
         migration.app_label,
         migration.name,
-        [part for change in changes for part in parts(change, world)],
+        [part for change in changes for part in schema_objects(change, context)],
         any(change.step.unseen for change in changes),
         [words for change in changes for words in breaks(change.step)],
         [words for change in changes for words in locks(change.step)],
@@ -105,12 +105,12 @@ def commands(found: Sequence[Finding]) -> list[str]:
     Faking one migration fakes all that it builds on, so each of those before it is applied by its name; the SQL of an
     incomplete one builds on them, too.
     """
-    faked = [number for number, each in enumerate(found) if each.verdict in (Verdict.FAKE, Verdict.COMPLETE)]
+    faked = [number for number, each in enumerate(found) if each.advice in (Advice.FAKE, Advice.COMPLETE)]
     if not faked:
         return []
     typed = []
     for number, each in enumerate(found[: faked[-1] + 1]):
-        if each.verdict is Verdict.COMPLETE:
+        if each.advice is Advice.COMPLETE:
             typed.append("\n".join(["python manage.py dbshell -- -v ON_ERROR_STOP=1 <<'SQL'", *each.sql, "SQL"]))
         typed.append(f"python manage.py migrate {each.app} {each.name}{' --fake' if number in faked else ''}")
     return [*typed, "python manage.py migrate"]

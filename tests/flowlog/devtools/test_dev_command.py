@@ -139,7 +139,7 @@ def test_a_second_one_says_where_the_first_is_and_does_no_harm(home: Path, super
         result = run_system(home, 0)
     assert result.returncode == 1
     assert result.stdout.strip() == (
-        "Flowlog already runs in this checkout (http://127.0.0.1:8123): stop it there first."
+        f"Flowlog already runs in this checkout (http://127.0.0.1:8123, process {os.getpid()}): `make stop` ends it."
     )
     assert len(marked(home)) == 1
 

@@ -20,7 +20,7 @@ from flowlog.monitoring import alarms
 from integrations.models import NotificationLog
 from tests.broker import purge
 from tests.factories import make_instance, make_order
-from tests.flowlog.monitoring.test_health import BANNER, metric
+from tests.flowlog.monitoring.health import BANNER, metric
 from tests.integrations.sandbox import SandboxProcess
 from tests.mail import MailServer, mail_server
 from tests.processes import System, wait_until
@@ -161,7 +161,7 @@ def test_a_held_instance_is_told_by_mail_when_it_begins_and_when_it_ends(
     gateway.disconnect("flowlog")
     make_order(notify=True)
     wait_until(lambda: mail.mails, "a mail")
-    assert mail.subjects == ["Flowlog: WhatsApp flowlog parado"]
+    assert mail.subjects == ["Flowlog: WhatsApp flowlog desconectado"]
     gateway.disconnect("flowlog", disconnected=False)
     wait_until(lambda: len(mail.mails) == 2, "the second mail")
     assert mail.subjects[1] == "Flowlog: WhatsApp flowlog voltou"

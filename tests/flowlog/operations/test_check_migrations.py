@@ -14,14 +14,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.functions import Now
 
-from flowlog.operations.migrationcheck.report import Verdict, findings
+from flowlog.operations.migrationcheck.report import Advice, findings
 from tests.factories import make_instance, make_order
+from tests.flowlog.operations.past import as_of, database, drop
 from tests.flowlog.operations.schema import schema, sql
 from tests.processes import environment
 
@@ -36,15 +37,44 @@ NAMES = {
 type Facts = set[tuple[Any, ...]]
 
 
+# Of the migrations that came later none is pending here: `test_all_of_them` looks at those, which takes long.
+NEWEST = ("integrations", NAMES["0008"])
+
+
+@pytest.fixture(scope="module")
+def that_day(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """The name of a database of the day when `NEWEST` was the newest, with a message and what it belongs to."""
+    name = f"{connection.settings_dict['NAME']}_that_day"
+    with django_db_blocker.unblock():
+        with as_of(NEWEST), database(name):
+            call_command("migrate", verbosity=0)
+            executor = MigrationExecutor(connection)
+            state = executor.loader.project_state(executor.loader.graph.leaf_nodes())
+            store = state.apps.get_model("orders", "Store").objects.create(name="Loja")
+            customer = state.apps.get_model("orders", "Customer").objects.create(store=store, name="Maria")
+            order = state.apps.get_model("orders", "Order").objects.create(
+                store=store, customer=customer, code="ABC234", delivery_method="courier"
+            )
+            instance = state.apps.get_model("integrations", "EvolutionInstance").objects.create(
+                store=store, name="loja"
+            )
+            state.apps.get_model("integrations", "NotificationLog").objects.create(
+                order=order, instance=instance, dedupe_key="resend", snapshot={}, expires_at=Now()
+            )
+        yield name
+        drop(name)
+
+
 @pytest.fixture
-def migrated() -> Iterator[Facts]:
-    """What the schema is without anything done by hand. There is a message, and what it belongs to."""
-    expected = schema()
-    make_instance()
-    make_order(until="confirmed", notify=True)
-    yield expected
-    call_command("migrate", verbosity=0)
-    assert schema() == expected
+def migrated(that_day: str, transactional_db: None) -> Iterator[Facts]:
+    """What the schema is without anything done by hand, in a copy of that day's database."""
+    copy = f"{that_day}_copy"
+    with as_of(NEWEST), database(copy, template=that_day):
+        expected = schema()
+        yield expected
+        call_command("migrate", verbosity=0)
+        assert schema() == expected
+    drop(copy)
 
 
 @pytest.fixture
@@ -63,8 +93,8 @@ def check(*arguments: str) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def verdicts() -> dict[str, Verdict]:
-    return {each.name: each.verdict for each in findings()}
+def advice_by_name() -> dict[str, Advice]:
+    return {each.name: each.advice for each in findings()}
 
 
 def follow_the_advice() -> None:
@@ -88,8 +118,11 @@ def assert_migrated(expected: Facts) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT conname FROM pg_constraint UNION SELECT relname FROM pg_class WHERE relkind = 'i'")
         names = {name for (name,) in cursor.fetchall()}
-    metas = [model._meta for model in apps.get_app_config("integrations").get_models()]
-    assert {named.name for meta in metas for named in (*meta.indexes, *meta.constraints)} <= names
+    state = executor.loader.project_state([NEWEST])
+    metas = [model._meta for model in state.apps.get_models() if model._meta.app_label == "integrations"]
+    expected_names = {named.name for meta in metas for named in (*meta.indexes, *meta.constraints)}
+    assert "notification_to_anonymise" in expected_names
+    assert expected_names <= names
 
 
 def test_with_nothing_pending_it_says_so() -> None:
@@ -97,25 +130,39 @@ def test_with_nothing_pending_it_says_so() -> None:
     assert check("--json") == (0, json.dumps({"safe": True, "migrations": [], "commands": []}, indent=2) + "\n")
 
 
-class TestMadeByHand:
-    def test_nothing(self, behind: Facts) -> None:
-        """Nor does it change anything, or take any lock that keeps others from writing."""
-        before = schema(), _applied()
-        with psycopg.connect(**connection.get_connection_params()) as other:
-            other.execute("LOCK TABLE integrations_notificationlog, orders_order IN EXCLUSIVE MODE")
-            sql("SET lock_timeout = '1s'")
-            code, text = check()
-            sql("RESET lock_timeout")
-        assert code == 0
-        assert "fake" not in text
-        assert set(verdicts().values()) == {Verdict.APPLY}
-        assert (schema(), _applied()) == before
+def test_all_of_them() -> None:
+    """All that came since, in a database with a message, where nobody did anything by hand."""
+    expected = schema()
+    make_instance()
+    make_order(until="confirmed", notify=True)
+    call_command("migrate", "integrations", "0004", verbosity=0)
+    try:
+        assert_nothing_was_done_or_is()
+    finally:
+        call_command("migrate", verbosity=0)
+    assert schema() == expected
 
+
+def assert_nothing_was_done_or_is() -> None:
+    """It finds nothing made by hand, changes nothing, and takes no lock that keeps others from writing."""
+    before = schema(), _applied()
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("LOCK TABLE integrations_notificationlog, orders_order IN EXCLUSIVE MODE")
+        sql("SET lock_timeout = '1s'")
+        code, text = check()
+        sql("RESET lock_timeout")
+    assert code == 0
+    assert "fake" not in text
+    assert set(advice_by_name().values()) == {Advice.APPLY}
+    assert (schema(), _applied()) == before
+
+
+class TestMadeByHand:
     def test_a_column_of_the_same_type(self, behind: Facts) -> None:
         sql("ALTER TABLE integrations_notificationlog ADD anonymised_at timestamptz NULL")
         code, text = check()
         assert code == 1
-        assert verdicts()[NAMES["0007"]] is Verdict.FAKE
+        assert advice_by_name()[NAMES["0007"]] is Advice.FAKE
         lines = [line.strip() for line in text.splitlines()]
         assert "python manage.py migrate integrations 0005_webhooks_receipts_replies" in lines
         assert "python manage.py migrate integrations 0007_anonymised_at --fake" in lines
@@ -127,7 +174,7 @@ class TestMadeByHand:
         sql("ALTER TABLE integrations_notificationlog ADD anonymised_at date NULL")
         code, text = check()
         assert code == 1
-        assert verdicts()[NAMES["0007"]] is Verdict.COMPLETE
+        assert advice_by_name()[NAMES["0007"]] is Advice.COMPLETE
         assert "existe, mas tipo date em vez de timestamp with time zone" in text
         assert "Fazer o fake agora seria errado." in text
         follow_the_advice()
@@ -137,7 +184,7 @@ class TestMadeByHand:
         sql("ALTER TABLE integrations_notificationlog ADD receipt varchar(12) DEFAULT '' NOT NULL")
         code, text = check()
         assert code == 1
-        assert verdicts()[NAMES["0005"]] is Verdict.COMPLETE
+        assert advice_by_name()[NAMES["0005"]] is Advice.COMPLETE
         assert "já existe: coluna integrations_notificationlog.receipt" in text
         assert "falta: tabela integrations_webhookevent" in text
         follow_the_advice()
@@ -145,7 +192,7 @@ class TestMadeByHand:
 
     def test_a_table_with_a_column_missing(self, behind: Facts) -> None:
         sql("CREATE TABLE integrations_carriernews (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY)")
-        assert verdicts()[NAMES["0006"]] is Verdict.COMPLETE
+        assert advice_by_name()[NAMES["0006"]] is Advice.COMPLETE
         code, text = check()
         assert code == 1
         follow_the_advice()
@@ -161,16 +208,16 @@ class TestIndexBuiltBesideTheWork:
         return migrated
 
     def test_as_it_should_be(self, behind: Facts) -> None:
-        [part] = [part for each in findings() if each.name == NAMES["0008"] for part in each.parts]
+        [part] = [part for each in findings() if each.name == NAMES["0008"] for part in each.schema_objects]
         assert part.make[0].startswith('CREATE INDEX CONCURRENTLY "notification_to_anonymise" ON ')
         sql(*part.make)
-        assert verdicts()[NAMES["0008"]] is Verdict.FAKE
+        assert advice_by_name()[NAMES["0008"]] is Advice.FAKE
         follow_the_advice()
         assert_migrated(behind)
 
     def test_another_one_of_that_name(self, behind: Facts) -> None:
         sql("CREATE INDEX notification_to_anonymise ON integrations_notificationlog (status)")
-        assert verdicts()[NAMES["0008"]] is Verdict.COMPLETE
+        assert advice_by_name()[NAMES["0008"]] is Advice.COMPLETE
         there = "CREATE INDEX ON integrations_notificationlog USING btree "
         assert (
             f"existe, mas é {there}(status) em vez de {there}(created_at, id) WHERE anonymised_at IS NULL"
@@ -180,12 +227,12 @@ class TestIndexBuiltBesideTheWork:
         assert_migrated(behind)
 
     def test_one_that_could_not_be_built(self, behind: Facts) -> None:
-        [part] = [part for each in findings() if each.name == NAMES["0008"] for part in each.parts]
+        [part] = [part for each in findings() if each.name == NAMES["0008"] for part in each.schema_objects]
         sql(
             *part.make,
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'notification_to_anonymise'::regclass",
         )
-        assert verdicts()[NAMES["0008"]] is Verdict.COMPLETE
+        assert advice_by_name()[NAMES["0008"]] is Advice.COMPLETE
         follow_the_advice()
         assert_migrated(behind)
 

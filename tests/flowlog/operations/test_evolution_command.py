@@ -30,7 +30,7 @@ from tests.processes import worker
 pytestmark = pytest.mark.django_db
 
 NO_WEBHOOK = "As confirmações de entrega e as respostas não vão a lugar nenhum. Agora: evolution set-webhook %s"
-NO_LICENCE = "A licença do gateway não está ativada, e sem ela nada é enviado. Ative-a na página /manager do gateway."
+NO_LICENCE = "O serviço de WhatsApp está sem licença (página /manager). Chame quem cuida do sistema."
 NOT_KNOWN = "O Flowlog ainda não conhece nova: cadastre no painel, ou defina EVOLUTION_INSTANCE e rode bootstrap."
 
 
@@ -70,11 +70,11 @@ def failure(status: str, message: object) -> tuple[str, object]:
 
 class TestWithTheSandbox:
     def test_list_and_state(self, gateway: SandboxProcess) -> None:
-        assert run("list") == ["flowlog: conectada, …0000, não cadastrada no Flowlog"]
+        assert run("list") == ["flowlog: conectado, …0000, não cadastrada no Flowlog"]
         make_instance()
         make_instance(name="zeta", is_default=False)
-        assert run("list") == ["flowlog: conectada, …0000", "zeta: não existe no gateway"]
-        assert run("state", "flowlog") == ["flowlog: conectada", NO_WEBHOOK % "flowlog"]
+        assert run("list") == ["flowlog: conectado, …0000", "zeta: não existe no gateway"]
+        assert run("state", "flowlog") == ["flowlog: conectado", NO_WEBHOOK % "flowlog"]
 
     def test_a_key_of_one_instance_cannot_see_another(self, settings: Any) -> None:
         for name in ("flowlog", "vizinha", "zeta"):
@@ -82,7 +82,7 @@ class TestWithTheSandbox:
         with sandbox("flowlog", "vizinha") as own:
             settings.EVOLUTION_API_URL, settings.EVOLUTION_API_KEY = own.base_url, own.token("flowlog")
             assert run("list") == [
-                "flowlog: conectada, …0000",
+                "flowlog: conectado, …0000",
                 "vizinha: não pode ser vista com esta chave",
                 "zeta: não existe no gateway",
             ]
@@ -98,7 +98,7 @@ class TestWithTheSandbox:
     def test_state_says_that_messages_are_held(self, gateway: SandboxProcess) -> None:
         connections.hold(make_instance().pk, "unauthorized")
         assert run("state", "flowlog") == [
-            "flowlog: conectada",
+            "flowlog: conectado",
             f"As mensagens dela estão paradas: {cause('unauthorized')}",
             NO_WEBHOOK % "flowlog",
         ]
@@ -124,8 +124,8 @@ class TestWithTheSandbox:
         for action in ("create", "connect", "state", "logout", "set-webhook"):
             with pytest.raises(CommandError) as refused:
                 run(action, name)
-            assert str(refused.value) == "Use só letras, números, espaços, pontos, - e _ no nome da instância."
-        assert run("list") == ["flowlog: conectada, …0000, não cadastrada no Flowlog"]
+            assert str(refused.value) == "Use só letras, números, espaços, pontos, - e _ no nome."
+        assert run("list") == ["flowlog: conectado, …0000, não cadastrada no Flowlog"]
 
     def test_errors_are_one_sentence(self, gateway: SandboxProcess, settings: Any) -> None:
         with pytest.raises(CommandError, match=r"^O gateway não conhece esta instância\. Veja: evolution list$"):
@@ -133,7 +133,7 @@ class TestWithTheSandbox:
         with pytest.raises(CommandError, match=r"^O gateway já tem uma instância com esse nome\.$"):
             run("create", "flowlog")
         settings.EVOLUTION_API_KEY = "wrong"
-        with pytest.raises(CommandError, match=r"^O gateway recusou a chave\."):
+        with pytest.raises(CommandError, match=r"^A chave do WhatsApp foi recusada"):
             run("list")
         settings.EVOLUTION_API_URL = "http://127.0.0.1:9"
         with pytest.raises(CommandError, match=r"^O gateway não responde\. Confira se ele está no ar"):
@@ -147,7 +147,7 @@ class TestWithTheSandbox:
             settings.EVOLUTION_API_URL, settings.EVOLUTION_API_KEY = own.base_url, own.api_key
             own.options(connect_seconds=0.1, pair_seconds=0.5)
             run("create", "nova")
-            assert run("state", "nova")[0] == "nova: desconectada"
+            assert run("state", "nova")[0] == "nova: desconectado"
             lines = run("connect", "nova", "--timeout", "20")
             assert any("Aparelhos conectados" in line for line in lines)
             assert lines[-3:] == ["nova: conectada.", NO_WEBHOOK % "nova", NOT_KNOWN]
@@ -169,7 +169,7 @@ class TestNames:
 
     def test_a_new_or_changed_one_that_no_address_can_hold(self) -> None:
         row = make_instance()
-        words = {"name": ["Use só letras, números, espaços, pontos, - e _ no nome da instância."]}
+        words = {"name": ["Use só letras, números, espaços, pontos, - e _ no nome."]}
         for instance in (row, EvolutionInstance(store=row.store, messages_per_minute=0)):
             instance.name = "nome ruim/../x"
             with pytest.raises(ValidationError) as refused:
@@ -196,7 +196,7 @@ class TestInstances:
             )
         ]  # fmt: skip
 
-    def test_connect_draws_each_code_once_and_heals(self, canned: Gateway) -> None:
+    def test_connect_draws_each_code_once_and_resumes(self, canned: Gateway) -> None:
         instance = make_instance(name="nova")
         connections.hold(instance.pk, "never_paired")
         waiting, first = ("200 OK", {"count": 0}), ("200 OK", {"pairingCode": None, "code": "2@abc", "count": 1})
@@ -212,7 +212,7 @@ class TestInstances:
         instance.refresh_from_db()
         assert (instance.held_at, instance.state) == (None, "open")
 
-    def test_connect_of_an_open_one_heals_nothing_but_has_it_probed_at_once(self, canned: Gateway) -> None:
+    def test_connect_of_an_open_one_resumes_nothing_but_has_it_probed_at_once(self, canned: Gateway) -> None:
         instance = make_instance(name="nova")
         connections.hold(instance.pk, "connection_closed")
         held_at = EvolutionInstance.objects.get().held_at
@@ -228,7 +228,7 @@ class TestInstances:
     @pytest.mark.parametrize("found", [None, {"enabled": False, "url": "http://testserver/x"}, {"enabled": True}])
     def test_no_webhook_that_works_is_none(self, canned: Gateway, found: object) -> None:
         canned.answers = [("200 OK", {"instance": {"instanceName": "nova", "state": "open"}}), ("200 OK", found)]
-        assert run("state", "nova") == ["nova: conectada", NO_WEBHOOK % "nova", NOT_KNOWN]
+        assert run("state", "nova") == ["nova: conectado", NO_WEBHOOK % "nova", NOT_KNOWN]
 
     def test_one_that_was_set_before_there_were_edits_is_to_be_set_again(self, canned: Gateway) -> None:
         here = "http://testserver/webhooks/evolution/nova/"
@@ -296,7 +296,7 @@ class TestInstances:
             (failure("500 Internal Server Error", "x"), "O gateway respondeu de um jeito inesperado: gateway_error"),
             (
                 failure("500 Internal Server Error", "\nInvalid `x` invocation in"),
-                "O banco de dados do gateway está fora do ar.",
+                "O serviço de WhatsApp está com um problema.",
             ),
             (("200 OK", "no list"), "O gateway respondeu de um jeito inesperado: unexpected_answer"),
             (failure("404 Not Found", ["Cannot GET /x"]), "Não há uma Evolution API neste endereço."),
@@ -342,11 +342,11 @@ class TestSendTest:
         row.refresh_from_db()
         assert (row.status, row.error_code) == ("pending", "unauthorized")
         words = evolution._still_waiting(row)
-        assert words.count("O gateway recusou a chave.") == 1
+        assert words.count("A chave do WhatsApp foi recusada") == 1
         assert "WhatsApp flowlog parado. As mensagens dele esperam desde " in words
-        connections.heal(row.instance_id or 0)
+        connections.resume(row.instance_id or 0)
         row.refresh_from_db()
-        assert evolution._still_waiting(row).count("O gateway recusou a chave.") == 1
+        assert evolution._still_waiting(row).count("A chave do WhatsApp foi recusada") == 1
 
     def test_wrong_ones(self) -> None:
         with pytest.raises(CommandError, match="não é um telefone"):

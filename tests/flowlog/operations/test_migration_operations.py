@@ -12,18 +12,18 @@ from django.db.migrations import operations as ops
 from django.db.migrations.operations.base import Operation
 from django.utils import translation
 
-from flowlog.operations.migrationcheck.report import Finding, Verdict, judge
+from flowlog.operations.migrationcheck.report import Advice, Finding, judge
 from tests.flowlog.operations.schema import schema, sql
 from tests.flowlog.operations.shop_migrations import build, migration, shop
 
 pytestmark = pytest.mark.django_db
 
-APPLY, FAKE, COMPLETE, UNDO = Verdict.APPLY, Verdict.FAKE, Verdict.COMPLETE, Verdict.UNDO
+APPLY, FAKE, COMPLETE, UNDO = Advice.APPLY, Advice.FAKE, Advice.COMPLETE, Advice.UNDO
 CUSTOMER = models.ForeignKey("shop.Customer", models.CASCADE, null=True)
 TEN = {"max_length": 10}
 ORDER = "ALTER TABLE shop_order"
 # operation, what was done by hand, the verdict, the parts that are not done
-CASES: dict[str, tuple[Operation, str, Verdict, list[str]]] = {
+CASES: dict[str, tuple[Operation, str, Advice, list[str]]] = {
     "new column, nothing done": (ops.AddField("order", "size", models.IntegerField(default=1)), "SELECT 1", APPLY,
         ["missing: column shop_order.size"]),
     "new column": (ops.AddField("order", "size", models.IntegerField(default=1)), f"{ORDER} ADD size integer NULL",
@@ -89,7 +89,7 @@ def found_of(*each: Operation) -> list[Finding]:
 
 
 def not_done(finding: Finding) -> list[str]:
-    return [f"{part.begun or 'missing'}: {part.name}" for part in finding.parts if not part.done]
+    return [f"{part.partly_applied or 'missing'}: {part.name}" for part in finding.schema_objects if not part.done]
 
 
 def migrated(operation: Operation) -> set[tuple[Any, ...]]:
@@ -104,13 +104,13 @@ def migrated(operation: Operation) -> set[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("kind", CASES)
 def test_what_was_done_by_hand(kind: str) -> None:
-    operation, statement, verdict, left = CASES[kind]
+    operation, statement, advice, left = CASES[kind]
     expected = migrated(operation)
     sql(statement)
     [finding] = found_of(operation)
     assert not finding.problems
-    assert (finding.verdict, not_done(finding)) == (verdict, left)
-    if verdict in (FAKE, COMPLETE):
+    assert (finding.advice, not_done(finding)) == (advice, left)
+    if advice in (FAKE, COMPLETE):
         sql(*finding.sql)
         assert schema() == expected
 
@@ -131,13 +131,13 @@ def test_what_was_done_by_hand(kind: str) -> None:
 def test_a_name_that_is_taken_is_in_the_way(operation: Operation, statement: str, words: str) -> None:
     sql(statement)
     [finding] = found_of(operation)
-    assert (finding.verdict, not_done(finding)) == (UNDO, [words])
+    assert (finding.advice, not_done(finding)) == (UNDO, [words])
 
 
 def test_code_is_not_faked() -> None:
     sql(f"{ORDER} ADD size integer")
     made = migration(ops.AddField("order", "size", models.IntegerField(null=True)), ops.RunSQL("SELECT 1"))
-    assert [each.verdict for each in judge([made], shop())] == [UNDO]
+    assert [each.advice for each in judge([made], shop())] == [UNDO]
 
 
 def test_what_an_earlier_migration_has_yet_to_do_is_not_done_by_hand() -> None:
@@ -147,12 +147,12 @@ def test_what_an_earlier_migration_has_yet_to_do_is_not_done_by_hand() -> None:
         ops.AddField("order", "size", models.IntegerField(null=True)),
         ops.AlterField("order", "size", models.BigIntegerField(null=True)),
     )
-    assert (first.verdict, second.verdict) == (COMPLETE, APPLY)
+    assert (first.advice, second.advice) == (COMPLETE, APPLY)
 
 
 def test_a_column_that_is_removed_and_comes_back_is_not_done_by_hand() -> None:
     back = ops.AddField("order", "note", models.CharField(max_length=10, null=True))
-    assert [each.verdict for each in found_of(ops.RemoveField("order", "note"), back)] == [APPLY, APPLY]
+    assert [each.advice for each in found_of(ops.RemoveField("order", "note"), back)] == [APPLY, APPLY]
 
 
 def test_what_cannot_be_compared_is_not_as_it_should_be() -> None:
@@ -160,13 +160,13 @@ def test_what_cannot_be_compared_is_not_as_it_should_be() -> None:
     broken = models.Index(fields=["code"], name="broken", opclasses=["nowhere_ops"])
     made = migration(ops.AddField("order", "size", models.IntegerField(null=True)), ops.AddIndex("order", broken))
     [finding] = judge([made], shop())
-    assert finding.verdict is UNDO
+    assert finding.advice is UNDO
     assert finding.problems == ['operator class "nowhere_ops" does not exist for access method "btree"']
 
 
 def test_an_extension_is_code_of_its_own() -> None:
     [finding] = found_of(TrigramExtension())
-    assert (finding.verdict, finding.runs_code, finding.problems) == (APPLY, True, [])
+    assert (finding.advice, finding.runs_code, finding.problems) == (APPLY, True, [])
 
 
 def test_a_table_of_somebody_elses_is_never_touched() -> None:
@@ -176,5 +176,5 @@ def test_a_table_of_somebody_elses_is_never_touched() -> None:
     model = ops.CreateModel("Parcel", [("id", models.BigAutoField(primary_key=True))], {"managed": False})
     made = migration(model, ops.AddField("parcel", "size", models.IntegerField(null=True)))
     [finding] = judge([made], shop())
-    assert (finding.verdict, finding.parts) == (APPLY, [])
+    assert (finding.advice, finding.schema_objects) == (APPLY, [])
     assert schema() == before

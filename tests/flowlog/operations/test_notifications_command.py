@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -16,6 +17,7 @@ from integrations.gateways.sentences import cause
 from integrations.inbound import way_back
 from integrations.instances import connections
 from integrations.models import EvolutionInstance, NotificationLog
+from orders.transitions import TRANSITIONS
 from tests.broker import purge, take_all
 from tests.factories import make_instance, make_order
 
@@ -84,7 +86,7 @@ class TestStatus:
         when = f"{timezone.localtime(since):%d/%m/%Y %H:%M}"
         others = "falhou 0, incerta 0, descartada 0, cancelada 0"
         unheard = way_back.hint(way_back.judged().get(name="gama"))
-        assert "set-webhook gama" in unheard
+        assert "aperte “Confirmações e respostas”" in unheard
         assert run("status") == [
             "Mensagens",
             "  pendente 1, enviando 0, incerta 0. A mais antiga espera há 2 minutos.",
@@ -93,10 +95,10 @@ class TestStatus:
             "  default: último sinal de vida há 0 segundos (default@loja)",
             "  whatsapp: Nenhum worker consumiu esta fila até agora.",
             "  sweep: Nunca foi feita.",
-            "Instâncias",
+            "WhatsApp",
             f"  alfa: PARADA desde {when}. {cause('unauthorized')}",
             f"  beta: PARADA desde {when}. {cause('unauthorized')}",
-            f"  gama: desconhecida. {unheard}",
+            f"  gama: desconhecido. {unheard}",
         ]
 
     def test_for_scripts(self) -> None:
@@ -151,3 +153,36 @@ class TestResend:
         with pytest.raises(CommandError, match=r"^Não existe a mensagem 999999\.$"):
             run("resend", "999999")
         assert NotificationLog.objects.count() == 1
+
+
+def test_cancel_takes_what_waits_of_these_kinds_alone() -> None:
+    order = make_order(until="confirmed", notify=True)
+    back, reopened = (
+        NotificationLog.objects.create(
+            event=event, order=order, instance=None, dedupe_key=event, recipient="+5511987654321", snapshot={},
+            expires_at=Now() + timedelta(hours=1),
+        )
+        for event in ("back_to_preparation", "reopen")
+    )  # fmt: skip
+    assert run("cancel", "back_to_preparation", "free_answer") == ["1 mensagem cancelada."]
+    statuses = dict(NotificationLog.objects.values_list("event", "status"))
+    assert statuses == {
+        "create": "pending", "confirm": "pending", "back_to_preparation": "cancelled", "reopen": "pending",
+    }  # fmt: skip
+    NotificationLog.objects.filter(pk=reopened.pk).update(status="unknown", lookup_at=Now())
+    with pytest.raises(CommandError, match="1 mensagem está sendo enviada"):
+        run("cancel", "reopen")
+    assert NotificationLog.objects.get(pk=reopened.pk).status == "unknown"
+    with pytest.raises(CommandError, match="explode"):
+        run("cancel", "explode")
+    assert back.pk
+
+
+def test_the_guides_command_cancels_every_kind_that_it_names() -> None:
+    """And those that came with this version are kinds."""
+    guide = (settings.BASE_DIR / "DEPLOY.md").read_text()
+    [line] = [line for line in guide.splitlines() if "manage.py notifications cancel" in line]
+    kinds = line.split("notifications cancel ")[1].split()
+    corrections = {name for name, entry in TRANSITIONS.items() if entry.corrects}
+    assert set(kinds) == {"free_answer", "move_deadline", "change_address"} | corrections
+    assert run("cancel", *kinds) == ["0 mensagens canceladas."]

@@ -21,11 +21,11 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from flowlog.celery import app
+from flowlog.checklist import Item, State, failed, ok, run, warning
 from flowlog.devtools.valkey import Valkey
 from flowlog.operations.checklists import backup, installation, servers
 from flowlog.operations.checklists import gateway as gateway_checks
 from flowlog.operations.checklists import predeploy as predeploy_checks
-from flowlog.operations.checklists.items import Item, State, failed, ok, run, warning
 from integrations.instances import connections
 from tests.embedded import BASE_DIR, RUN_HOME
 from tests.factories import make_instance
@@ -101,7 +101,8 @@ class TestCommand:
         done = predeploy(**self.production(gateway, **nowhere))
         assert done.returncode == 1
         broken = [line.partition(":")[0] for line in done.stdout.splitlines() if line.startswith("✘")]
-        assert broken == ["✘ PostgreSQL", "✘ Redis", "✘ Evolution API"]
+        assert broken == ["✘ PostgreSQL", "✘ Redis"]
+        assert "⚠ Evolution API: " in done.stdout
         for secret in ("secret-word", "other-secret", "third-secret"):
             assert secret not in done.stdout + done.stderr
 
@@ -271,16 +272,16 @@ class TestGateway:
             (
                 "Evolution API",
                 State.FAILED,
-                "O gateway recusou a chave. Confira EVOLUTION_API_KEY, ou a chave própria.",
+                "A chave do WhatsApp foi recusada (EVOLUTION_API_KEY ou a própria). Chame quem cuida do sistema.",
             ),
         ]
 
     def test_without_an_instance_nothing_can_be_sent(self, gateway: SandboxProcess) -> None:
-        assert self.items()[1:] == [("instâncias", State.FAILED, "O Flowlog não tem nenhuma: nada pode ser enviado.")]
+        assert self.items()[1:] == [("instâncias", State.WARNING, "O Flowlog não tem nenhuma: nada pode ser enviado.")]
 
-    def test_an_instance_that_the_gateway_does_not_know_fails(self, gateway: SandboxProcess) -> None:
+    def test_an_instance_that_the_gateway_does_not_know_is_told(self, gateway: SandboxProcess) -> None:
         make_instance(name="outra-loja")
-        assert self.items()[1:] == [("instância outra-loja", State.FAILED, "O gateway não tem essa instância.")]
+        assert self.items()[1:] == [("instância outra-loja", State.WARNING, "O gateway não tem essa instância.")]
 
     def test_an_instance_that_this_key_cannot_see_fails(self, settings: Any) -> None:
         make_instance(name="vizinha")
@@ -308,26 +309,24 @@ class TestGateway:
             settings.EVOLUTION_API_URL = server.url
             found = list(gateway_checks.instances())
         assert [(item.name, item.state) for item in found] == [
-            ("instância flowlog", State.FAILED),
-            ("instância vizinha", State.FAILED),
+            ("instância flowlog", State.WARNING),
+            ("instância vizinha", State.WARNING),
         ]
         assert {item.todo for item in found} == {"Rode o predeploy de novo."}
 
-    def test_a_gateway_without_a_licence_fails_and_says_where_to_activate_it(self, gateway: SandboxProcess) -> None:
+    def test_a_gateway_without_a_licence_is_told_and_where_to_activate_it(self, gateway: SandboxProcess) -> None:
         gateway.options(licensed=False)
         make_instance()
-        activate = (
-            "A licença do gateway não está ativada, e sem ela nada é enviado. Ative-a na página /manager do gateway."
-        )
+        activate = "O serviço de WhatsApp está sem licença (página /manager). Chame quem cuida do sistema."
         [item] = [*gateway_checks.credentials(), *gateway_checks.instances()]
-        assert item == failed("Evolution API", activate, "")
+        assert item == warning("Evolution API", activate, "")
 
-    def test_a_disconnected_instance_fails(self, gateway: SandboxProcess) -> None:
+    def test_a_disconnected_instance_is_told(self, gateway: SandboxProcess) -> None:
         make_instance()
         gateway.disconnect("flowlog", 401)
-        assert self.items()[1:] == [("instância flowlog", State.FAILED, "Não está conectada ao WhatsApp.")]
+        assert self.items()[1:] == [("instância flowlog", State.WARNING, "Não está conectada ao WhatsApp.")]
 
-    @pytest.mark.parametrize(("said", "state"), [("CONNECTED", State.OK), ("BANNED", State.FAILED)])
+    @pytest.mark.parametrize(("said", "state"), [("CONNECTED", State.OK), ("BANNED", State.WARNING)])
     def test_a_shop_that_is_at_meta_alone_needs_no_gateway(
         self, said: str, state: State, gateway: SandboxProcess, settings: Any
     ) -> None:

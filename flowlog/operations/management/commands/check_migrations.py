@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 from django.utils.translation import gettext as _
 
-from flowlog.operations.migrationcheck.report import Finding, Verdict, commands, findings
+from flowlog.operations.migrationcheck.report import Advice, Finding, commands, findings
 from flowlog.operations.migrationcheck.rollback import UnknownRevisionError, unknown_to
 from flowlog.translations.argparse_words import DJANGOS_OPTIONS
 
@@ -85,13 +85,13 @@ class Command(BaseCommand):
 
     def _tell_one(self, each: Finding) -> None:
         mark = "⚠" if each.needs_advice else "✔"
-        self.stdout.write(f"{mark} {each.app}.{each.name}: {_words(each.verdict)}")
-        if each.verdict is not Verdict.APPLY:
-            for part in each.parts:
-                self.stdout.write(f"    {_part_words(part.done, part.begun)}: {part.name}")
-        if each.verdict is Verdict.COMPLETE:
+        self.stdout.write(f"{mark} {each.app}.{each.name}: {_words(each.advice)}")
+        if each.advice is not Advice.APPLY:
+            for part in each.schema_objects:
+                self.stdout.write(f"    {_part_words(part.done, part.partly_applied)}: {part.name}")
+        if each.advice is Advice.COMPLETE:
             self.stdout.write("    " + _("Complete it with SQL, and then fake it, as below."))
-        if each.runs_code and each.verdict is Verdict.APPLY:
+        if each.runs_code and each.advice is Advice.APPLY:
             self.stdout.write("    " + _("It also runs code or SQL of its own, which cannot be checked."))
         for problem in each.problems:
             self.stdout.write("    ⚠ " + _("could not be compared with the database: %(reason)s") % {"reason": problem})
@@ -99,29 +99,29 @@ class Command(BaseCommand):
             self.stdout.write(f"    ⚠ {words}")
 
 
-def _words(verdict: Verdict) -> str:
+def _words(advice: Advice) -> str:
     return {
-        Verdict.APPLY: _("nothing of it was made by hand; migrate applies it."),
-        Verdict.FAKE: _("all of it was already made by hand, as it should be: fake it."),
-        Verdict.COMPLETE: _(
+        Advice.APPLY: _("nothing of it was made by hand; migrate applies it."),
+        Advice.FAKE: _("all of it was already made by hand, as it should be: fake it."),
+        Advice.COMPLETE: _(
             "only a part of it was made by hand, or otherwise than it should be. Faking it now would be wrong."
         ),
-        Verdict.UNDO: _(
+        Advice.UNDO: _(
             "something of it was made by hand, and it also does what neither SQL nor faking could. Remove what was "
             "made by hand (save its content first), and let migrate apply it."
         ),
-    }[verdict]
+    }[advice]
 
 
-def _part_words(done: bool, begun: str) -> str:
-    if begun:
-        return f"✘ {_('exists, but')} {begun}"
+def _part_words(done: bool, partly_applied: str) -> str:
+    if partly_applied:
+        return f"✘ {_('exists, but')} {partly_applied}"
     return f"✔ {_('exists already')}" if done else f"· {_('missing')}"
 
 
 def _as_data(found: list[Finding]) -> dict[str, Any]:
     return {
         "safe": not any(each.needs_advice for each in found),
-        "migrations": [asdict(each) | {"verdict": each.verdict, "sql": each.sql} for each in found],
+        "migrations": [asdict(each) | {"verdict": each.advice, "sql": each.sql} for each in found],
         "commands": commands(found),
     }

@@ -12,13 +12,14 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from flowlog.monitoring import troubles
+from flowlog.monitoring import incidents
 from flowlog.translations.argparse_words import DJANGOS_OPTIONS
+from integrations.evolution import phone
 from integrations.evolution.manager import EvolutionManager, RemoteWebhook, manager
+from integrations.evolution.phone import WayBack
 from integrations.evolution.servers import KIND, Server, by_server, of_settings, server_of
-from integrations.evolution.webhooks import leads_here, webhook_of_this_site
 from integrations.gateways import GatewayError, sentences
-from integrations.instances.connections import heal, probe_at_once, why_held
+from integrations.instances.connections import why_held
 from integrations.models import EvolutionInstance, NotificationLog, check_instance_name
 from notifications import outbox
 from orders.contacts import certain_phone, mask_phone
@@ -117,14 +118,11 @@ class Command(BaseCommand):
             if time.monotonic() > deadline:
                 raise CommandError(_("%(name)s was not connected in time. Try again.") % {"name": name})
             time.sleep(PAIRING_PAUSE)
-        for instance in EvolutionInstance.objects.filter(name=name):
-            EvolutionInstance.objects.filter(pk=instance.pk).update(state=State.OPEN)
-            # Somebody has just paired it. That it is open all the same shows nothing.
-            (heal if shown else probe_at_once)(instance.pk)
+        phone.note_connected(name, paired=bool(shown))
         self.stdout.write(_("%(name)s: connected.") % {"name": name})
         self._say_if_held(name)
         webhook = gateway.webhook(name)
-        if webhook.lacks or not leads_here(webhook.url, name):
+        if phone.way_back(webhook, name) != WayBack.HERE:
             self.stdout.write(_webhook_words(webhook, name))
         self._hint_unless_known(name)
 
@@ -146,15 +144,11 @@ class Command(BaseCommand):
             self.stdout.write(_("Its messages are held: %(reason)s") % {"reason": why_held(held)})
 
     def _logout(self, gateway: EvolutionManager, name: str) -> None:
-        gateway.logout(name)
-        EvolutionInstance.objects.filter(name=name).update(state=State.CLOSE)
+        phone.log_out(gateway, name)
         self.stdout.write(_("%(name)s: logged out. To pair it again: evolution connect %(name)s") % {"name": name})
 
     def _set_webhook(self, gateway: EvolutionManager, name: str) -> None:
-        if not settings.EVOLUTION_WEBHOOK_SECRET:
-            raise CommandError(_("Set EVOLUTION_WEBHOOK_SECRET first: a long random text that nobody else knows."))
-        url = webhook_of_this_site(name)
-        gateway.set_webhook(name, url, settings.EVOLUTION_WEBHOOK_SECRET)
+        url = phone.set_webhook(gateway, name)
         self.stdout.write(_("%(name)s: the gateway tells %(url)s.") % {"name": name, "url": url})
 
     def _send_test(self, number: str, name: str | None, timeout: float) -> None:
@@ -214,9 +208,10 @@ def _check_name(name: str) -> None:
 def _webhook_words(webhook: RemoteWebhook, name: str) -> str:
     """Where the instance's events go, and what to do if that is not here, or not all of them do."""
     words = {"url": webhook.url, "site": settings.SITE_URL, "name": name}
-    if not webhook.url:
+    found = phone.way_back(webhook, name)
+    if found == WayBack.NOWHERE:
         return _("Its receipts and answers go nowhere. Next: evolution set-webhook %(name)s") % words
-    if not leads_here(webhook.url, name):
+    if found == WayBack.ELSEWHERE:
         return (
             _(
                 "Its receipts and answers go to %(url)s, not to %(site)s. "
@@ -224,7 +219,7 @@ def _webhook_words(webhook: RemoteWebhook, name: str) -> str:
             )
             % words
         )
-    if webhook.lacks:
+    if found == WayBack.IN_PART:
         words["events"] = ", ".join(sorted(webhook.lacks))
         return (
             _("The gateway tells %(url)s, but not of %(events)s. To have these too: evolution set-webhook %(name)s")
@@ -236,7 +231,7 @@ def _webhook_words(webhook: RemoteWebhook, name: str) -> str:
 def _still_waiting(row: NotificationLog) -> str:
     """Why the message has no outcome yet, as far as can be told."""
     reasons = [
-        f"{one.headline}. {one.detail}" for one in troubles.present() if one.keeps_back and one.name in _concerned(row)
+        f"{one.headline}. {one.detail}" for one in incidents.present() if one.keeps_back and one.name in _concerned(row)
     ]
     # A trouble may be what it has met.
     if row.error_message and not any(sentences.cause(row.error_code) in reason for reason in reasons):
@@ -260,6 +255,7 @@ def _state_words(state: str) -> str:
 def _sentence(error: GatewayError) -> str:
     """What went wrong at the gateway, and what to do."""
     words = {
+        phone.NOT_SET: _("Set EVOLUTION_WEBHOOK_SECRET first: a long random text that nobody else knows."),
         "instance_not_found": _("The gateway does not know this instance. See: evolution list"),
         "name_in_use": _("The gateway has an instance of that name already."),
         "not_connected": _("The instance is not connected."),

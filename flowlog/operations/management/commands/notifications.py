@@ -1,4 +1,4 @@
-"""`manage.py notifications status|sweep|resend|release|purge|reconcile`: looking after the messages by hand."""
+"""`manage.py notifications status|sweep|resend|cancel|release|purge|reconcile`: looking after the messages by hand."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from flowlog.monitoring import overview
 from flowlog.translations.argparse_words import DJANGOS_OPTIONS
 from integrations import retention
+from integrations.messages.kinds import KINDS
 from integrations.models import EvolutionInstance, NotificationLog
-from notifications.actions import release, resend
+from notifications.actions import cancel, release, resend
 from notifications.reconcile import reconcile
 from notifications.sweep import sweep
 
@@ -26,6 +27,7 @@ _PURGED = {
     "attempts": gettext_lazy("Delivery attempts deleted"),
     "webhooks": gettext_lazy("Webhooks deleted"),
     "carrier_news": gettext_lazy("Carriers' news deleted"),
+    "shop_news": gettext_lazy("Shops' news forgotten"),
     "used_forms": gettext_lazy("Used forms forgotten"),
 }
 
@@ -36,7 +38,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(
-            required=True, dest="action", metavar="status|sweep|resend|release|purge|reconcile"
+            required=True, dest="action", metavar="status|sweep|resend|cancel|release|purge|reconcile"
         )
 
         def add(action: str, words: str) -> CommandParser:
@@ -47,6 +49,12 @@ class Command(BaseCommand):
         add("sweep", _("Wake what was left behind, as the worker does every few seconds."))
         resend = add("resend", _("Send a message again, as a new one."))
         resend.add_argument("id", type=_number, help=_("The message's number under Notification Logs."))
+        cancelling = add(
+            "cancel", _("Cancel what waits of some kinds, as before a roll-back to a version without them.")
+        )
+        cancelling.add_argument(
+            "kinds", nargs="+", metavar="KIND", choices=sorted(KINDS), help=", ".join(sorted(KINDS))
+        )
         release = add("release", _("End the hold of instances, so that their messages go again."))
         words = _("Names; without any, all that are held.")
         release.add_argument("instances", nargs="*", metavar="INSTANCE", help=words)
@@ -65,6 +73,8 @@ class Command(BaseCommand):
                 self._sweep()
             case "resend":
                 self._resend(options["id"])
+            case "cancel":
+                self._cancel(options["kinds"])
             case "purge":
                 self._purge(dry_run=options["dry_run"])
             case "reconcile":
@@ -99,6 +109,20 @@ class Command(BaseCommand):
         except resend.ResendRefusedError as refusal:
             raise CommandError(str(refusal)) from None
         self.stdout.write(_("Message %(old)s is sent again as %(new)s.") % {"old": pk, "new": new.pk})
+
+    def _cancel(self, kinds: list[str]) -> None:
+        rows = NotificationLog.objects.filter(event__in=kinds)
+        number = len(cancel.cancel(rows.filter(status=NotificationLog.Status.PENDING)))
+        words = ngettext("%(number)d message cancelled.", "%(number)d messages cancelled.", number)
+        self.stdout.write(words % {"number": number})
+        left = rows.filter(status__in=NotificationLog.UNFINISHED).count()
+        if left:
+            words = ngettext(
+                "%(number)d message is being sent, or perhaps it went out: wait and run this again.",
+                "%(number)d messages are being sent, or perhaps they went out: wait and run this again.",
+                left,
+            )
+            raise CommandError(words % {"number": left})
 
     def _release(self, names: list[str]) -> None:
         known = {instance.name: instance for instance in EvolutionInstance.objects.all()}

@@ -13,9 +13,9 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from flowlog.broker import QUEUES
+from flowlog.checklist import Item, run
 from flowlog.operations.checklists import postdeploy
 from flowlog.operations.checklists.command import ChecklistCommand
-from flowlog.operations.checklists.items import Item, run
 from orders.contacts import certain_phone
 
 

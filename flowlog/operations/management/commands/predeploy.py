@@ -7,9 +7,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from flowlog.checklist import Item
 from flowlog.operations.checklists import predeploy
 from flowlog.operations.checklists.command import ChecklistCommand
-from flowlog.operations.checklists.items import Item
 
 
 class Command(ChecklistCommand):

@@ -1,0 +1,147 @@
+"""What keeps messages from going out, in the staff's words: on every page of the admin, and by mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from flowlog import heartbeats
+from flowlog.models import Alarm
+from flowlog.monitoring import backups, figures
+from flowlog.monitoring.words import messages_wait
+from flowlog.times import moment
+from integrations.inbound import way_back
+from integrations.instances.connections import needs_phone, why_held
+from integrations.models import EvolutionInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One thing that is amiss with the messages, and since when. `address` is the page of the admin to look at next."""
+
+    kind: str
+    name: str
+    since: datetime | None
+    headline: str
+    detail: str
+    address: str
+    permission: str
+    instance_id: int | None = None
+    # None: everybody's.
+    store_id: int | None = None
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether messages wait for its end."""
+        return self.kind not in (Alarm.Kind.OLD_BACKUP, Alarm.Kind.WAY_BACK)
+
+    def waiting(self, stores: frozenset[int] | None = None) -> str:
+        """How many messages wait for its end, of these stores; nothing of what keeps none back. One query."""
+        if not self.keeps_back:
+            return ""
+        of: dict[str, Any] = {"instance": self.instance_id} if self.instance_id else {}
+        if stores is not None:
+            of["instance__store__in"] = stores
+        return messages_wait(figures.waiting(**of), figures.COUNTED)
+
+
+def present() -> list[Incident]:
+    """All troubles there are now. Two queries."""
+    pulses = heartbeats.pulses()
+    silent = [words(pulses[name]) for name, words in _OF_PULSES.items() if pulses[name].silent]
+    instances = way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
+    return silent + [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
+
+
+def lasting_ones() -> list[Incident]:
+    """The same, without what is still awaited after the first start of the system; and an old backup."""
+    heartbeats.await_first()
+    pulses = heartbeats.pulses()
+    awaited = {name for name in _OF_PULSES if not pulses[name].overdue}
+    lasting = [
+        incident for incident in present() if incident.kind not in _KINDS_OF_PULSES or incident.name not in awaited
+    ]
+    since = backups.missing_since()
+    return [*lasting, _old_backup(since)] if since else lasting
+
+
+def _silent_worker(pulse: heartbeats.Pulse) -> Incident:
+    if pulse.host:
+        detail = _("The worker that sends them has given no sign of life since %(since)s.")
+    else:
+        detail = _("The worker that sends them has given no sign of life yet.")
+    return _without_pulse(Alarm.Kind.SILENT_WORKER, pulse, _("The messages to the customers are not going out"), detail)
+
+
+def _late_sweep(pulse: heartbeats.Pulse) -> Incident:
+    if pulse.host:
+        detail = _("The search for them was last done to its end on %(since)s: see flowlog-beat and worker-default.")
+    else:
+        detail = _("The search for them was never done yet: see flowlog-beat and worker-default.")
+    return _without_pulse(Alarm.Kind.LATE_SWEEP, pulse, _("Messages that wait are not looked for"), detail)
+
+
+def _without_pulse(kind: str, pulse: heartbeats.Pulse, headline: str, detail: str) -> Incident:
+    return Incident(
+        kind=kind,
+        name=pulse.queue,
+        since=pulse.beat_at,
+        headline=headline,
+        detail=detail % {"since": moment(pulse.beat_at)},
+        address=reverse("admin:integrations_notificationlog_changelist", query={"status__in": "pending,sending"}),
+        permission="integrations.view_notificationlog",
+    )
+
+
+def _way_back(instance: Any) -> Incident:
+    headline, detail = way_back.words(instance)
+    return Incident(
+        kind=Alarm.Kind.WAY_BACK,
+        name=instance.name,
+        since=instance.refused_at if instance.refused else instance.silent_since,
+        headline=headline,
+        detail=detail,
+        address=reverse("admin:integrations_evolutioninstance_change", args=[instance.pk]),
+        permission="integrations.view_evolutioninstance",
+        instance_id=instance.pk,
+        store_id=instance.store_id,
+    )
+
+
+def _old_backup(since: datetime) -> Incident:
+    detail = _("There has been none since %(since)s. See `systemctl status flowlog-backup` and logs/backup.log.")
+    return Incident(
+        kind=Alarm.Kind.OLD_BACKUP,
+        name="backup",
+        since=since,
+        headline=_("The database is not being backed up"),
+        detail=detail % {"since": moment(since)},
+        address=reverse("admin:index"),
+        permission="integrations.view_notificationlog",
+    )
+
+
+def _held_instance(instance: EvolutionInstance) -> Incident:
+    cut = needs_phone(instance)
+    headline = _("WhatsApp %(instance)s is disconnected") if cut else _("WhatsApp %(instance)s is held")
+    return Incident(
+        kind=Alarm.Kind.HELD_INSTANCE,
+        name=instance.name,
+        since=instance.held_at,
+        headline=headline % {"instance": instance.name},
+        detail=_("Its messages wait since %(since)s. %(reason)s")
+        % {"since": moment(instance.held_at), "reason": why_held(instance)},
+        address=reverse("admin:integrations_evolutioninstance_change", args=[instance.pk]),
+        permission="integrations.view_evolutioninstance",
+        instance_id=instance.pk,
+        store_id=instance.store_id,
+    )
+
+
+_OF_PULSES = {heartbeats.SENDING_QUEUE: _silent_worker, heartbeats.SWEEP: _late_sweep}
+_KINDS_OF_PULSES = (Alarm.Kind.SILENT_WORKER, Alarm.Kind.LATE_SWEEP)

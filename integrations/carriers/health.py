@@ -1,0 +1,39 @@
+"""How a carrier's connection stands, in words for the staff, and what of its news needs somebody."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from flowlog.times import moment
+from integrations.carriers.models import CarrierConnection, CarrierNews
+from integrations.sources.health import NEW, OFF, OK, REFUSED, SILENT, TROUBLE
+
+
+def words(connection: CarrierConnection, found: str) -> str:
+    """What the state means for the staff, and what to do."""
+    since = {"since": moment(connection.last_news_at), "refused": moment(connection.refused_at)}
+    told = {
+        OK: _("News comes in. The last came %(since)s.") % since,
+        OFF: _("Switched off: what comes in is kept, and no order is made or changed by it."),
+        NEW: _("Nothing has come in yet. Follow the steps below."),
+        SILENT: _(
+            "Nothing has come in since %(since)s, though it used to on most days. See in the carrier's panel whether "
+            "its webhook is still there, and whether it is still asked with the right keys."
+        )
+        % since,
+        REFUSED: _(
+            "What came %(refused)s was refused: its signature does not fit the secret. Enter the same secret in the "
+            "carrier's panel and here."
+        )
+        % since,
+        TROUBLE: connection.last_error,
+    }
+    return told[found]
+
+
+def need_a_person() -> QuerySet[CarrierNews]:
+    """What came in by a connection and waits for somebody to see to it."""
+    return CarrierNews.objects.filter(
+        connection__isnull=False, result__in=CarrierNews.NEED_A_PERSON, seen_at__isnull=True
+    )

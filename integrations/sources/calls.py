@@ -1,0 +1,109 @@
+"""Calls to a system that tells us news: bounded in time and size, without redirects, and no oftener than it wants."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from django.db import connection
+from django.utils.translation import gettext as _
+from urllib3.exceptions import HTTPError
+
+from integrations.gateways.transport import GatewaySession
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 4, 10
+# A page of orders with all their meta data.
+MAX_BODY = 8 * 1024 * 1024
+# Where it does not say for how long; and at most so long, whatever it says.
+WAIT, LONGEST_WAIT = 30.0, 3600.0
+
+type Reply = tuple[int, Mapping[str, str], Any]
+
+
+class TooOftenError(Exception):
+    """The system wants to be left alone for so many `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class AwayError(Exception):
+    """No whole answer came, or one that the system itself takes for a failure. `str()` is a sentence for the staff."""
+
+
+def call(
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
+    sent: Any = None,
+) -> Reply:
+    """The system's answer to what is `sent` as JSON, if anything: its status, its headers, and its JSON, None if it is
+    none.
+
+    Raises `TooOftenError`, and `AwayError`, also for the system's own failures (5xx).
+    """
+    parts = urlsplit(url)
+    # Whoever tries Flowlog out on their own machine has the system there, too.
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and settings.SITE_URL.startswith("http://"))
+    if not (is_safe and parts.hostname):
+        raise AwayError(_("The system's address must begin with https://."))
+    if not connection.in_atomic_block:
+        connection.close()  # back to the pool: a slow system must not hold a database connection
+    try:
+        response = _session(os.getpid()).request(
+            method, url, headers=dict(headers or {}), params=params, json=sent, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            allow_redirects=False, stream=True,
+        )  # fmt: skip
+        with closing(response):
+            body = response.raw.read(MAX_BODY + 1, decode_content=False)
+    except (requests.RequestException, HTTPError) as error:
+        raise AwayError(_("The system does not answer.")) from error
+    if len(body) > MAX_BODY:
+        raise AwayError(_("The system's answer is too large."))
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        raise TooOftenError(_seconds_to_wait(response.headers))
+    if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise AwayError(_("The system answered with %(status)d.") % {"status": response.status_code})
+    return response.status_code, response.headers, _json(body)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _seconds_to_wait(headers: Mapping[str, str]) -> float:
+    """By `Retry-After`, in seconds or as a date, else by `X-Rate-Limit-Reset`, in milliseconds."""
+    after, reset = headers.get("Retry-After", ""), headers.get("X-Rate-Limit-Reset", "")
+    seconds = WAIT
+    try:
+        if after:
+            seconds = float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
+        elif reset:
+            seconds = float(reset) / 1000
+    except (ValueError, OverflowError):
+        pass
+    # Not a number compares as false.
+    return min(max(seconds, 0.1), LONGEST_WAIT) if seconds < LONGEST_WAIT else LONGEST_WAIT
+
+
+@functools.lru_cache(maxsize=2)
+def _session(_process_id: int) -> GatewaySession:
+    """One for each process: a forked child must not write into its parent's connections."""
+    session = GatewaySession()
+    session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "flowlog"})
+    return session

@@ -1,0 +1,21 @@
+"""What a source needs to know of the system that it connects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flowlog.translations import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One value that the owner enters: `label` names it to her, `help` says where she finds it.
+
+    `secret`: it is never shown again. `required`: without it nothing is taken in; what is not serves to ask the system.
+    """
+
+    name: str
+    label: Words
+    help: Words
+    secret: bool = False
+    required: bool = False

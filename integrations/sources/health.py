@@ -1,0 +1,53 @@
+"""Whether a system's news comes in as it used to. One that has switched our webhook off does not tell us so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now, TruncDate
+
+from integrations.sources.models import Connection
+
+# Who told something on so many of the days before its last news tells something on most days.
+REGULAR_DAYS, LOOKED_BACK = 5, timedelta(days=14)
+SILENT_AFTER = timedelta(days=3)
+# Who was refused longer ago has given it up.
+REFUSED_LATELY = timedelta(days=7)
+# Somebody may mend the secret there while a refused request is still on its way.
+GRACE = timedelta(minutes=1)
+
+OK, OFF, NEW, SILENT, REFUSED, TROUBLE = "ok", "off", "new", "silent", "refused", "trouble"
+
+
+def judged(connections: type[Connection]) -> QuerySet[Any]:
+    """The connections, each with `days`: on how many it told something before its last news."""
+    rows: Any = connections
+    news = rows._meta.get_field("news").related_model._default_manager
+    before = news.filter(connection=OuterRef("pk"), received_at__gt=OuterRef("last_news_at") - LOOKED_BACK).order_by()
+    days = before.values("connection").annotate(days=Count(TruncDate("received_at"), distinct=True)).values("days")
+    return connections._default_manager.annotate(days=Coalesce(Subquery(days, output_field=IntegerField()), 0))
+
+
+_SILENT = Q(days__gte=REGULAR_DAYS, last_news_at__lt=Now() - SILENT_AFTER)
+_REFUSED = Q(refused_at__gt=Now() - REFUSED_LATELY) & (
+    Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + GRACE)
+)
+_TROUBLE = ~Q(last_error="")
+
+
+def troubled(connections: type[Connection]) -> QuerySet[Any]:
+    """Those that are on and whose news does not come in as it should."""
+    return judged(connections).filter(_SILENT | _REFUSED | _TROUBLE, is_on=True)
+
+
+def state(connection: Connection) -> str:
+    """One of the states above, the worst that holds."""
+    if not connection.is_on:
+        return OFF
+    row = judged(type(connection)).filter(pk=connection.pk)
+    for name, condition in ((REFUSED, _REFUSED), (TROUBLE, _TROUBLE), (SILENT, _SILENT)):
+        if row.filter(condition).exists():
+            return name
+    return OK if connection.last_news_at else NEW

@@ -1,0 +1,38 @@
+"""tests/statements.py: what is repeated on other servers asks them everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.statements import _digest, choose
+
+
+def note(test: str, asked: str, seconds: float = 1, several: bool = False) -> dict[str, Any]:
+    return {"test": test, "seconds": seconds, "several": several, "asked": asked.split()}
+
+
+def test_all_is_asked_again_by_the_quickest() -> None:
+    notes = [note("slow", "a b c", 9), note("one", "a b"), note("other", "b c"), note("none", ""), note("known", "b")]
+    assert choose(notes, set()) == {"one", "other"}
+
+
+def test_what_is_marked_or_asked_by_several_threads_is_always_repeated() -> None:
+    notes = [note("marked", "a"), note("at once", "a", several=True), note("a", "a"), note("b", "a b")]
+    assert choose(notes, {"marked", "gone"}) == {"marked", "at once", "b"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("SELECT 1 FROM a WHERE id IN (%s, %s, %s) LIMIT 21", "SELECT 1 FROM a WHERE id IN (%s) LIMIT 3", True),
+        ("INSERT INTO a VALUES (%s, NULL), (%s, NULL)", "INSERT INTO a VALUES (%s, NULL)", True),
+        ('SAVEPOINT "s14_x2"', 'SAVEPOINT "s9_x31"', True),
+        ("SELECT a FROM b", "SELECT a FROM c", False),
+        ("SELECT 1 FROM a WHERE id = %s", "SELECT 1 FROM a WHERE id = %s FOR UPDATE", False),
+        ("UniqueViolation once INSERT INTO a VALUES (%s)", "INSERT INTO a VALUES (%s)", False),
+    ],
+)
+def test_a_statement_is_the_same_whatever_its_values(one: str, other: str, same: bool) -> None:
+    assert (_digest(one) == _digest(other)) is same
