@@ -12,6 +12,7 @@ class Credential:
     """One value that the owner enters: `label` names it to her, `help` says where she finds it.
 
     `secret`: it is never shown again. `required`: without it nothing is taken in; what is not serves to ask the system.
+    `signs`: a secret that the source's signature is checked by; it is sent to nobody.
     """
 
     name: str
@@ -19,3 +20,4 @@ class Credential:
     help: Words
     secret: bool = False
     required: bool = False
+    signs: bool = False

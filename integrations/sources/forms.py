@@ -16,14 +16,16 @@ LONGEST = 500
 class CredentialsForm(forms.Form):
     """What the source asks for. Secrets are not shown again: one that is left empty stays as it is.
 
-    They go with the other values, such as the system's address, that they were entered with: if one of these is
-    another, they are asked for again. Else whoever may edit a connection could have them sent to a server of their own.
+    Those that are sent go with the other values, such as the system's address, that they were entered with: if one of
+    these is another, they are asked for again. Else whoever may edit a connection could have them sent to a server of
+    their own.
     """
 
     def __init__(self, source: Any, kept: Mapping[str, str], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._kept = kept
         self._secrets = [each.name for each in source.CREDENTIALS if each.secret]
+        self._sent = [each.name for each in source.CREDENTIALS if each.secret and not each.signs]
         for each in source.CREDENTIALS:
             has = bool(kept.get(each.name))
             stays = _("It is stored; leave this empty to keep it.") if each.secret and has else ""
@@ -43,7 +45,7 @@ class CredentialsForm(forms.Form):
         elsewhere = any(
             self._kept.get(name, "") != cleaned.get(name, "") for name in self.fields.keys() - {*self._secrets}
         )
-        for name in self._secrets:
+        for name in self._sent:
             if elsewhere and self._kept.get(name) and not cleaned.get(name) and name not in self.errors:
                 self.add_error(name, _("Enter it again: a stored secret is used with no other system."))
         return cleaned

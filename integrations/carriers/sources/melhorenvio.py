@@ -33,7 +33,12 @@ from orders.codes import tracking_key
 TITLE = "Melhor Envio"
 CREDENTIALS = (
     Credential(
-        "secret", gettext_lazy("The app's secret"), gettext_lazy("In the app's panel."), secret=True, required=True
+        "secret",
+        gettext_lazy("The app's secret"),
+        gettext_lazy("In the app's panel."),
+        secret=True,
+        required=True,
+        signs=True,
     ),
     Credential(
         "token",

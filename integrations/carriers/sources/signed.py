@@ -26,6 +26,7 @@ class Signed:
             gettext_lazy("Any long text that nobody can guess, the same there."),
             secret=True,
             required=True,
+            signs=True,
         ),
     )
     MEANINGS: Mapping[str, str] = {status.value: status.value for status in Status}

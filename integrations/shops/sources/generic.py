@@ -29,6 +29,7 @@ CREDENTIALS = (
         gettext_lazy("Any long text that nobody can guess, the same there."),
         secret=True,
         required=True,
+        signs=True,
     ),
 )
 _SAME = "placed confirmed paid ready shipped out_for_delivery delivered failed_attempt returned cancelled refunded"

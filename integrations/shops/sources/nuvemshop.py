@@ -25,7 +25,7 @@ from integrations.sources.credentials import Credential
 
 TITLE = "Nuvemshop"
 CREDENTIALS = (
-    Credential("secret", gettext_lazy("The app's secret"), "client_secret", secret=True, required=True),
+    Credential("secret", gettext_lazy("The app's secret"), "client_secret", secret=True, required=True, signs=True),
     Credential("store_id", gettext_lazy("The shop's number"), "user_id", required=True),
     Credential("token", gettext_lazy("The app's token in this shop"), "access_token", secret=True, required=True),
     Credential("mail", gettext_lazy("E-mail of who answers for the app"), "", required=True),

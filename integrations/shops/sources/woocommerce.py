@@ -29,7 +29,14 @@ from integrations.sources.credentials import Credential
 _REST = gettext_lazy("In WooCommerce > Settings > Advanced > REST API, with permission Read.")
 TITLE = "WooCommerce"
 CREDENTIALS = (
-    Credential("secret", gettext_lazy("Secret"), gettext_lazy("As in the shop's webhook."), secret=True, required=True),
+    Credential(
+        "secret",
+        gettext_lazy("Secret"),
+        gettext_lazy("As in the shop's webhook."),
+        secret=True,
+        required=True,
+        signs=True,
+    ),
     Credential("address", gettext_lazy("The shop's address"), "https://…"),
     Credential("consumer_key", gettext_lazy("Consumer key (ck_…)"), _REST, secret=True),
     Credential("consumer_secret", gettext_lazy("Consumer secret (cs_…)"), _REST, secret=True),

@@ -21,7 +21,12 @@ from integrations.sources.credentials import Credential
 TITLE = "Yampi"
 CREDENTIALS = (
     Credential(
-        "secret", gettext_lazy("Secret"), gettext_lazy("Yampi shows it beside the webhook."), secret=True, required=True
+        "secret",
+        gettext_lazy("Secret"),
+        gettext_lazy("Yampi shows it beside the webhook."),
+        secret=True,
+        required=True,
+        signs=True,
     ),
 )
 MEANINGS: Mapping[str, str] = {
