@@ -23,6 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ReadTimeoutError
 
+from flowlog.public_addresses import may_be_called
 from integrations.gateways.outcomes import Outcome, Refused
 from integrations.gateways.protocol import TOO_LATE, uptime
 
@@ -37,6 +38,10 @@ _write_by: ContextVar[float | None] = ContextVar("write_by", default=None)
 
 class TooLateError(HTTPError):
     """It was too late to write the request: no more than a part of it was written, of which nothing comes."""
+
+
+class NotPublicError(NewConnectionError):
+    """The name leads only to where a session of public addresses alone does not connect: nothing was sent."""
 
 
 @contextmanager
@@ -93,6 +98,7 @@ class _BoundedConnection(HTTPConnection):
     """
 
     clock: Clock = staticmethod(uptime)
+    public_only = False
     idle_since = 0.0
     _connect_by = 0.0
 
@@ -117,6 +123,10 @@ class _BoundedConnection(HTTPConnection):
             addresses = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise NewConnectionError(self, f"Failed to resolve the name: {error}") from error
+        if self.public_only:
+            addresses = [each for each in addresses if may_be_called(str(each[4][0]))]
+            if not addresses:
+                raise NotPublicError(self, "The name leads to no public address")
         for family, kind, protocol, _, address in addresses:
             sock = socket.socket(family, kind, protocol)
             try:
@@ -172,14 +182,14 @@ class _FreshPool(HTTPConnectionPool):
 
     ConnectionCls = _BoundedConnection
 
-    def __init__(self, *args: Any, clock: Clock, **kwargs: Any) -> None:
-        self._clock = clock
+    def __init__(self, *args: Any, clock: Clock, public_only: bool, **kwargs: Any) -> None:
+        self._clock, self._public_only = clock, public_only
         super().__init__(*args, **kwargs)
 
     @override
     def _new_conn(self) -> Any:
-        connection = super()._new_conn()
-        connection.clock = self._clock  # type: ignore[attr-defined]
+        connection: Any = super()._new_conn()
+        connection.clock, connection.public_only = self._clock, self._public_only
         return connection
 
     @override
@@ -205,27 +215,31 @@ class _FreshTLSPool(_FreshPool, HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """Sends over the pools above, each request once."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, *, public_only: bool) -> None:
+        self._own: dict[str, Any] = {"clock": clock, "public_only": public_only}
         super().__init__(pool_connections=1, pool_maxsize=_POOL_SIZE, max_retries=0)
 
     @override
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": functools.partial(_FreshPool, clock=self._clock),
-            "https": functools.partial(_FreshTLSPool, clock=self._clock),
+            "http": functools.partial(_FreshPool, **self._own),
+            "https": functools.partial(_FreshTLSPool, **self._own),
         }
 
 
 class GatewaySession(requests.Session):
-    """A session that talks to the gateway alone: no proxy, credentials or cookies of others, no redirect."""
+    """A session that talks to the gateway alone: no proxy, credentials or cookies of others, no redirect.
 
-    def __init__(self, clock: Clock = uptime) -> None:
+    `public_only`: it connects to none but public addresses (`flowlog.public_addresses.may_be_called`), for those whose
+    address somebody typed; `is_not_public` tells when that was why a call failed.
+    """
+
+    def __init__(self, clock: Clock = uptime, *, public_only: bool = False) -> None:
         super().__init__()
         self.trust_env = False
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(clock)
+        adapter = _Adapter(clock, public_only=public_only)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
@@ -239,13 +253,20 @@ def transport_failure(error: requests.RequestException | HTTPError) -> Refused:
     """What a call that ended in `error` means: only one that was never connected, or came too late, sent nothing."""
     if isinstance(error, TooLateError):
         return Refused(Outcome.RETRYABLE, TOO_LATE)
-    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else error
-    if isinstance(cause, MaxRetryError):
-        cause = cause.reason
-    if isinstance(cause, NewConnectionError):
+    if isinstance(_cause(error), NewConnectionError):
         return Refused(Outcome.RETRYABLE, "gateway_unreachable")
     if isinstance(error, requests.exceptions.InvalidURL):
         return Refused(Outcome.RETRYABLE, "gateway_unreachable")
     if isinstance(error, requests.ReadTimeout | ReadTimeoutError):
         return Refused(Outcome.UNKNOWN, "read_timeout")
     return Refused(Outcome.UNKNOWN, "connection_reset")
+
+
+def is_not_public(error: requests.RequestException | HTTPError) -> bool:
+    """Whether a call ended in `error` because its address leads to no public one."""
+    return isinstance(_cause(error), NotPublicError)
+
+
+def _cause(error: requests.RequestException | HTTPError) -> BaseException | None:
+    cause = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else error
+    return cause.reason if isinstance(cause, MaxRetryError) else cause

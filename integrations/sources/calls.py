@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 from urllib3.exceptions import HTTPError
 
-from integrations.gateways.transport import GatewaySession
+from integrations.gateways.transport import GatewaySession, is_not_public
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 4, 10
 # A page of orders with all their meta data.
@@ -52,7 +52,8 @@ def call(
     """The system's answer to what is `sent` as JSON, if anything: its status, its headers, and its JSON, None if it is
     none.
 
-    Raises `TooOftenError`, and `AwayError`, also for the system's own failures (5xx).
+    Raises `TooOftenError`, and `AwayError`, also for the system's own failures (5xx), and for an address of this
+    server's own network.
     """
     parts = urlsplit(url)
     # Whoever tries Flowlog out on their own machine has the system there, too.
@@ -69,6 +70,8 @@ def call(
         with closing(response):
             body = response.raw.read(MAX_BODY + 1, decode_content=False)
     except (requests.RequestException, HTTPError) as error:
+        if is_not_public(error):
+            raise AwayError(_("The system's address is not one of the public Internet.")) from error
         raise AwayError(_("The system does not answer.")) from error
     if len(body) > MAX_BODY:
         raise AwayError(_("The system's answer is too large."))
@@ -104,6 +107,6 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float:
 @functools.lru_cache(maxsize=2)
 def _session(_process_id: int) -> GatewaySession:
     """One for each process: a forked child must not write into its parent's connections."""
-    session = GatewaySession()
+    session = GatewaySession(public_only=True)
     session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "flowlog"})
     return session
