@@ -12,9 +12,16 @@ class NotificationsConfig(AppConfig):
         from integrations.signals import customer_consent_changed  # noqa: PLC0415 - models are loaded only now
         from notifications import hours  # noqa: PLC0415
         from notifications.capacity import size_the_pool  # noqa: PLC0415
-        from notifications.receivers import cancel_unsent, confirm_consent, tell_customers, told_of  # noqa: PLC0415
+        from notifications.receivers import (  # noqa: PLC0415
+            cancel_unsent,
+            confirm_consent,
+            tell_customers,
+            tell_of_creation,
+            told_of,
+        )
         from notifications.undoing import cancel_news, told_already  # noqa: PLC0415
         from orders.signals import (  # noqa: PLC0415
+            creation_untold,
             customers_erased,
             order_status_changed,
             quiet_hours_changed,
@@ -24,6 +31,7 @@ class NotificationsConfig(AppConfig):
         )
 
         order_status_changed.connect(tell_customers, dispatch_uid="notifications.tell_customers")
+        creation_untold.connect(tell_of_creation, dispatch_uid="notifications.tell_of_creation")
         told_asked.connect(told_of, dispatch_uid="notifications.told_of")
         customer_consent_changed.connect(confirm_consent, dispatch_uid="notifications.confirm_consent")
         celeryd_init.connect(size_the_pool, dispatch_uid="notifications.size_the_pool")

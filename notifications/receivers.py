@@ -22,6 +22,13 @@ def tell_customers(*, changes: list[StatusChange], **_kwargs: Any) -> None:
     outbox.add(corrections.news(changes))
 
 
+def tell_of_creation(*, change: StatusChange, **_kwargs: Any) -> bool:
+    """Tell of an order that came in quietly, unless its customer was told something of it since."""
+    if NotificationLog.objects.filter(order=change.order).exists():
+        return False
+    return bool(outbox.add([change]))
+
+
 def told_of(*, events: Sequence[OrderEvent], **_kwargs: Any) -> set[int | None]:
     """Those of the entries, just written, of which there is a message."""
     return set(NotificationLog.objects.filter(order_event__in=events).values_list("order_event_id", flat=True))

@@ -39,6 +39,7 @@ from orders.origin import made_before, origin
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
 from orders.transitions import TRANSITIONS, Transition, TransitionNotAllowed, clean_data, get_transition
 from orders.typed import visible
+from orders.untold import tell_of_creation
 
 __all__ = [
     "BulkResult",
@@ -50,6 +51,7 @@ __all__ = [
     "create_order",
     "expire_due_pickups",
     "recalculate_total",
+    "tell_of_creation",
 ]
 
 EXPIRY_BATCH = 500

@@ -15,6 +15,13 @@ order_status_changed = Signal()
 Argument `changes`: a list of `StatusChange`. A receiver that raises undoes the whole change.
 """
 
+creation_untold = Signal()
+"""Sent by `orders.services.tell_of_creation` inside its transaction, with the order locked and as it came in.
+
+Argument `change`: the `StatusChange` of its creation, which is no new one. A receiver tells the customer unless they
+were told something of the order, and returns whether it did. One that raises undoes what the caller's transaction did.
+"""
+
 steps_being_undone = Signal()
 """Sent by `orders.undo` before anything is locked, inside the transaction that takes steps of staff back.
 

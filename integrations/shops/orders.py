@@ -17,7 +17,7 @@ from integrations.shops.meanings import Meaning, meanings_of
 from integrations.shops.models import ID_LENGTH, NUMBER_LENGTH, REASON_LENGTH
 from integrations.shops.news import Nothing, OrderNews
 from orders.models import Order
-from orders.services import bring_to
+from orders.services import bring_to, tell_of_creation
 from orders.states import OrderState
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus, PaymentStatus
 
@@ -91,10 +91,12 @@ def _judge(news: ShopNews, told: OrderNews) -> tuple[str, str]:
     if known and _says_nothing_new(news, told, known):
         return Result.NOTHING_NEW, ""
     wanted = wanted_of(meanings, told, known)
-    tells = known is not None or not _was_placed_before(connection, told)
-    news.order = order = known or placing.place(
-        connection, told, notify=tells and not wanted and Meaning.PLACED in meanings
-    )
+    is_recent = not _was_placed_before(connection, told)
+    tells = known is not None or is_recent
+    is_placed = is_recent and not wanted and Meaning.PLACED in meanings
+    if known and is_placed and tell_of_creation(known):
+        return Result.APPLIED, ""  # it came in with a status that nobody is told of
+    news.order = order = known or placing.place(connection, told, notify=is_placed)
     found = _bring(order, told, wanted, made=known is None, tells=tells)
     return _for_a_person(meanings, told, order) or found
 

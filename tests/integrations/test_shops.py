@@ -22,6 +22,7 @@ from integrations.shops import intake
 from integrations.shops.placing import usable_phone
 from integrations.shops.views import waker
 from notifications import delivery
+from orders import services
 from orders.models import Customer, Order, Store
 from tests.broker import purge
 from tests.embedded import BASE_DIR
@@ -111,6 +112,30 @@ class TestWhatIsTold:
         assert messages() == []
         assert tell(address, order("cancelled", "2026-11-27T12:00:00")) == "applied"
         assert (Order.objects.get().status, messages()) == ("cancelled", [])
+
+    def test_one_that_came_in_quietly_is_told_of_once_it_is_placed(self, address: str) -> None:
+        tell(address, order("pending"), "order.created")
+        assert messages() == []
+        assert tell(address, order("on-hold", "2026-11-27T11:00:00")) == "applied"
+        assert (way(), messages()) == (["create"], ["create"])
+        assert NotificationLog.objects.get().snapshot["order"]["total"] == "114.80"
+        assert tell(address, order("on-hold", "2026-11-27T11:01:00")) == "nothing_new"
+        tell(address, order("pending", "2026-11-27T11:02:00"))
+        assert tell(address, order("on-hold", "2026-11-27T11:03:00")) == "nothing_new"
+        tell(address, order("processing", "2026-11-27T11:04:00"))
+        assert messages() == ["create", "pay"]
+
+    def test_one_that_has_gone_on_is_not_told_of_as_placed(self, address: str) -> None:
+        tell(address, order("pending"), "order.created")
+        services.apply_transition(Order.objects.get(), "confirm", notify=False)
+        assert tell(address, order("on-hold", "2026-11-27T11:00:00")) == "nothing_new"
+        assert messages() == []
+
+    def test_one_from_before_the_connection_is_not_told_of_as_placed(self, address: str) -> None:
+        long_ago = {"date_created_gmt": "2026-10-01T10:00:00"}
+        tell(address, order("pending", **long_ago), "order.created")
+        assert tell(address, order("on-hold", "2026-11-27T11:00:00", **long_ago)) == "nothing_new"
+        assert messages() == []
 
 
 class TestWhatIsNoOrder:
