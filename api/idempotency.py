@@ -31,8 +31,8 @@ def once(
 ) -> HttpResponse:
     """Do the work, which returns its answer and the order that this is about, in one transaction; once for each key.
 
-    Raises `Problem` for a key that was used for another request, or whose first one is still worked on. What is raised
-    by the work undoes it, and nothing is stored.
+    Raises `Problem` for a key that was used for another request or for a customer who was erased since, or whose first
+    one is still worked on. What is raised by the work undoes it, and nothing is stored.
     """
     with transaction.atomic():
         if not key:
@@ -54,8 +54,11 @@ def once(
 
 
 def forget(*, orders: QuerySet[Order], **_kwargs: Any) -> None:
-    """Receives `customers_erased`: what was answered names them."""
-    StoredAnswer.objects.filter(order__in=orders).delete()
+    """Receives `customers_erased`: what was asked and answered names them.
+
+    Their keys stay used, so that a program which never got its answer does not bring the person back.
+    """
+    StoredAnswer.objects.filter(order__in=orders).update(fingerprint="", body="")
 
 
 def purge() -> int:
@@ -84,6 +87,9 @@ def _fingerprint(request: HttpRequest) -> str:
 
 
 def _again(kept: StoredAnswer, fingerprint: str) -> HttpResponse:
+    if not kept.fingerprint:
+        words = _("What was done with this Idempotency-Key was done, and the customer's data were erased since.")
+        raise Problem(HTTPStatus.GONE, "customer-erased", words)
     if kept.fingerprint != fingerprint:
         words = _("This Idempotency-Key was used for another request: take a new one.")
         raise Problem(HTTPStatus.UNPROCESSABLE_CONTENT, "idempotency-key-reused", words)

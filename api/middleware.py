@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.translation import gettext as _
 
 from api.problems import LARGEST_BODY, Problem, method_not_allowed
@@ -21,7 +22,8 @@ def answer_programs(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
         if not request.path_info.startswith(PREFIX):
             return get_response(request)
         if refused := _refusal(request):
-            discard(request)
+            with suppress(UnreadablePostError):
+                discard(request)
             return _with_headers(request, refused.response())
         response = get_response(request)
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:

@@ -89,7 +89,10 @@ class RateBucket(models.Model):
 
 
 class StoredAnswer(models.Model):
-    """What a request with an `Idempotency-Key` was answered. `fingerprint` is of its method, address and body."""
+    """What a request with an `Idempotency-Key` was answered. `fingerprint` is of its method, address and body.
+
+    Once the order's customer is erased both are empty: the key stays used.
+    """
 
     token = models.ForeignKey(ApiToken, models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)

@@ -57,6 +57,7 @@ def title_of(status: HTTPStatus) -> str:
         HTTPStatus.NOT_FOUND: _("Not found"),
         HTTPStatus.METHOD_NOT_ALLOWED: _("Method not allowed"),
         HTTPStatus.CONFLICT: _("Not possible now"),
+        HTTPStatus.GONE: _("Not there any more"),
         HTTPStatus.CONTENT_TOO_LARGE: _("The request is too large"),
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE: _("Only JSON is taken"),
         HTTPStatus.UNPROCESSABLE_CONTENT: _("Something in the request is not right"),

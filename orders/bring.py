@@ -84,21 +84,23 @@ def bring_to(
     lock_and_read(order)
     said = _in_words_of(order, state)
     timeline = journey.still_standing(list(order.events.all()))
-    reason, late = "", False
+    reason, late, is_partly = "", False, False
     try:
         steps = _steps(order, said, _aim(order, said), timeline)
     except TransitionNotAllowed as refusal:
-        steps, reason, late = _payment_alone(order, said, timeline), str(refusal), isinstance(refusal, _Late)
+        payment = _payment_alone(order, said, timeline)
+        steps, is_partly = payment or [], payment is not None
+        reason, late = str(refusal), isinstance(refusal, _Late)
     else:
         try:
             steps = [*_correction(order, said, timeline), *steps]
         except TransitionNotAllowed as refusal:
-            reason = str(refusal)
+            reason, is_partly = str(refusal), True
     events: list[OrderEvent] = []
     for number, (transition, data) in enumerate(steps, 1):
         is_told = notify and number == len(steps)
         events += take(order, transition, data, actor=actor, notify=is_told, delay=delay)
-    return Brought(tuple(events), reason, late)
+    return Brought(tuple(events), reason, late, is_partly)
 
 
 def _in_words_of(order: Order, state: OrderState) -> OrderState:
@@ -157,19 +159,19 @@ def _steps(order: Order, said: OrderState, aim: _Aim, timeline: Sequence[OrderEv
     return steps
 
 
-def _payment_alone(order: Order, said: OrderState, timeline: Sequence[OrderEvent]) -> list[Step]:
-    """The way to the payment that the state says, where the rest cannot be reached; empty if it cannot either.
+def _payment_alone(order: Order, said: OrderState, timeline: Sequence[OrderEvent]) -> list[Step] | None:
+    """The way to the payment that the state says, where the rest cannot be reached; None if it cannot either.
 
     Of an order that the shop has ended only a refund is told: who is thanked for a payment expects the goods.
     """
     ends = said.cancelled or said.returned
     if said.payment is None or (ends and said.payment != PaymentStatus.REFUNDED):
-        return []
+        return None
     try:
         aim = _Aim(_ALIVE if said.confirmed and not ends else None, said.payment)
         return _steps(order, replace(said, returned=False), aim, timeline)
     except TransitionNotAllowed:
-        return []
+        return None
 
 
 def _shortest_way(order: Order, is_reached: Callable[[Order], bool]) -> list[Transition] | None:

@@ -36,8 +36,10 @@ class Brought:
 
     `reason` is a sentence for the staff on what of it was not done: where it is empty, and there are no events, there
     was nothing new. `late`: it was not done because the order has gone on since, so that nobody has to look.
+    `is_partly`: what could be done of the state is done, now or before, as its payment where its delivery cannot be.
     """
 
     events: tuple[OrderEvent, ...] = ()
     reason: str = ""
     late: bool = False
+    is_partly: bool = False

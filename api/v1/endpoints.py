@@ -18,7 +18,8 @@ from api.problems import invalid, not_found
 from api.v1 import dry, pages, told, work
 from api.v1.fields import Reference, Source
 from api.v1.given import CancelIn, NewOrderIn, PutOrderIn, TransitionData, TransitionIn
-from api.v1.told import DryRun, Messages, OrderDetail, OrderOut, Orders, ProblemOut, PutOut
+from api.v1.told import DryRun, MadeOut, Messages, OrderDetail, OrderOut, Orders, ProblemOut, PutOut
+from api.v1.work import Put
 from orders.models import Order
 
 router = Router(tags=["orders"])
@@ -55,7 +56,7 @@ def list_orders(request: HttpRequest, asked: Query[pages.Filters]) -> HttpRespon
     auth=Bearer(Scope.ORDERS_WRITE),
     operation_id="create_order",
     summary="Faz um pedido",
-    response=_answers(400, 409, 413, 415, _201=OrderOut, _200=OrderOut | DryRun),
+    response=_answers(400, 409, 410, 413, 415, _201=MadeOut, _200=MadeOut | DryRun),
 )
 def create_order(
     request: HttpRequest, body: NewOrderIn, idempotency_key: str | None = _KEY, dry_run: bool = _DRY
@@ -65,11 +66,10 @@ def create_order(
     token, given = _token(request), body.reference
     source, reference = (given.source, given.id) if given else ("", "")
 
-    def make() -> tuple[Order, HTTPStatus]:
-        order, is_new = work.make_or_find(token, body, source, reference)
-        return order, HTTPStatus.CREATED if is_new else HTTPStatus.OK
+    def make() -> Put:
+        return work.make_or_find(token, body, source, reference)
 
-    return _carry_out(request, make, key=idempotency_key, dry_run=dry_run)
+    return _carry_out(request, make, key=idempotency_key, dry_run=dry_run, tell=_made)
 
 
 @router.put(
@@ -142,7 +142,7 @@ def list_messages(request: HttpRequest, code: str) -> HttpResponse:
     auth=Bearer(Scope.TRANSITIONS),
     operation_id="take_transition",
     summary="Leva um pedido um passo adiante",
-    response=_answers(400, 409, 413, 415, _200=OrderOut | DryRun),
+    response=_answers(400, 409, 410, 413, 415, _200=OrderOut | DryRun),
 )
 def take_transition(
     request: HttpRequest, code: str, body: TransitionIn, idempotency_key: str | None = _KEY, dry_run: bool = _DRY
@@ -151,10 +151,10 @@ def take_transition(
     _know_all(request, "dry_run")
     token = _token(request)
 
-    def take() -> tuple[Order, HTTPStatus]:
+    def take() -> Put:
         order = _find(token, code)
         work.transition(order, body)
-        return order, HTTPStatus.OK
+        return Put(order, "applied")
 
     return _carry_out(request, take, key=idempotency_key, dry_run=dry_run)
 
@@ -164,7 +164,7 @@ def take_transition(
     auth=Bearer(Scope.TRANSITIONS),
     operation_id="cancel_order",
     summary="Cancela um pedido",
-    response=_answers(400, 409, 413, 415, _200=OrderOut | DryRun),
+    response=_answers(400, 409, 410, 413, 415, _200=OrderOut | DryRun),
 )
 def cancel_order(
     request: HttpRequest, code: str, body: CancelIn, idempotency_key: str | None = _KEY, dry_run: bool = _DRY
@@ -196,15 +196,20 @@ def _find(token: ApiToken, code: str) -> Order:
 
 
 def _carry_out(
-    request: HttpRequest, do: Callable[[], tuple[Order, HTTPStatus]], *, key: str | None, dry_run: bool
+    request: HttpRequest,
+    do: Callable[[], Put],
+    *,
+    key: str | None,
+    dry_run: bool,
+    tell: Callable[[Put], OrderOut] = lambda done: _order_again(done.order),
 ) -> HttpResponse:
     token = _token(request)
     if dry_run:
-        return dry.rehearse(token, lambda: do()[0], _order_again)
+        return dry.rehearse(token, lambda: do().order, _order_again)
 
     def work_and_tell() -> tuple[HttpResponse, Order]:
-        order, status = do()
-        return _json(_order_again(order), status), order
+        done = do()
+        return _json(tell(done), _status(done)), done.order
 
     with in_the_name_of(token):
         return idempotency.once(request, token, key, work_and_tell)
@@ -215,7 +220,15 @@ def _put(token: ApiToken, body: PutOrderIn, source: str, reference: str) -> tupl
     order = _again(done.order)
     differs = [] if done.result == "created" else work.differences(order, body)
     answer = PutOut(**told.order_values(order), result=done.result, reason=done.reason, differs=differs)  # type: ignore[arg-type]
-    return _json(answer, HTTPStatus.CREATED if done.result == "created" else HTTPStatus.OK), order
+    return _json(answer, _status(done)), order
+
+
+def _made(done: Put) -> MadeOut:
+    return MadeOut(**told.order_values(_again(done.order)), reason=done.reason)
+
+
+def _status(done: Put) -> HTTPStatus:
+    return HTTPStatus.CREATED if done.result == "created" else HTTPStatus.OK
 
 
 def _detail(token: ApiToken, order: Order | None) -> HttpResponse:

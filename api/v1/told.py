@@ -91,9 +91,12 @@ class OrderDetail(OrderOut):
     messages: list[MessageOut] | None = Field(description="null sem a permissão messages:read.")
 
 
-class PutOut(OrderOut):
-    result: Result
+class MadeOut(OrderOut):
     reason: str = Field(description="O que do estado não foi feito, e por quê.")
+
+
+class PutOut(MadeOut):
+    result: Result
     differs: list[str] = Field(description="JSON pointers do que aqui está diferente e não foi mudado.")
 
 

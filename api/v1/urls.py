@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.urls import re_path
 from django.utils.csp import CSP
 from django.utils.translation import gettext as _
@@ -101,6 +101,13 @@ def _unreadable(_request: HttpRequest, error: HttpError) -> HttpResponse:
     if error.status_code == unauthorized().status:
         return unauthorized().response()
     words = _("The body is not JSON.")
+    return Problem(HTTPStatus.BAD_REQUEST, "malformed", words).response()
+
+
+@api.exception_handler(UnreadablePostError)
+def _broken_off(_request: HttpRequest, _error: UnreadablePostError) -> HttpResponse:
+    """Who sent it has hung up: nobody's defect, and hardly anybody reads this."""
+    words = _("The body broke off.")
     return Problem(HTTPStatus.BAD_REQUEST, "malformed", words).response()
 
 

@@ -19,6 +19,7 @@ from api.v1.told import possible
 from orders.models import Order
 from orders.origin import made_before, origin
 from orders.services import TransitionNotAllowed, apply_transition, bring_to, create_order
+from orders.states import Brought
 from orders.statuses import DeliveryStatus, PaymentStatus
 from orders.transitions import TRANSITIONS
 
@@ -35,30 +36,29 @@ class Put:
     reason: str = ""
 
 
-def create(token: ApiToken, body: OrderIn, source: str, external_id: str) -> Order:
+def create(token: ApiToken, body: OrderIn, source: str, external_id: str) -> Put:
     """A new order, brought where it is said to be. The customer is told of the last step alone. Raises `Problem`."""
     order = _make(token, body, source, external_id)
-    if body.state:
-        # Who was told of nothing does not hear that it is off.
-        _bring(order, body.state, notify=body.notify and not body.state.cancelled)
-    return order
+    # Who was told of nothing does not hear that it is off.
+    notify = body.notify and not (body.state and body.state.cancelled)
+    return Put(order, "created", _bring(order, body.state, notify=notify).reason)
 
 
-def make_or_find(token: ApiToken, body: OrderIn, source: str, external_id: str) -> tuple[Order, bool]:
-    """The order of this reference, made unless it was before, and whether it is new."""
-    if known := _known(token, source, external_id):
-        return known, False
-    return create(token, body, source, external_id), True
+def make_or_find(token: ApiToken, body: OrderIn, source: str, external_id: str) -> Put:
+    """The order of this reference, made unless it was before. Raises `Problem`."""
+    known = _known(token, source, external_id)
+    return Put(known, "nothing_new") if known else create(token, body, source, external_id)
 
 
 def put(token: ApiToken, body: PutOrderIn, source: str, reference: str) -> Put:
-    """Make the order, or bring it where the shop has it, unless that is older than what the shop said before."""
-    order, is_new = make_or_find(token, body, source, reference)
-    if body.changed_at and not _is_newest(order, body.changed_at):
-        return Put(order, "late")
-    if is_new:
-        return Put(order, "created")
-    return _bring(order, body.state, notify=body.notify) if body.state else Put(order, "nothing_new")
+    """Make the order, or bring it where the shop has it, unless that is older than what the shop said before.
+
+    Raises `Problem`.
+    """
+    made = make_or_find(token, body, source, reference)
+    if body.changed_at and not _is_newest(made.order, body.changed_at):
+        return Put(made.order, "late")
+    return made if made.result == "created" else _bring(made.order, body.state, notify=body.notify)
 
 
 def transition(order: Order, body: TransitionIn) -> None:
@@ -137,11 +137,12 @@ def _moves_on(state: StateIn | None) -> bool:
     )
 
 
-def _bring(order: Order, state: StateIn, *, notify: bool) -> Put:
-    brought = bring_to(order, state.wanted(), notify=notify)
+def _bring(order: Order, state: StateIn | None, *, notify: bool) -> Put:
+    """As far as the order gets. Raises `Problem` if that is nowhere of what the state says."""
+    brought = bring_to(order, state.wanted(), notify=notify) if state else Brought()
     if brought.events:
         return Put(order, "applied", brought.reason)
-    if brought.reason and not brought.late:
+    if brought.reason and not (brought.late or brought.is_partly):
         raise not_allowed(order, brought.reason, "state-not-allowed")
     return Put(order, "late" if brought.late else "nothing_new", brought.reason)
 

@@ -124,4 +124,25 @@ def test_an_erasure_takes_the_answers_about_its_orders_along(program: Program) -
     program.post("/orders", {**ORDER, "customer": {"name": "Ana", "phone": "(11) 98765-1111"}}, key="anothers")
     NotificationLog.objects.update(status="cancelled")
     erase(Customer.objects.get(phone="+5511987654321"))
-    assert list(StoredAnswer.objects.values_list("key", flat=True)) == ["anothers"]
+    kept = StoredAnswer.objects.order_by("pk").values_list("key", "fingerprint", "body")
+    assert [(key, bool(fingerprint), "Ana" in body) for key, fingerprint, body in kept] == [
+        ("hers", False, False), ("anothers", True, True),
+    ]  # fmt: skip
+    assert kept[0][2] == ""
+
+
+def test_a_key_does_not_bring_an_erased_customer_back(program: Program) -> None:
+    """A program that never got its answer sends the same again."""
+    code = program.post("/orders", ORDER, key="hers")[1]["code"]
+    program.post(f"/orders/{code}/transitions", {"name": "confirm"}, key="step")
+    NotificationLog.objects.update(status="cancelled")
+    erase(Customer.objects.get())
+    for path, body, key in (
+        ("/orders", ORDER, "hers"),
+        ("/orders", {**ORDER, "freight": "1.00"}, "hers"),
+        (f"/orders/{code}/transitions", {"name": "confirm"}, "step"),
+    ):
+        status, problem = program.post(path, body, key=key)
+        assert (status, problem["code"], problem["title"]) == (410, "customer-erased", "Não está mais aqui")
+    assert (Order.objects.count(), Customer.objects.values_list("phone", flat=True).get()) == (1, "")
+    assert NotificationLog.objects.count() == 2

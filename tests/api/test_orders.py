@@ -110,6 +110,43 @@ def test_a_state_that_cannot_be_reached_changes_nothing(program: Program) -> Non
     assert (Order.objects.count(), Customer.objects.count(), told()) == (0, 0, [])
 
 
+def test_a_state_that_is_reached_in_part_says_why_each_time(program: Program) -> None:
+    path, state = "/orders/by-reference/minha-loja/1042", {**PAID, "delivery": "shipped"}
+    answers = [program.put(path, {**ORDER, "state": state}) for _time in range(3)]
+    assert [(status, put["result"]) for status, put in answers] == [
+        (201, "created"), (200, "nothing_new"), (200, "nothing_new"),
+    ]  # fmt: skip
+    assert {put["payment_status"] + " " + put["delivery_status"] for _status, put in answers} == {"paid pending"}
+    reasons = {put["reason"] for _status, put in answers}
+    code = Order.objects.get().code
+    assert reasons == {f"O pedido {code} vai por Correios PAC: informe o código de rastreio."}
+    assert told() == ["pay"]
+    reference = {"source": "minha-loja", "id": "1043"}
+    status, made = program.post("/orders", {**ORDER, "reference": reference, "state": state})
+    assert (status, made["payment_status"], made["reason"]) == (
+        201, "paid", f"O pedido {made['code']} vai por Correios PAC: informe o código de rastreio.",
+    )  # fmt: skip
+
+
+def test_another_tracking_code_of_the_staffs_is_no_conflict_the_second_time(program: Program) -> None:
+    path = "/orders/by-reference/minha-loja/1042"
+    program.put(path, {**ORDER, "state": PAID})
+    apply_transition(Order.objects.get(), "ship", actor=make_staff("ana"), tracking_code="AA123456785BR")
+    state = {**PAID, "delivery": "out_for_delivery", "tracking_code": "BB123456785BR"}
+    answers = [program.put(path, {**ORDER, "state": state})[1] for _time in range(2)]
+    assert [each["result"] for each in answers] == ["applied", "nothing_new"]
+    assert {each["reason"] for each in answers} == {"O pedido tem outro código de rastreio: AA123456785BR."}
+
+
+def test_what_ended_here_is_a_conflict_each_time(program: Program) -> None:
+    """That it is paid, as the shop says, is no part of having it confirmed."""
+    path = "/orders/by-reference/minha-loja/1042"
+    program.put(path, {**ORDER, "state": PAID})
+    apply_transition(Order.objects.get(), "cancel", notify=False)
+    answers = [program.put(path, {**ORDER, "state": PAID}) for _time in range(2)]
+    assert [(status, problem["code"]) for status, problem in answers] == [(409, "state-not-allowed")] * 2
+
+
 def test_steps_are_taken_and_refused_with_the_reason(program: Program) -> None:
     code = program.post("/orders", ORDER)[1]["code"]
     steps = f"/orders/{code.lower()}/transitions"

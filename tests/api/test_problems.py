@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.handlers.base import BaseHandler
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import OperationalError, connection
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from orders.models import Customer, Order
@@ -110,6 +114,35 @@ def test_only_json_of_up_to_a_mebibyte_is_taken(
     headers = {"authorization": f"Bearer {program.secret}"}
     answer = Client().generic("POST", "/api/v1/orders", body, content_type=kind, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+class _HungUp:
+    """What the web server hands over of a client that hangs up after the beginning of its body."""
+
+    def __init__(self) -> None:
+        self._left = [b'{"customer"']
+
+    def readline(self, *_size: int) -> bytes:
+        return self.read()
+
+    def read(self, *_size: int) -> bytes:
+        if self._left:
+            return self._left.pop()
+        raise ConnectionResetError
+
+
+@pytest.mark.parametrize("kind", [JSON, "text/plain"])
+def test_a_client_that_hangs_up_is_no_defect(program: Program, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    headers = {"authorization": f"Bearer {program.secret}"}
+    sent = RequestFactory().post("/api/v1/orders", b" " * 500, content_type=kind, headers=headers)
+    request = WSGIRequest({**sent.environ, "wsgi.input": _HungUp()})
+    handler = BaseHandler()
+    handler.load_middleware()
+    answer = handler.get_response(request)
+    codes = {JSON: (400, "malformed"), "text/plain": (415, "not-json")}
+    assert isinstance(answer, HttpResponse)
+    assert (answer.status_code, json.loads(answer.content)["code"]) == codes[kind]
+    assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
 def test_a_database_that_is_away_is_no_defect(program: Program, caplog: pytest.LogCaptureFixture) -> None:
