@@ -223,6 +223,7 @@ class System:
         lines = [("Admin", f"{addresses.site}/admin/   {ADMIN} / {ADMIN}")]
         if self._options.uses_sandbox:
             lines.append(("Phones", f"{addresses.gateway}/phone   what the customers see, and answer"))
+            lines.append(("Shop", f"{addresses.gateway}/phone/shop   buttons: an order comes in by itself"))
         lines.append(("Logs", str(self._options.home / "logs")))
         self._console.line("\nFlowlog is running. Ctrl-C stops it, and so does `make stop` beside it.\n")
         for name, where in lines:

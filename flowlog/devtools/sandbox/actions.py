@@ -12,14 +12,17 @@ storm      {"instance", "count"}: so many updates of the connection at once
 meta       {"phone_number_id", "token", "app_secret", "webhook", "verify_token", "templates": [{"name", "language",
            "body" with {{1}}}]}: the shop sets a number up at Meta, anew if it is there; Meta takes no webhook that
            does not know the token
+
+What a shop and its carrier do is in `outside.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from flowlog.devtools.sandbox import connection, meta_webhooks
+from flowlog.devtools.sandbox import connection, meta_webhooks, outside
 from flowlog.devtools.sandbox.archive import Message
+from flowlog.devtools.sandbox.errors import ActionError
 from flowlog.devtools.sandbox.options import ReplyForm
 from flowlog.devtools.sandbox.receipts import STATUSES, read, receive_receipt
 from flowlog.devtools.sandbox.replies import delete, edit, reply
@@ -27,10 +30,6 @@ from flowlog.devtools.sandbox.state import META, Instance, MetaApp, Sandbox
 
 _LARGEST_STORM = 10_000
 _LONGEST_TEXT = 4096
-
-
-class ActionError(Exception):
-    """What was asked for cannot be done; the text says why."""
 
 
 def _reply(sandbox: Sandbox, body: Mapping[str, object]) -> dict[str, object]:
@@ -119,6 +118,7 @@ ACTIONS: dict[str, Callable[[Sandbox, Mapping[str, object]], dict[str, object]]]
     "renew": _renew,
     "storm": _storm,
     "meta": _meta,
+    **outside.ACTIONS,
 }
 
 

@@ -33,10 +33,15 @@
     webhook_retry_scale        what the waits between the attempts at a webhook are multiplied with
     connect_seconds            how long the instance takes to make a QR code, and to connect again after a restart
     pair_seconds               after how long a QR code is scanned (null: by a click or `POST /sandbox/pair` only)
+    news_fault                 what happens to the webhooks of the shop and the carrier from now on: "none",
+                               "duplicate", "late", "reordered", "coalesced" or "wrong_signature"
+    news_hold_seconds          after how long late, reordered and coalesced ones leave
 
 `GET /sandbox/messages[?number=]` gives the messages that reached a phone, `DELETE` forgets all messages.
 `GET /sandbox/webhooks` says how many webhooks wait, were delivered, were dropped and were given up; `DELETE` forgets
 those that wait.
+`GET /sandbox/news` says how many webhooks of the shop and the carrier are held back (`news_fault`) and are under way,
+and how the last ones were answered.
 `POST /sandbox/<action>` makes something happen: see `actions.py`.
 """
 
@@ -48,14 +53,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
 
-from flowlog.devtools.sandbox.actions import ACTIONS, ActionError
+from flowlog.devtools.sandbox.actions import ACTIONS
 from flowlog.devtools.sandbox.archive import Message
 from flowlog.devtools.sandbox.connection import CUT_OFF, FINAL_REASONS, PASSING_REASONS, connect, disconnect
+from flowlog.devtools.sandbox.errors import ActionError
 from flowlog.devtools.sandbox.faults import Fault
 from flowlog.devtools.sandbox.http import Answer, Request, answer, failure
 from flowlog.devtools.sandbox.jids import create_jid, variants
 from flowlog.devtools.sandbox.keys import is_global_key, unauthorized
-from flowlog.devtools.sandbox.options import ReplyForm, Version
+from flowlog.devtools.sandbox.options import NewsFault, ReplyForm, Version
 from flowlog.devtools.sandbox.state import Instance, Sandbox
 
 _ENUMS: dict[str, type[StrEnum]] = {
@@ -63,6 +69,7 @@ _ENUMS: dict[str, type[StrEnum]] = {
     "error_fault": Fault,
     "reply_form": ReplyForm,
     "version": Version,
+    "news_fault": NewsFault,
 }
 _PER_INSTANCE = ("disconnected", "forgetful")
 
@@ -197,6 +204,8 @@ _OPTIONS: dict[str, tuple[Callable[[object], bool], str]] = {
     "webhook_retry_scale": _NUMBER,
     "connect_seconds": _NUMBER,
     "pair_seconds": _NUMBER_OR_NONE,
+    "news_fault": (lambda value: value in list(NewsFault), f"one of: {', '.join(NewsFault)}"),
+    "news_hold_seconds": _NUMBER,
 }
 
 
@@ -208,6 +217,10 @@ def _webhooks(sandbox: Sandbox, _request: Request) -> Answer:
 def _forget_webhooks(sandbox: Sandbox, _request: Request) -> Answer:
     sandbox.courier.forget()
     return answer(HTTPStatus.OK, {})
+
+
+def _news(sandbox: Sandbox, _request: Request) -> Answer:
+    return answer(HTTPStatus.OK, sandbox.messenger.state())
 
 
 def _list_messages(sandbox: Sandbox, request: Request) -> Answer:
@@ -240,4 +253,5 @@ _ROUTES: dict[tuple[str, str], Callable[[Sandbox, Request], Answer]] = {
     ("DELETE", "/sandbox/messages"): _clear,
     ("GET", "/sandbox/webhooks"): _webhooks,
     ("DELETE", "/sandbox/webhooks"): _forget_webhooks,
+    ("GET", "/sandbox/news"): _news,
 }

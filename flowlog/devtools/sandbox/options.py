@@ -31,6 +31,21 @@ class Version(StrEnum):
     CANDIDATE = "2.4.0-rc2"
 
 
+class NewsFault(StrEnum):
+    """What happens to the webhooks of the shop and the carrier.
+
+    Each comes twice; comes late, so that later ones overtake it; the newest comes first; one comes for all that
+    changed meanwhile; is signed with another secret.
+    """
+
+    NONE = "none"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    REORDERED = "reordered"
+    COALESCED = "coalesced"
+    WRONG_SIGNATURE = "wrong_signature"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the sandbox behaves; `control.py` says what each of them means."""
@@ -66,3 +81,5 @@ class Options:
     webhook_retry_scale: float = 1
     connect_seconds: float = 2
     pair_seconds: float | None = None
+    news_fault: NewsFault = NewsFault.NONE
+    news_hold_seconds: float = 20

@@ -1,4 +1,4 @@
-"""The pages: each customer's phone, and the shop's connections. They need no key.
+"""The pages: each customer's phone, the shop's connections, and what it sells. They need no key.
 
 What they change, they change by forms, which only these pages themselves may send.
 """
@@ -15,10 +15,11 @@ from urllib.parse import quote, urlsplit
 
 from django.template import Context, Engine
 
-from flowlog.devtools.sandbox import connection
-from flowlog.devtools.sandbox.actions import ACTIONS, ActionError
+from flowlog.devtools.sandbox import connection, shop_page
+from flowlog.devtools.sandbox.actions import ACTIONS
 from flowlog.devtools.sandbox.archive import Message
 from flowlog.devtools.sandbox.chats import Chats, has_unread
+from flowlog.devtools.sandbox.errors import ActionError
 from flowlog.devtools.sandbox.faults import MAGIC_NUMBERS
 from flowlog.devtools.sandbox.http import Answer, Request, is_loopback
 from flowlog.devtools.sandbox.jids import create_jid, digits_of, pretty
@@ -74,7 +75,7 @@ class Pages:
         self._engine = Engine(dirs=[str(_FOLDER / "templates")])
 
     def respond(self, sandbox: Sandbox, request: Request) -> Answer:
-        """`/phone`, `/phone/<number>`, `/phone/instances`, and their style and script under `/phone/static/`."""
+        """`/phone`, `/phone/<number>`, `/phone/instances`, `/phone/shop`, and what they show under `/phone/static/`."""
         if request.method != "GET":
             return self._act(sandbox, request) if request.method == "POST" else self._not_found()
         match request.segments:
@@ -82,6 +83,8 @@ class Pages:
                 return self._page(sandbox, request, "welcome.html", {})
             case ["phone", "instances"]:
                 return self._page(sandbox, request, "instances.html", _connections(sandbox))
+            case ["phone", "shop"]:
+                return self._page(sandbox, request, "shop.html", shop_page.context(sandbox, self._zone))
             case ["phone", number] if number.removeprefix("+").isdecimal():
                 return self._page(sandbox, request, "phone.html", {}, number.removeprefix("+"))
             case segments:
@@ -99,6 +102,8 @@ class Pages:
                 if instance := sandbox.instance(name):
                     _CONNECTION[action](sandbox, instance)
                 return _see("/phone/instances")
+            case ["phone", "shop", *action] if shop_page.press(sandbox, action, request.body):
+                return _see("/phone/shop")
             case ["phone", number, "reply" | "read" | "edit" | "delete" as action] if number.isdecimal():
                 _on_phone(sandbox, request, number, action)
                 return _see(f"/phone/{number}")

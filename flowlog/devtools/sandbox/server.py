@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, override
 from urllib.parse import parse_qsl, urlsplit
 
-from flowlog.devtools.sandbox import api, control, meta
+from flowlog.devtools.sandbox import api, control, meta, outside
 from flowlog.devtools.sandbox.http import RESET, Answer, Request, answer, is_loopback
 from flowlog.devtools.sandbox.pages import Pages
 from flowlog.devtools.sandbox.state import Sandbox
@@ -108,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return control.respond(sandbox, request)
             case "phone":
                 return self.server.pages.respond(sandbox, request)
+            case "wp-json" | "api":
+                return outside.respond(sandbox, request)
         sandbox.pause(sandbox.options.latency_ms / 1000)
         if sandbox.stopped.is_set():
             return RESET

@@ -16,9 +16,12 @@ from flowlog.devtools.sandbox.courier import Courier, Delivery
 from flowlog.devtools.sandbox.faults import BY_ENDING, Fault
 from flowlog.devtools.sandbox.ids import lid_of, new_key_id, new_row_id
 from flowlog.devtools.sandbox.jids import create_jid, digits_of, variants
+from flowlog.devtools.sandbox.messenger import Messenger
 from flowlog.devtools.sandbox.options import Options, ReplyForm, Version
+from flowlog.devtools.sandbox.parcels import Carrier
 from flowlog.devtools.sandbox.qr import Qr
 from flowlog.devtools.sandbox.schedule import Schedule
+from flowlog.devtools.sandbox.shop import Shop
 
 BAILEYS, BUSINESS, EVOLUTION = INTEGRATIONS = ("WHATSAPP-BAILEYS", "WHATSAPP-BUSINESS", "EVOLUTION")
 META = "META"
@@ -109,6 +112,9 @@ class Sandbox:
         self.server_url = ""
         self.clock = Schedule()
         self.courier = Courier(lambda: self.options.webhook_retry_scale)
+        self.messenger = Messenger(lambda: self.options, self.show_anew)
+        self.shop = Shop(self.messenger)
+        self.carrier = Carrier(self.messenger)
         self._archive = Archive(data)
         for message in self._archive.load():
             self._keep(message)

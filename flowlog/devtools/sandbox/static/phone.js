@@ -60,7 +60,7 @@ async function submit(event) {
     document.body.classList.add("offline");
     return;
   }
-  form.reset();
+  if (!("keeps" in form.dataset)) form.reset();
   form.querySelector(".quote")?.remove();
   toEnd(false);
   await refresh();
