@@ -1,6 +1,6 @@
 """All models of the integrations, by purpose; they are imported from here."""
 
-from integrations.carriers.models import CarrierConnection, CarrierNews
+from integrations.carriers.models import CarrierConnection, CarrierNews, ParcelAsked
 from integrations.inbound.models import CustomerReply, LidNumber, WebhookEvent
 from integrations.instances.models import EvolutionInstance, check_instance_name
 from integrations.instances.tallies import WebhookTally
@@ -18,6 +18,7 @@ __all__ = [
     "LidNumber",
     "MetaNumber",
     "NotificationLog",
+    "ParcelAsked",
     "ShopConnection",
     "ShopNews",
     "WebhookEvent",

@@ -12,6 +12,8 @@ from integrations.sources.health import NEW, OFF, OK, REFUSED, SILENT, TROUBLE
 
 def words(connection: CarrierConnection, found: str) -> str:
     """What the state means for the staff, and what to do."""
+    if connection.source in connection.only_asked() and (sentence := _asked(connection, found)):
+        return sentence
     since = {"since": moment(connection.last_news_at), "refused": moment(connection.refused_at)}
     told = {
         OK: _("News comes in. The last came %(since)s.") % since,
@@ -30,6 +32,17 @@ def words(connection: CarrierConnection, found: str) -> str:
         TROUBLE: connection.last_error,
     }
     return told[found]
+
+
+def _asked(connection: CarrierConnection, found: str) -> str:
+    """The same of one that tells nothing by itself, where it is another."""
+    at = {"at": moment(connection.polled_at)}
+    told = {
+        OK: _("It is asked about once an hour. It last answered %(at)s.") % at,
+        NEW: _("It was not asked yet. That happens within a minute or so."),
+        SILENT: _("It has not answered for days: see whether worker-default and beat are at work."),
+    }
+    return told.get(found, "")
 
 
 def need_a_person() -> QuerySet[CarrierNews]:

@@ -13,6 +13,7 @@ from django.utils.translation import pgettext_lazy
 
 from flowlog.staffpages.stores import StorePath
 from flowlog.times import moment
+from integrations.carriers import CARRIERS
 from integrations.carriers.meanings import Meaning
 from integrations.carriers.updates import DESCRIPTION_LENGTH
 from integrations.sources.models import ID_LENGTH, REASON_LENGTH, Connection, check_statuses
@@ -25,10 +26,14 @@ def check_mapping(mapping: Any) -> None:
 
 
 class CarrierConnection(Connection):
-    """One store's way in from a carrier, or who goes between; its news moves no other store's orders."""
+    """One store's way in from a carrier, or who goes between; its news moves no other store's orders.
+
+    Asking about all parcels may take several turns: `round_since` says since when, and is empty between two rounds.
+    """
 
     path = "/webhooks/tracking/"
 
+    round_since = models.DateTimeField(null=True, editable=False)
     mapping = models.JSONField(default=dict, db_default={}, blank=True, editable=False, validators=[check_mapping])
 
     class Meta:
@@ -36,6 +41,31 @@ class CarrierConnection(Connection):
         verbose_name = _("carrier's connection")
         verbose_name_plural = _("carriers' connections")
         ordering = ("name", "pk")
+
+    @classmethod
+    def only_asked(cls) -> tuple[str, ...]:
+        """The sources that tell nothing by themselves."""
+        return tuple(name for name, source in CARRIERS.items() if not getattr(source, "HAS_WEBHOOK", True))
+
+
+class ParcelAsked(models.Model):
+    """When a carrier was last asked about the parcel with this tracking code, so that each has its turn.
+
+    Kept while it may be under way.
+    """
+
+    store_path: StorePath = "connection__store"
+
+    connection = models.ForeignKey(CarrierConnection, models.CASCADE, db_index=False, related_name="+")
+    code = models.CharField(max_length=60)
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        app_label = "integrations"
+        constraints = (models.UniqueConstraint(fields=["connection", "code"], name="parcel_asked_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.code} @ {self.asked_at:%Y-%m-%d %H:%M:%S}"
 
 
 class CarrierNews(models.Model):

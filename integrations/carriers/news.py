@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from integrations.sources import Nothing
 
-__all__ = ["Nothing", "Parcel", "ParcelNews", "Told"]
+__all__ = ["Nothing", "Parcel", "ParcelNews", "Question", "Told"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,18 @@ class Parcel:
 
     code: str
     external_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a carrier is asked at once, about these `parcels`; none, if it is only to be seen whether it lets us ask.
+
+    `ask` gives what it tells of them, of each the oldest first. It raises `RefusedError` if the carrier does not let us
+    ask; what its calls raise comes through.
+    """
+
+    parcels: tuple[Parcel, ...]
+    ask: Callable[[], Iterable[ParcelNews]]
 
 
 type Told = ParcelNews | Nothing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,8 +19,8 @@ from django.utils import timezone
 from flowlog.secrets_at_rest import Unreadable
 from integrations.carriers import CARRIERS, bringing, polled
 from integrations.carriers.meanings import WAY
-from integrations.carriers.models import CarrierConnection, CarrierNews
-from integrations.carriers.news import Parcel, ParcelNews
+from integrations.carriers.models import CarrierConnection, CarrierNews, ParcelAsked
+from integrations.carriers.news import Parcel, ParcelNews, Question
 from integrations.carriers.views import waker
 from integrations.sources import RefusedError, calls
 from integrations.sources.models import REASON_LENGTH
@@ -31,9 +31,10 @@ from orders.statuses import CORREIOS_METHODS, ON_THE_WAY, OrderStatus
 
 logger = logging.getLogger(__name__)
 
-# Answers are kept by some for an hour, and nobody hurries for a parcel's sake; after a failure it takes longer.
-EVERY, AFTER_FAILURE = timedelta(hours=1), timedelta(hours=2)
-# Well within Celery's time limits, with one more carrier that is slow.
+# Answers are kept by some for an hour, and nobody hurries for a parcel's sake; after a failure it takes longer. What
+# there was no time for has its turn before.
+EVERY, AFTER_FAILURE, SOON = timedelta(hours=1), timedelta(hours=2), timedelta(minutes=5)
+# Well within Celery's time limits, with one more call that takes as long as it may.
 TIME_BUDGET = 15.0
 # What has not moved for so long is asked for no more.
 FORGOTTEN = timedelta(days=45)
@@ -46,6 +47,10 @@ _METHODS = {"correios": CORREIOS_METHODS}
 _memories: dict[int, tuple[dict[str, str], dict[str, Any]]] = {}
 
 
+class _OutOfTimeError(Exception):
+    """There is time for no other call."""
+
+
 def poll() -> None:
     """Ask each carrier whose turn it is, one process each. Those that are left after a while are asked next time."""
     ends = time.monotonic() + TIME_BUDGET
@@ -54,20 +59,20 @@ def poll() -> None:
             return
         free = CarrierConnection.objects.filter(pk=connection.pk, poll_due_at__lte=Now())
         if free.update(poll_due_at=Now() + _LEASE):
-            ask(connection)
+            ask(connection, ends)
 
 
 def due() -> list[CarrierConnection]:
     """Those whose carrier is to be asked now, and may be."""
     may = Q(calls_from__isnull=True) | Q(calls_from__lte=Now())
     rows: QuerySet[CarrierConnection] = CarrierConnection.objects.filter(may, is_on=True, poll_due_at__lte=Now())
-    return [connection for connection in rows if can_poll(connection)]
+    return [connection for connection in rows.order_by("poll_due_at", "pk") if can_poll(connection)]
 
 
 def can_poll(connection: CarrierConnection) -> bool:
     """Whether its source can be asked, and all is there that that takes."""
     source = CARRIERS.get(connection.source)
-    if source is None or not hasattr(source, "poll"):
+    if source is None or not hasattr(source, "questions"):
         return False
     try:
         credentials = connection.reveal()
@@ -77,64 +82,108 @@ def can_poll(connection: CarrierConnection) -> bool:
 
 
 def parcels(connection: CarrierConnection) -> list[Parcel]:
-    """Those under way that the carrier may know of, each code once; the orders that moved last come first."""
+    """Those under way that the carrier may know of, each code once, the one least recently asked about first.
+
+    One that was never asked about waits since its order last changed. Within a round each is asked about once.
+    """
     moved = OrderEvent.objects.filter(order=OuterRef("pk"), created_at__gt=Now() - FORGOTTEN)
     orders = Order.objects.filter(
         Exists(moved), store=connection.store_id, status=OrderStatus.CONFIRMED, delivery_status__in=ON_THE_WAY
     ).exclude(Q(tracking_code="") | Q(source__startswith=OF_TESTS))
     if methods := _METHODS.get(connection.source):
         orders = orders.filter(delivery_method__in=methods)
-    written = orders.order_by("-pk").values_list("tracking_code", flat=True)[:_MOST_PARCELS]
-    codes = list(dict.fromkeys(code for each in written for code in tracking_codes(each)))
-    told = CarrierNews.objects.filter(connection=connection, order__in=orders).exclude(external_id="")
+    written = orders.order_by("pk").values_list("tracking_code", "updated_at")
+    since = {code: at for codes, at in written for code in tracking_codes(codes)}
+    asked = dict(ParcelAsked.objects.filter(connection=connection).values_list("code", "asked_at"))
+    begun = connection.round_since
+    waiting = [code for code in since if not (begun and code in asked and asked[code] >= begun)]
+    waiting.sort(key=lambda code: asked.get(code, since[code]))
+    told = CarrierNews.objects.filter(connection=connection, order__in=orders.order_by()).exclude(external_id="")
     known = {tracking_key(code): name for code, name in told.values_list("tracking_code", "external_id")}
-    return [Parcel(code, known.get(tracking_key(code), "")) for code in codes]
+    return [Parcel(code, known.get(tracking_key(code), "")) for code in waiting[:_MOST_PARCELS]]
 
 
-def ask(connection: CarrierConnection) -> int | None:
-    """Ask about the parcels and store what is new; returns how much, None if there was no answer.
+def ask(connection: CarrierConnection, ends: float | None = None) -> int | None:
+    """Ask about the parcels, until `ends` on the monotonic clock, and store what is new.
 
-    Why there was none stands in the row's `last_error`; nothing is lost by it, since all of it is asked for again.
+    Returns how much that is, None if there was no answer.
+
+    What was answered is stored at once, and is not lost by what fails after it. Why there was no answer stands in the
+    row's `last_error`; all of it is asked again. What there was no time for is asked about soon, and nothing else then.
     """
     row = CarrierConnection.objects.filter(pk=connection.pk)
-    told: list[ParcelNews] = []
-    failure = _ask(connection, told)
-    stored = store(connection, told)  # what was answered before it failed is not asked for in vain
+    row.filter(round_since=None).update(round_since=Now())
+    connection.round_since = row.values_list("round_since", flat=True).get()
+    stored, failure = _go_round(connection, ends or time.monotonic() + TIME_BUDGET)
     news: dict[str, Any] = {"last_news_at": Now()} if stored else {}
     if isinstance(failure, calls.TooOftenError):
         until = Now() + timedelta(seconds=failure.seconds)
         row.update(calls_from=until, poll_due_at=until, **news)
+    elif isinstance(failure, _OutOfTimeError):
+        row.update(poll_due_at=Now() + SOON, **news)
     elif failure is not None:
         sentence = str(failure)[:REASON_LENGTH] or type(failure).__name__
-        row.update(last_error=sentence, poll_due_at=Now() + AFTER_FAILURE, **news)
+        row.update(last_error=sentence, poll_due_at=Now() + AFTER_FAILURE, round_since=None, **news)
     else:
-        row.update(polled_at=Now(), poll_due_at=Now() + EVERY, last_error="", **news)
+        row.update(poll_due_at=Now() + EVERY, round_since=None, **news)
+        ParcelAsked.objects.filter(connection=connection, asked_at__lt=Now() - FORGOTTEN).delete()
     if stored:
         transaction.on_commit(waker.wake, robust=True)
-    return stored if failure is None else None
+    return stored if failure is None or isinstance(failure, _OutOfTimeError) else None
 
 
-def _ask(connection: CarrierConnection, told: list[ParcelNews]) -> Exception | None:
-    """Collect what the carrier tells; what went wrong, if something did."""
-    ends = time.monotonic() + TIME_BUDGET
+def _go_round(connection: CarrierConnection, ends: float) -> tuple[int, Exception | None]:
+    """Ask until all is asked about or something went wrong; how much was new, and what that was."""
+    questions = _tried(connection, lambda: _questions(connection, ends))
+    if isinstance(questions, Exception):
+        return 0, questions
+    row, stored = CarrierConnection.objects.filter(pk=connection.pk), 0
+    for question in questions:
+        told = _tried(connection, question.ask)
+        if isinstance(told, (_OutOfTimeError, calls.TooOftenError)):
+            return stored, told
+        # Also what fails has had its turn: it does not keep the others from theirs.
+        _note(connection, question.parcels)
+        if isinstance(told, Exception):
+            return stored, told
+        stored += store(connection, told)
+        row.update(polled_at=Now(), last_error="")
+    return stored, None
+
+
+def _questions(connection: CarrierConnection, ends: float) -> Iterable[Question]:
+    def call(*args: Any, **kwargs: Any) -> calls.Reply:
+        if time.monotonic() >= ends:
+            raise _OutOfTimeError
+        return calls.call(*args, **kwargs)
+
+    credentials = connection.reveal()
+    known = _memories.get(connection.pk)
+    if known is None or known[0] != credentials:
+        known = _memories[connection.pk] = (credentials, {})
+    source, asked = CARRIERS[connection.source], parcels(connection)
+    questions: Iterable[Question] = source.questions(credentials, asked, call, known[1])
+    return questions
+
+
+def _tried[Each](connection: CarrierConnection, work: Callable[[], Iterable[Each]]) -> list[Each] | Exception:
+    """What comes of it, or what went wrong."""
     try:
-        credentials = connection.reveal()
-        known = _memories.get(connection.pk)
-        if known is None or known[0] != credentials:
-            known = _memories[connection.pk] = (credentials, {})
-        asked = parcels(connection)
-        for news in CARRIERS[connection.source].poll(credentials, asked, calls.call, known[1]):
-            told.append(news)
-            if time.monotonic() >= ends:
-                break
+        return list(work())
     except SoftTimeLimitExceeded:
         raise
-    except (calls.TooOftenError, calls.AwayError, RefusedError, Unreadable) as error:
+    except (_OutOfTimeError, calls.TooOftenError, calls.AwayError, RefusedError, Unreadable) as error:
         return error
     except Exception as error:
         logger.exception("A carrier (%s) could not be asked", connection.source)
         return RuntimeError(type(error).__name__)
-    return None
+
+
+def _note(connection: CarrierConnection, asked: Iterable[Parcel]) -> None:
+    rows = [ParcelAsked(connection=connection, code=each.code, asked_at=Now()) for each in asked]
+    ParcelAsked.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["connection", "code"], update_fields=["asked_at"]
+    )
 
 
 def store(connection: CarrierConnection, told: Iterable[ParcelNews]) -> int:

@@ -22,15 +22,18 @@ OK, OFF, NEW, SILENT, REFUSED, TROUBLE = "ok", "off", "new", "silent", "refused"
 
 
 def judged(connections: type[Connection]) -> QuerySet[Any]:
-    """The connections, each with `days`: on how many it told something before its last news."""
+    """The connections, each with `days`: on how many it told something before its last news; and with `answered_at`."""
     rows: Any = connections
     news = rows._meta.get_field("news").related_model._default_manager
     before = news.filter(connection=OuterRef("pk"), received_at__gt=OuterRef("last_news_at") - LOOKED_BACK).order_by()
     days = before.values("connection").annotate(days=Count(TruncDate("received_at"), distinct=True)).values("days")
-    return connections._default_manager.annotate(days=Coalesce(Subquery(days, output_field=IntegerField()), 0))
+    return connections._default_manager.annotate(
+        days=Coalesce(Subquery(days, output_field=IntegerField()), 0), answered_at=Coalesce("polled_at", "created_at")
+    )
 
 
-_SILENT = Q(days__gte=REGULAR_DAYS, last_news_at__lt=Now() - SILENT_AFTER)
+_TELLS_NOTHING = Q(days__gte=REGULAR_DAYS, last_news_at__lt=Now() - SILENT_AFTER)
+_DOES_NOT_ANSWER = Q(answered_at__lt=Now() - SILENT_AFTER)
 _REFUSED = Q(refused_at__gt=Now() - REFUSED_LATELY) & (
     Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + GRACE)
 )
@@ -39,7 +42,13 @@ _TROUBLE = ~Q(last_error="")
 
 def troubled(connections: type[Connection]) -> QuerySet[Any]:
     """Those that are on and whose news does not come in as it should."""
-    return judged(connections).filter(_SILENT | _REFUSED | _TROUBLE, is_on=True)
+    return judged(connections).filter(_silent(connections) | _REFUSED | _TROUBLE, is_on=True)
+
+
+def _silent(connections: type[Connection]) -> Q:
+    """Who is only asked is silent if there is no answer: that nothing has happened is one."""
+    only_asked = Q(source__in=connections.only_asked())
+    return only_asked & _DOES_NOT_ANSWER | ~only_asked & _TELLS_NOTHING
 
 
 def state(connection: Connection) -> str:
@@ -47,7 +56,8 @@ def state(connection: Connection) -> str:
     if not connection.is_on:
         return OFF
     row = judged(type(connection)).filter(pk=connection.pk)
-    for name, condition in ((REFUSED, _REFUSED), (TROUBLE, _TROUBLE), (SILENT, _SILENT)):
+    for name, condition in ((REFUSED, _REFUSED), (TROUBLE, _TROUBLE), (SILENT, _silent(type(connection)))):
         if row.filter(condition).exists():
             return name
-    return OK if connection.last_news_at else NEW
+    is_heard = connection.polled_at if connection.source in connection.only_asked() else connection.last_news_at
+    return OK if is_heard else NEW

@@ -78,6 +78,11 @@ class Connection(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def only_asked(cls) -> tuple[str, ...]:
+        """The sources that tell nothing by themselves: none, unless the model that inherits this says so."""
+        return ()
+
     @property
     def address(self) -> str:
         """Where its news is to be sent: a secret of its own."""

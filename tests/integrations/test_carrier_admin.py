@@ -13,6 +13,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from flowlog.staffpages.groups import MANAGEMENT_GROUP, OPERATION_GROUP, SERVICE_GROUP
 from integrations import retention
@@ -266,6 +267,23 @@ class TestHealth:
         assert "Veja no painel da transportadora" in page(client, f"{PAGE}{connection.pk}/change/")
         CarrierConnection.objects.update(is_on=False)
         assert self.needs(client) == []
+
+    def test_one_that_is_only_asked_is_silent_if_it_does_not_answer(self, client: Client) -> None:
+        """That nothing has happened is an answer, too."""
+        connection = make_connection("correios", created_at=timezone.now())
+        address = f"{PAGE}{connection.pk}/change/"
+        assert "Ainda não foi consultada." in page(client, address)
+        for ago in range(10, 15):
+            at = Now() - timedelta(days=ago)
+            CarrierNews.objects.create(
+                connection=connection, source="correios", occurred_at=at, received_at=at, result="noted"
+            )
+        CarrierConnection.objects.update(last_news_at=Now() - timedelta(days=10), polled_at=Now())
+        assert self.needs(client) == []
+        assert "É consultada mais ou menos uma vez por hora." in page(client, address)
+        CarrierConnection.objects.update(polled_at=Now() - timedelta(days=4))
+        assert self.needs(client) == ["Transportadora com problema: Transportadora"]
+        assert "Há dias não responde" in page(client, address)
 
     def test_one_that_does_not_let_us_ask_is_told_of(self, client: Client) -> None:
         CarrierConnection.objects.filter(pk=make_connection("correios").pk).update(last_error="Não deu.")

@@ -7,20 +7,24 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from integrations import tasks
 from integrations.carriers import intake, polled, polling
-from integrations.carriers.models import CarrierConnection, CarrierNews
+from integrations.carriers.models import CarrierConnection, CarrierNews, ParcelAsked
 from integrations.carriers.news import ParcelNews
+from integrations.carriers.sources import melhorenvio as melhor_envio
 from integrations.carriers.sources.correios import MEANINGS
 from integrations.models import NotificationLog
+from integrations.sources import calls
 from orders.models import Order, OrderEvent, Store
 from orders.services import apply_transition
 from tests.factories import TRACKING_CODE, make_instance, make_order
@@ -362,6 +366,101 @@ class TestWhatFails:
             correios(server.url)
             ask_again()
         assert results() == [("LDI 01", "noted")]
+
+
+class SlowCarrier:
+    """Melhor Envio that finds nothing, and takes ten seconds for each answer by the clock that asking goes by."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.asked: list[str] = []
+        self.answer: tuple[str, Any] = ("200 OK", [])
+        monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: self.now))
+
+    def talk(self, connection: Connection) -> None:
+        while request := connection.request():
+            self.asked.append(request.split()[1].decode().rpartition("=")[2])
+            self.now += 10
+            status, body = self.answer
+            connection.answer(json.dumps(body).encode(), status)
+
+    def hour(self) -> list[str]:
+        """The codes that it is asked about within an hour or so."""
+        begun = len(self.asked)
+        ask_again()
+        return self.asked[begun:]
+
+
+def shipped(*numbers: int) -> list[str]:
+    codes = [checked(number) for number in numbers]
+    apply_transition(parcel("confirmed"), "ship", notify=False, tracking_code=", ".join(codes))
+    return codes
+
+
+class TestTurns:
+    @pytest.fixture
+    def slow(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowCarrier]:
+        slow = SlowCarrier(monkeypatch)
+        with raw_server(slow.talk) as server:
+            melhorenvio(server.url)
+            yield slow
+
+    def test_what_there_is_no_time_for_is_asked_soon_and_alone(self, slow: SlowCarrier) -> None:
+        codes = [code for number in range(5) for code in shipped(number)]
+        # The time is looked at before each call.
+        assert slow.hour() == codes[:2]
+        row = CarrierConnection.objects.annotate(wait=F("poll_due_at") - Now()).get()
+        assert timedelta(minutes=4) < row.wait <= polling.SOON
+        assert row.last_error == ""
+        assert (slow.hour(), slow.hour()) == (codes[2:4], codes[4:])
+        row = CarrierConnection.objects.annotate(wait=F("poll_due_at") - Now()).get()
+        assert timedelta(minutes=59) < row.wait <= polling.EVERY
+        assert slow.hour() == codes[:2]
+
+    def test_what_was_learnt_is_kept_whatever_comes_after_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Celery's time limit ends a task wherever it is."""
+        codes = [code for number in range(51) for code in shipped(number)]
+        called = 0
+
+        def call(*args: Any, **kwargs: Any) -> calls.Reply:
+            nonlocal called
+            called += 1
+            if called == 3:
+                raise SoftTimeLimitExceeded
+            return calls.call(*args, **kwargs)
+
+        monkeypatch.setattr(polling, "calls", SimpleNamespace(**{**vars(calls), "call": call}))
+        with carrier(TOKEN, answer(event("LDI 01"), code=codes[0])) as server:
+            connection = correios(server.url)
+            with pytest.raises(SoftTimeLimitExceeded):
+                polling.ask(connection)
+            assert CarrierNews.objects.get().tracking_code == codes[0]
+            # The next one goes on where it ended.
+            polling.ask(connection)
+            asked = [parse_qs(urlsplit(line.split()[1]).query)["codigosObjetos"] for line in lines(server)[1:]]
+        assert asked == [codes[:50], codes[50:]]
+
+    def test_each_has_its_turn_however_many_there_are(self, slow: SlowCarrier, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(melhor_envio, "_MOST_SEARCHED", 2)
+        one, two, three, four = [*shipped(1, 2, 3), *shipped(4)]
+        assert [slow.hour() for _hour in range(4)] == [[one, two], [three, four], [one, two], [three, four]]
+        # What is new does not go before what has waited longer.
+        [five] = shipped(5)
+        assert [slow.hour() for _hour in range(3)] == [[one, two], [three, four], [five, one]]
+
+    def test_one_that_it_fails_at_does_not_keep_the_others_from_their_turn(self, slow: SlowCarrier) -> None:
+        one, two = [*shipped(1), *shipped(2)]
+        slow.answer = ("500 Oops", {})
+        assert [slow.hour() for _hour in range(3)] == [[one], [two], [one]]
+        assert CarrierConnection.objects.get().last_error == "O sistema respondeu com 500."
+
+    def test_what_is_over_is_forgotten(self, slow: SlowCarrier) -> None:
+        [code] = shipped(1)
+        ParcelAsked.objects.create(
+            connection=CarrierConnection.objects.get(), code="AA", asked_at=timezone.now() - polling.FORGOTTEN
+        )
+        slow.hour()
+        assert list(ParcelAsked.objects.values_list("code", flat=True)) == [code]
 
 
 class TestMelhorEnvio:

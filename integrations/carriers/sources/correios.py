@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from itertools import batched
 from typing import Any
@@ -23,7 +24,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.carriers.news import Nothing, Parcel, ParcelNews, Told
+from integrations.carriers.news import Nothing, Parcel, ParcelNews, Question, Told
 from integrations.sources import RefusedError, reading
 from integrations.sources.credentials import Credential
 from integrations.sources.reading import Call, Fields, Headers, rows, text
@@ -79,26 +80,34 @@ def read(_headers: Headers, _body: bytes) -> Told:
     return Nothing(_("Correios have no webhooks."))
 
 
-def poll(
+def questions(
     credentials: Mapping[str, str], parcels: Sequence[Parcel], call: Call, memory: dict[str, Any]
-) -> Iterator[ParcelNews]:
-    """What happened to the parcels, of each the oldest first. Raises `RefusedError` if they do not let us ask; what the
-    call raises comes through.
+) -> Iterator[Question]:
+    """Some parcels at once, in their order. The token is kept in `memory` for as long as it lives.
 
-    The token is kept in `memory` for as long as it lives. What is no code of theirs is not asked for.
+    What is no code of theirs is not asked for; where there is nothing else, they are only asked for the token.
     """
-    token = _token(credentials, call, memory)
-    codes = [each.code.upper() for each in parcels if not correios_warning(each.code)]
-    for some in batched(codes, _AT_ONCE, strict=False):
-        headers = {"Authorization": f"Bearer {token}"}
-        params = {"codigosObjetos": list(some), "resultado": "T"}
-        status, _headers, found = call("GET", f"{_base(credentials)}/srorastro/v1/objetos", headers, params)
-        if status != HTTPStatus.OK or not isinstance(found, dict):
-            memory.clear()
-            words = _("Correios do not tell about parcels (%(status)d): may the contract use this API?")
-            raise RefusedError(HTTPStatus.BAD_GATEWAY, words % {"status": status})
-        for parcel in rows(found, "objetos"):
-            yield from (_news(text(parcel, "codObjeto"), event) for event in reversed(rows(parcel, "eventos")))
+    theirs = [each for each in parcels if not correios_warning(each.code)]
+    for some in batched(theirs, _AT_ONCE, strict=False):
+        yield Question(some, partial(_ask, credentials, call, memory, [each.code.upper() for each in some]))
+    if not theirs:
+        yield Question((), partial(_ask, credentials, call, memory, []))
+
+
+def _ask(
+    credentials: Mapping[str, str], call: Call, memory: dict[str, Any], codes: Sequence[str]
+) -> Iterator[ParcelNews]:
+    headers = {"Authorization": f"Bearer {_token(credentials, call, memory)}"}
+    if not codes:
+        return
+    params = {"codigosObjetos": codes, "resultado": "T"}
+    status, _headers, found = call("GET", f"{_base(credentials)}/srorastro/v1/objetos", headers, params)
+    if status != HTTPStatus.OK or not isinstance(found, dict):
+        memory.clear()
+        words = _("Correios do not tell about parcels (%(status)d): may the contract use this API?")
+        raise RefusedError(HTTPStatus.BAD_GATEWAY, words % {"status": status})
+    for parcel in rows(found, "objetos"):
+        yield from (_news(text(parcel, "codObjeto"), event) for event in reversed(rows(parcel, "eventos")))
 
 
 def _token(credentials: Mapping[str, str], call: Call, memory: dict[str, Any]) -> str:

@@ -14,8 +14,9 @@ A token lives for about 30 days, and is entered by hand: once it is over, the co
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from itertools import batched
 from typing import Any
@@ -24,7 +25,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.carriers.news import Parcel, ParcelNews, Told
+from integrations.carriers.news import Parcel, ParcelNews, Question, Told
 from integrations.sources import RefusedError, reading
 from integrations.sources.credentials import Credential
 from integrations.sources.reading import Call, Fields, Headers, fields, rows, text
@@ -103,25 +104,41 @@ def _moment(written: str) -> datetime | None:
     return reading.moment_if_any(written, _BRASILIA)
 
 
-def poll(
+def questions(
     credentials: Mapping[str, str], parcels: Sequence[Parcel], call: Call, _memory: dict[str, Any]
-) -> Iterator[ParcelNews]:
-    """What became of the parcels. Raises `RefusedError` if it does not let us ask; what the call raises comes through.
+) -> Iterator[Question]:
+    """It is asked by its own ids, about some labels at once.
 
-    It is asked by its own ids: that of a label bought elsewhere is found by the tracking code, a few at a time.
+    The id of one bought elsewhere is found by the tracking code, each by itself, and only a few at a time.
     """
-    codes = {each.external_id: each.code for each in parcels if each.external_id}
-    unknown = [each.code for each in parcels if not each.external_id][:_MOST_SEARCHED]
-    for code in unknown or ([] if codes else [_NO_CODE]):
-        found = _ask(credentials, call, "GET", "orders/search", params={"q": code})
-        for label in rows({"labels": found}, "labels"):
-            if tracking_key(code) in {tracking_key(text(label, name)) for name in ("tracking", "self_tracking")}:
-                codes[text(label, "id")] = code
-    for ids in batched(codes, _AT_ONCE, strict=False):
-        found = _ask(credentials, call, "POST", "shipment/tracking", sent={"orders": list(ids)})
-        for name in ids:
-            if label := fields({"labels": found}, "labels", name):
-                yield from _states({**label, "id": name}, codes[name])
+    ask, searched = partial(_ask, credentials, call), 0
+    for some in batched(parcels, _AT_ONCE, strict=False):
+        if known := tuple(each for each in some if each.external_id):
+            yield Question(known, partial(_tracked, ask, {each.external_id: each.code for each in known}))
+        unknown = [each for each in some if not each.external_id][: _MOST_SEARCHED - searched]
+        searched += len(unknown)
+        yield from (Question((each,), partial(_searched, ask, each.code)) for each in unknown)
+    if not parcels:
+        yield Question((), partial(_searched, ask, _NO_CODE))
+
+
+def _searched(ask: Callable[..., Any], code: str) -> Iterator[ParcelNews]:
+    found = rows({"labels": ask("GET", "orders/search", params={"q": code})}, "labels")
+    key = tracking_key(code)
+    ids = [
+        text(label, "id") for label in found
+        if key in {tracking_key(text(label, name)) for name in ("tracking", "self_tracking")}
+    ]  # fmt: skip
+    if ids:
+        yield from _tracked(ask, dict.fromkeys(ids, code))
+
+
+def _tracked(ask: Callable[..., Any], codes: Mapping[str, str]) -> Iterator[ParcelNews]:
+    """What became of the labels with these ids; each has its tracking code."""
+    found = ask("POST", "shipment/tracking", sent={"orders": list(codes)})
+    for name, code in codes.items():
+        if label := fields({"labels": found}, "labels", name):
+            yield from _states({**label, "id": name}, code)
 
 
 def _states(label: Fields, code: str) -> Iterator[ParcelNews]:
