@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.db.models import F, Func, Q, QuerySet, TextField, Value
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Upper
 
 from integrations import retention
 from integrations.evolution import jids
@@ -23,11 +23,14 @@ from integrations.models import (
     ShopNews,
     WebhookEvent,
 )
+from orders.codes import tracking_codes, tracking_key
 from orders.models import Customer, Order
 
 type Counts = dict[str, int]
 
 _COUNTRY = "+55"
+# A code as short as a part of any number says nothing of whose a raw text is.
+_LONG_ENOUGH = 8
 # What is no digit of the text itself, in bytes as PostgreSQL writes them: escapes, JSON's too, and all else.
 _NO_DIGIT = r"\\+(u[0-9a-fA-F]{4}|[0-7]{3})|[^0-9]"
 
@@ -68,17 +71,36 @@ def forget(*, customers: list[Customer], numbers: Sequence[str], orders: QuerySe
     kept = NotificationLog.objects.filter(pk__in=told, anonymised_at__isnull=True)
     messages = list(kept.values_list("pk", flat=True))
     retention.anonymise_messages(NotificationLog.objects.filter(pk__in=messages))
-    codes = orders.exclude(tracking_code="").values_list("tracking_code", flat=True)
-    news = CarrierNews.objects.filter(Q(order__in=orders) | Q(order__isnull=True, tracking_code__in=list(codes)))
     EvolutionInstance.objects.filter(failed_recipient__in=numbers).update(failed_recipient="")
     return {
         "messages": len(messages),
         "replies": _forget_replies(customers, numbers),
         "shop_news": _forget_shop_news(customers, numbers, orders),
-        "carrier_news": news.exclude(description="", reason="", body=b"").update(
-            description="", reason="", body=b"", headers={}, due_at=None
-        ),
+        "carrier_news": _forget_carrier_news(customers, orders),
     }
+
+
+def _forget_carrier_news(customers: list[Customer], orders: QuerySet[Order]) -> int:
+    """What carriers told of the orders, and of their parcels what belongs to no order yet: as it was read, or only in
+    what was sent. By a connection that is of the store's own parcels; whose the other news is nobody knows."""
+    written = orders.exclude(tracking_code="").values_list("tracking_code", flat=True)
+    keys = {tracking_key(code) for each in written for code in tracking_codes(each)}
+    stores = {customer.store_id for customer in customers}
+    theirs = Q(order__in=orders)
+    if keys:
+        coded = Q(written__in=keys) | Q(bare__in=keys)
+        for key in keys:
+            if len(key) >= _LONG_ENOUGH:
+                coded |= Q(tracking_code="", text__contains=key)
+        theirs |= coded & Q(order__isnull=True) & (Q(connection__isnull=True) | Q(connection__store__in=stores))
+    # A code of the postal union is one also where the carrier writes it in groups.
+    bare = Func(F("tracking_code"), Value("[ ._-]"), Value(""), Value("g"), function="regexp_replace")
+    escaped = Func(F("body"), Value("escape"), function="encode", output_field=TextField())
+    rows = CarrierNews.objects.alias(written=Upper("tracking_code"), bare=Upper(bare), text=Upper(escaped))
+    rows = rows.filter(theirs)
+    return rows.exclude(description="", reason="", body=b"").update(
+        description="", reason="", body=b"", headers={}, due_at=None
+    )
 
 
 def _forget_shop_news(customers: list[Customer], numbers: Sequence[str], orders: QuerySet[Order]) -> int:

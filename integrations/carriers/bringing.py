@@ -24,6 +24,7 @@ from integrations.carriers.models import CarrierConnection, CarrierNews
 from integrations.carriers.news import Nothing, ParcelNews, Told
 from integrations.carriers.updates import DESCRIPTION_LENGTH
 from integrations.signals import shipment_status_changed
+from integrations.sources import worklist
 from integrations.sources.models import ID_LENGTH, REASON_LENGTH
 from orders.models import Order
 from orders.services import bring_to
@@ -81,8 +82,12 @@ def _storable(text: str) -> str:
 
 
 @transaction.atomic
-def take_in(news: CarrierNews, told: Told) -> None:
-    """Bring the order on, and write on the row what became of it: it is worked off then."""
+def take_in(news: CarrierNews, told: Told, *, again_at: Any) -> None:
+    """Bring the order on, and write on the row what became of it: it is worked off then. Raises `ForgottenError`.
+
+    One that would move an order which is not known is looked at `again_at` that time: the order may get this code, or
+    come in itself, only later.
+    """
     if isinstance(told, Nothing):
         finish(news, result=Result.STAFF if told.trouble else Result.NOTHING, reason=told.reason)
         return
@@ -93,7 +98,10 @@ def take_in(news: CarrierNews, told: Told) -> None:
         news.tracking_code = _storable(matching.code_of(order, told.codes))[:_CODE_LENGTH]
     _write(news)  # the parcels of one order are looked at together
     result, reason = _judge(news, told, order, several=len(orders) > 1)
-    finish(news, result=result, reason=reason)
+    due_at = None
+    if result == Result.UNKNOWN and news.status in WAY:
+        news.attempts, due_at = news.attempts + 1, again_at
+    finish(news, result=result, reason=reason, due_at=due_at)
     if order:
         shipment_status_changed.send(CarrierNews, news=news)
         if news.result == Result.WAITING:
@@ -106,11 +114,12 @@ def _deliver_by_the_last(order: Order) -> None:
     last = max(waiting.select_related("connection"), key=carried.clock)
     result, reason = _bring(last, order, "")
     if result == Result.APPLIED:
-        finish(last, result=result, reason=reason)
+        last.result, last.reason = result, reason
+        last.save(update_fields=["result", "reason", "event"])  # its order is locked
 
 
 def finish(news: CarrierNews, **values: Any) -> None:
-    """Write down what the row now knows; unless `due_at` is among the values it is done."""
+    """Write down what the row now knows; unless `due_at` is among the values it is done. Raises `ForgottenError`."""
     for name, value in ({"due_at": None} | values).items():
         setattr(news, name, value)
     news.reason = _storable(news.reason)[:REASON_LENGTH]
@@ -124,7 +133,7 @@ def _write(news: CarrierNews) -> None:
         "tracking_code", "order", "event", "status", "statuses", "external_id", "description", "occurred_at", "result",
         "reason", "attempts", "due_at",
     )  # fmt: skip
-    news.save(update_fields=written)
+    worklist.write(news, written)
 
 
 def _judge(news: CarrierNews, told: ParcelNews, order: Order | None, *, several: bool) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError
@@ -14,7 +15,6 @@ from django.utils.translation import gettext as _
 
 from integrations.carriers import CARRIERS, polled
 from integrations.carriers.bringing import connection_of, finish, take_in
-from integrations.carriers.meanings import WAY
 from integrations.carriers.models import CarrierConnection, CarrierNews
 from integrations.carriers.news import Told
 from integrations.sources import worklist
@@ -32,19 +32,17 @@ RETRIES = tuple(timedelta(seconds=each) for each in (60, 600, 3600, 21600, 86400
 def _work_off(news: CarrierNews) -> None:
     """Take one row in, or write down when and why it is tried again."""
     try:
-        take_in(news, _told(news))
-    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+        take_in(news, _told(news), again_at=_next_try(news))
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded, worklist.ForgottenError):
         raise  # not its: all of it is tried again
     except Exception as error:
         logger.exception("A carrier's news %s could not be worked off", news.pk)
         # What was being written was undone.
         news.order = news.event = None
         reason = _("It failed (%(error)s): see the log.") % {"error": type(error).__name__}
-        _try_later(news, Result.RECEIVED, Result.ERROR, reason)
-    else:
-        if news.result == Result.UNKNOWN and news.status in WAY:
-            # The order may get this code, or come in itself, only now.
-            _try_later(news, Result.UNKNOWN, Result.UNKNOWN, "")
+        due_at = _next_try(news)
+        news.attempts += 1
+        finish(news, result=Result.RECEIVED if due_at else Result.ERROR, reason=reason, due_at=due_at)
 
 
 def _told(news: CarrierNews) -> Told:
@@ -55,11 +53,9 @@ def _told(news: CarrierNews) -> Told:
     return told
 
 
-def _try_later(news: CarrierNews, result: str, in_the_end: str, reason: str) -> None:
-    news.attempts += 1
-    is_over = news.attempts > len(RETRIES)
-    due_at = None if is_over else Now() + RETRIES[news.attempts - 1]
-    finish(news, result=in_the_end if is_over else result, reason=reason, due_at=due_at)
+def _next_try(news: CarrierNews) -> Any:
+    """When it is tried again if it comes to nothing now; None if this is the last time."""
+    return Now() + RETRIES[news.attempts] if news.attempts < len(RETRIES) else None
 
 
 def again(rows: QuerySet[CarrierNews]) -> int:

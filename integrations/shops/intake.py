@@ -21,7 +21,7 @@ from integrations.shops.news import Hint, Nothing, OrderNews, Told
 from integrations.shops.orders import finish, order_of, take_in
 from integrations.shops.placing import storable
 from integrations.sources import RefusedError, calls
-from integrations.sources.worklist import Worklist, again
+from integrations.sources.worklist import ForgottenError, Worklist, again
 
 __all__ = ["again", "due", "process"]
 
@@ -41,7 +41,7 @@ def _work_off(news: ShopNews) -> None:
         told = _told(news)
         if told is not None:
             take_in(news, told)
-    except (OperationalError, InterfaceError, SoftTimeLimitExceeded):
+    except (OperationalError, InterfaceError, SoftTimeLimitExceeded, ForgottenError):
         raise  # not its: all of it is tried again
     except calls.TooOftenError as wait:
         _leave_alone(news, wait.seconds)

@@ -16,6 +16,7 @@ from integrations.shops import SHOPS, placing
 from integrations.shops.meanings import Meaning, meanings_of
 from integrations.shops.models import ID_LENGTH, NUMBER_LENGTH, REASON_LENGTH
 from integrations.shops.news import Nothing, OrderNews
+from integrations.sources import worklist
 from orders.models import Order
 from orders.services import bring_to, tell_of_creation
 from orders.states import OrderState
@@ -47,7 +48,8 @@ _WAY: Mapping[Meaning, DeliveryStatus] = {
 def take_in(news: ShopNews, told: OrderNews | Nothing) -> None:
     """Make the order or bring it on, and write on the row what became of it: it is worked off then.
 
-    The order is locked before the row, as an erasure does. Raises `ValidationError` for what cannot be an order.
+    The order is locked before the row, as an erasure does. Raises `ValidationError` for what cannot be an order, and
+    `ForgottenError`.
     """
     if isinstance(told, Nothing):
         _not_an_order(news, told)
@@ -62,12 +64,12 @@ def take_in(news: ShopNews, told: OrderNews | Nothing) -> None:
 
 
 def finish(news: ShopNews, **values: Any) -> None:
-    """Write down what the row now knows; unless `due_at` is among the values it is done."""
+    """Write down what the row now knows; unless `due_at` is among the values it is done. Raises `ForgottenError`."""
     for name, value in ({"due_at": None} | values).items():
         setattr(news, name, value)
     news.reason = placing.storable(news.reason)[:REASON_LENGTH]
     written = ("external_id", "external_number", "statuses", "changed_at", "order", "result", "reason", "attempts")
-    news.save(update_fields=(*written, "due_at"))
+    worklist.write(news, (*written, "due_at"))
     logger.info("Shop's news %s, order %s: %s", news.pk, news.order.code if news.order else "-", news.result)
 
 

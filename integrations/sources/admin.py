@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import TextChoices
+from django.db.models import Q, QuerySet, TextChoices
+from django.db.models.functions import Now
 from django.forms import ChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect
@@ -28,7 +29,7 @@ from integrations.inbound.wakeups import Waker
 from integrations.sources import health, statuses
 from integrations.sources.forms import CredentialsForm, MappingForm
 from integrations.sources.models import Connection, new_token
-from integrations.sources.worklist import again
+from integrations.sources.worklist import again, wake
 from orders.models import Store
 
 STATE_WORDS: dict[str, Words] = {
@@ -135,7 +136,7 @@ class ConnectionAdmin(ModelAdmin):
 
     @once
     def credentials_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """What proves that its news is the system's, and lets us ask it."""
+        """What proves that its news is the system's, and lets us ask it. What waited or failed is tried now."""
         connection = self._changeable(request, pk)
         source = self._source(connection)
         try:
@@ -151,10 +152,11 @@ class ConnectionAdmin(ModelAdmin):
             except NoKey as error:
                 form.add_error(None, str(error))
             else:
-                connection.last_error = ""
-                connection.save(update_fields=["credentials", "last_error"])
+                connection.last_error, connection.poll_due_at = "", Now()
+                connection.save(update_fields=["credentials", "last_error", "poll_due_at"])
                 self.log_change(request, connection, _("Credentials entered."))
-                self.message_user(request, _("Stored. Now do the steps below."), messages.SUCCESS)
+                words = _("Stored. Now do the steps below.")
+                self.message_user(request, self._woken(words, wake(connection.news.all())), messages.SUCCESS)
                 return redirect(self._address("change", pk))
         words = _("Credentials of %(name)s") % {"name": connection.name}
         return self._page(request, connection, words, form=form, hint=_("They are stored encrypted."))
@@ -168,20 +170,35 @@ class ConnectionAdmin(ModelAdmin):
         known = statuses.known(connection, source.MEANINGS)
         form = MappingForm(self.meanings, known, source.MEANINGS, connection.mapping, posted)
         if form.is_valid():
-            connection.mapping = form.mapping()
+            former, connection.mapping = connection.mapping, form.mapping()
             connection.save(update_fields=["mapping"])
-            number = again(connection.news.filter(result=self.unknown_result))
+            number = again(self._waits_for_a_meaning(connection, former))
             self.log_change(request, connection, _("Meanings of statuses changed."))
             words = _("Stored. From now on the statuses mean that.")
-            if number:
-                transaction.on_commit(self.waker.wake, robust=True)
-                more = ngettext("%(number)d is looked at again.", "%(number)d are looked at again.", number)
-                words = f"{words} {more % {'number': number}}"
-            self.message_user(request, words, messages.SUCCESS)
+            self.message_user(request, self._woken(words, number), messages.SUCCESS)
             return redirect(self._address("change", pk))
         words = _("What the statuses of %(name)s mean") % {"name": connection.name}
         hint = _("Each is done once it is told; the customer is told of the last step alone.")
         return self._page(request, connection, words, form=form, hint=hint)
+
+    def _waits_for_a_meaning(self, connection: Any, former: Mapping[str, str]) -> QuerySet[Any]:
+        """What has a status without a meaning, and what a person was to look at because of one that means another thing
+        now, unless somebody did."""
+        now = connection.mapping
+        changed = [status for status in {*former, *now} if former.get(status) != now.get(status)]
+        found = Q(result=self.unknown_result)
+        for status in changed:
+            found |= Q(result__in=("staff", "refused"), seen_at__isnull=True, statuses__contains=[status])
+        rows: QuerySet[Any] = connection.news.filter(found)
+        return rows
+
+    def _woken(self, words: str, number: int) -> str:
+        """The words, and how many rows are looked at again; these are worked off soon."""
+        if not number:
+            return words
+        transaction.on_commit(self.waker.wake, robust=True)
+        more = ngettext("%(number)d is looked at again.", "%(number)d are looked at again.", number)
+        return f"{words} {more % {'number': number}}"
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask the system, if it can be asked; else say what was last heard."""

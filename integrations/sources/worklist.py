@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
+
+logger = logging.getLogger(__name__)
 
 BATCH = 100
 # Well within Celery's time limits.
@@ -17,10 +20,15 @@ TIME_BUDGET = 20.0
 LEASE = timedelta(seconds=90)
 
 
+class ForgottenError(Exception):
+    """The row is not to be worked off any more: an erasure took what was sent, or somebody else was through with it."""
+
+
 class Worklist:
     """The rows of `news` that are due, of each of the `connections` in the order of arrival, by one worker at a time.
 
-    `work_off` takes one row, with its connection and store, and sees to it that it is not due any more, or later.
+    `work_off` takes one row, with its connection and store, and sees to it that it is not due any more, or later. It
+    writes on it by `write`, and lets `ForgottenError` through.
     """
 
     def __init__(self, connections: type[Model], news: type[Model], work_off: Callable[[Any], None]) -> None:
@@ -58,9 +66,31 @@ class Worklist:
             for news in rows:
                 if time.monotonic() >= ends:
                     return done
-                self._work_off(news)
+                try:
+                    self._work_off(news)
+                except ForgottenError:
+                    logger.info("News %s was forgotten, or done, while it was worked off: nothing came of it", news.pk)
                 done += 1
         return done
+
+
+def write(news: Any, names: Iterable[str]) -> None:
+    """Save these fields of a row that is being worked off, in the transaction of what was made of it.
+
+    What was sent was read before, and may be an erased person's by now. An erasure takes the row off the list; then
+    this raises `ForgottenError`, and nothing of the transaction stays. The row is locked after the order and its
+    customer, as an erasure does.
+    """
+    listed = type(news)._default_manager.filter(pk=news.pk, due_at__isnull=False)
+    if not listed.update(**{name: getattr(news, name) for name in names}):
+        raise ForgottenError
+
+
+def wake(rows: QuerySet[Any]) -> int:
+    """Have those tried now that wait for their next try, and those that were given up and nobody has seen to; returns
+    how many."""
+    waiting = Q(due_at__gt=Now(), result__in=("received", "waiting"))
+    return again(rows.filter(waiting | Q(result="error", seen_at__isnull=True)))
 
 
 def again(rows: QuerySet[Any]) -> int:

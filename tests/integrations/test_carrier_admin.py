@@ -142,6 +142,20 @@ class TestConnecting:
         page(client, f"{PAGE}{connection.pk}/mapping/")
         assert set(CARRIERS[source].MEANINGS.values()) <= set(Meaning.values)
 
+    def test_new_credentials_wake_what_failed(self, client: Client) -> None:
+        order, connection = parcel(), make_connection()
+        given_up = tell(connection, "order.lost-in-space")
+        CarrierNews.objects.update(result="error", body=label("order.delivered"), attempts=7)
+        unknown = CarrierNews.objects.create(
+            connection=connection, source="melhorenvio", body=label(tracking="BB123456785BR"), result="unknown",
+            due_at=Now() + timedelta(hours=1), occurred_at=Now(), attempts=2,
+        )  # fmt: skip
+        client.post(f"{PAGE}{connection.pk}/credentials/", {"secret": SECRET})
+        assert intake.process() == 1
+        given_up.refresh_from_db()
+        unknown.refresh_from_db()
+        assert (given_up.result, given_up.order, unknown.attempts) == ("applied", order, 2)
+
     def test_what_is_done_there_is_written_down(self, client: Client) -> None:
         connection = make_connection()
         client.post(f"{PAGE}{connection.pk}/credentials/", {"secret": "outro"})

@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from integrations.carriers import intake, matching
 from integrations.carriers.models import CarrierConnection, CarrierNews, check_mapping
-from integrations.carriers.sources import generic
+from integrations.carriers.sources import generic, melhorenvio
 from integrations.carriers.sources.melhorenvio import MEANINGS
 from integrations.models import NotificationLog
+from orders import erasure
 from orders.models import Order, Store
 from orders.services import apply_transition
 from tests.factories import TRACKING_CODE, make_instance, make_order
@@ -471,6 +472,42 @@ class TestWorkingOff:
         assert intake.process() == 0
         CarrierConnection.objects.update(busy_until=Now())
         assert intake.process() == 1
+
+    def test_what_is_read_is_not_written_back_after_an_erasure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The worker has the body in its hands when the erasure takes it."""
+        order, connection = parcel("shipped"), make_connection()
+        send(connection, label("order.delivered"))
+        read = melhorenvio.read
+
+        def erased_meanwhile(headers: Any, body: bytes) -> Any:
+            erasure.erase(order.customer)
+            return read(headers, body)
+
+        monkeypatch.setattr(melhorenvio, "read", erased_meanwhile)
+        assert intake.process() == 1
+        row = CarrierNews.objects.get()
+        assert (bytes(row.body), row.tracking_code, row.order, row.due_at) == (b"", "", None, None)
+        assert way(order) == ["confirm", "ship"]
+
+    def test_an_erasure_takes_each_parcels_news_of_its_store(self) -> None:
+        order = parcel()
+        apply_transition(order, "ship", tracking_code="AA123456785BR, BB123456785BR", notify=False)
+        theirs = make_connection(store=Store.objects.create(name="Outra"))
+        for connection in (make_connection(), theirs):
+            send(connection, label(tracking="BB123456785BR"))
+            for code in ("AA 123 456 785 BR", "CC123456785BR"):
+                CarrierNews.objects.create(
+                    connection=connection, source="melhorenvio", tracking_code=code, description="Com o vizinho",
+                    occurred_at=Now(), result="unknown", body=b"{}",
+                )  # fmt: skip
+        proof = erasure.erase(order.customer)
+        assert proof.counts["carrier_news"] == 2
+        left = CarrierNews.objects.exclude(body=b"").order_by("pk").values_list("connection__store", "tracking_code")
+        other = theirs.store_id
+        assert list(left) == [
+            (order.store_id, "CC123456785BR"), (other, ""), (other, "AA 123 456 785 BR"), (other, "CC123456785BR"),
+        ]  # fmt: skip
+        assert [row.connection_id for row in intake.due()] == [theirs.pk]
 
     def test_idle_it_costs_one_statement(self, django_assert_num_queries: Any) -> None:
         make_connection()

@@ -155,6 +155,22 @@ class TestConnecting:
         page(client, f"{PAGE}{connection.pk}/mapping/")
         assert set(SHOPS[source].MEANINGS.values()) <= set(Meaning.values)
 
+    def test_new_ones_wake_what_waited_for_them(self, client: Client) -> None:
+        make_instance()
+        connection = make_connection()
+        later, body = Now() + timedelta(hours=9), written(order())
+        kept = {"connection": connection, "body": body, "headers": {"X-WC-Webhook-Topic": "order.updated"}}
+        tried = ShopNews.objects.create(**kept, result="waiting", attempts=8, due_at=later, reason="Confira as chaves.")
+        given_up = ShopNews.objects.create(**kept, result="error", attempts=12, due_at=None)
+        seen = ShopNews.objects.create(**kept, result="error", attempts=12, due_at=None, seen_at=Now())
+        ShopConnection.objects.update(poll_due_at=later)
+        answer = client.post(f"{PAGE}{connection.pk}/credentials/", {"secret": ""}, follow=True)
+        assert "2 avisos serão aplicados de novo." in unescape(answer.content.decode())
+        assert intake.process() == 2
+        results = dict(ShopNews.objects.values_list("pk", "result"))
+        assert results == {tried.pk: "applied", given_up.pk: "nothing_new", seen.pk: "error"}
+        assert ShopConnection.objects.filter(poll_due_at__lte=Now()).exists()
+
 
 class TestMapping:
     def test_a_status_that_waited_gets_its_meaning_and_is_applied(self, client: Client) -> None:
@@ -175,6 +191,22 @@ class TestMapping:
         intake.process()
         assert ShopNews.objects.get().result == "applied"
         assert not [need for need in client.get("/admin/").context["needs"] if need.icon == "move_to_inbox"]
+
+    def test_what_was_for_a_person_is_applied_with_its_new_meaning(self, client: Client) -> None:
+        make_instance()
+        connection = make_connection()
+        mine = tell(connection, order("completed"))
+        assert mine.result == "staff"
+        handled = tell(connection, order("completed", id=12, number="1012"))
+        ShopNews.objects.filter(pk=handled.pk).update(seen_at=Now())
+        address = f"{PAGE}{connection.pk}/mapping/"
+        names = {field.label: field.name for field in client.get(address).context["form"]}
+        client.post(address, {names["on-hold"]: "silent"})
+        assert intake.process() == 0
+        client.post(address, {names["completed"]: "paid"})
+        assert intake.process() == 1
+        found = dict(ShopNews.objects.values_list("external_number", "result"))
+        assert found == {"1011": "applied", "1012": "staff"}
 
     def test_what_is_no_meaning_is_refused(self, client: Client) -> None:
         connection = make_connection()

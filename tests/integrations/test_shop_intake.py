@@ -25,7 +25,7 @@ from integrations.shops.news import Hint, Item, Nothing, OrderNews, Placed
 from integrations.sources import RefusedError
 from integrations.sources.calls import AwayError, TooOftenError, call
 from orders import disclosure, erasure
-from orders.models import Order, Store
+from orders.models import Customer, Order, Store
 from tests.factories import PHONE, make_instance
 from tests.integrations.raw_server import Connection, RawServer, raw_server
 from tests.integrations.shops import make_connection
@@ -402,6 +402,45 @@ class TestForgetting:
         left = {row.external_id: bytes(row.body) for row in ShopNews.objects.all()}
         assert (left["7"], left["8"]) == (b"", b"")
         assert b"3333" in left["9"]
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_what_is_read_is_not_written_back_after_an_erasure(
+        self, is_known: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The worker has the body in its hands when the erasure takes it."""
+        connection = connect()
+        of = news("7" if is_known else "8")
+        polling.store(connection, [of])
+        intake.process()
+        customer = Order.objects.get().customer
+        row = ShopNews.objects.create(connection=connection, body=b'{"phone": "11 98765-4321"}')
+        told = news("7", "off", cancel_reason="Maria, da Rua A, 1", at=AT + timedelta(minutes=1))
+
+        def erased_meanwhile(_headers: Mapping[str, str], _body: bytes) -> OrderNews:
+            erasure.erase(customer)
+            return told
+
+        monkeypatch.setitem(MEANINGS, "off", "cancelled")
+        monkeypatch.setattr(SHOPS["acme"], "read", erased_meanwhile)
+        assert intake.process() == 1
+        row.refresh_from_db()
+        assert (bytes(row.body), row.due_at, row.result, row.order) == (b"", None, "received", None)
+        made = Order.objects.get()
+        assert (made.status, made.customer.phone, Customer.objects.count()) == ("confirmed", "", 1)
+        assert not made.events.exclude(note="").exists()
+        assert intake.process() == 0
+
+    def test_what_another_worker_was_through_with_is_not_done_twice(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its lease was over, and it did not know."""
+        row = ShopNews.objects.create(connection=connect(), body=b"{}")
+
+        def done_meanwhile(_headers: Mapping[str, str], _body: bytes) -> OrderNews:
+            ShopNews.objects.filter(pk=row.pk).update(due_at=None, result="applied")
+            return news()
+
+        monkeypatch.setattr(SHOPS["acme"], "read", done_meanwhile)
+        assert intake.process() == 1
+        assert (result(), Order.objects.count()) == (("applied", 0, False), 0)
 
 
 def other() -> Placed:
