@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
 from django.contrib.auth.models import User
@@ -14,6 +15,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
 from unfold.paginator import InfinitePaginator
@@ -62,11 +64,26 @@ class ModelAdmin(StoreScoped, ThemeModelAdmin):
             changed["fields"] = [shown.get(name, name) for name in changed["fields"]]
         return told
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[list[Any], dict[str, int], Any, Any]:
+        """Without the rows that only tie two others together, for which Django has no words: they go with either."""
+        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        ties = [each for each in apps.get_models(include_auto_created=True) if each._meta.auto_created]
+        names = {each._meta.verbose_name_plural for each in ties}
+        beginnings = tuple(f"{capfirst(each._meta.verbose_name)}: {each.__name__} object" for each in ties)
+        counts = {name: count for name, count in counts.items() if name not in names}
+        return _without(listed, beginnings), counts, lacking, protected
+
     @once
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         return super().changeform_view(request, object_id, form_url, extra_context)
+
+
+def _without(listed: list[Any], beginnings: tuple[str, ...]) -> list[Any]:
+    """A tree of texts, as a page that asks before it deletes has it, without those that begin so."""
+    kept = (each if isinstance(each, str) else _without(each, beginnings) for each in listed)
+    return [each for each in kept if each and not (isinstance(each, str) and each.startswith(beginnings))]
 
 
 class TabularInline(ScopedChoices, ThemeTabularInline):

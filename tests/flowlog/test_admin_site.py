@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.template.loader import render_to_string
 from django.test import Client
 from django_celery_results.models import TaskResult
@@ -160,3 +160,14 @@ def test_each_tab_says_which_page_it_is() -> None:
         address: f"{words} · Flowlog" for address, words in named.items()
     }
     assert tab(Client(headers={"accept-language": "pt-BR"}), "/admin/login/") == "Entrar · Flowlog"
+
+
+def test_deleting_a_group_says_in_words_what_goes(boss: User) -> None:
+    """Nothing but its name: what a group may do is no thing of its own, and Django has no words for it."""
+    group = Group.objects.create(name="Balcão")
+    group.permissions.add(*Permission.objects.filter(codename__in=("view_order", "change_order")))
+    group.user_set.add(boss)
+    page = client_of(boss).get(f"/admin/auth/group/{group.pk}/delete/")
+    assert " object (" not in page.content.decode()
+    assert page.context["deleted_objects"] == [f'Grupo: <a href="/admin/auth/group/{group.pk}/change/">Balcão</a>']
+    assert {str(name): count for name, count in page.context["model_count"]} == {"grupos": 1}
