@@ -36,7 +36,9 @@ _COLOURS = {"valid": "success", "expired": "warning", "revoked": "danger"}
 
 class ApiTokenForm(forms.ModelForm):
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("may"), choices=ApiToken.Scope, widget=UnfoldAdminCheckboxSelectMultipleWidget
+        label=gettext_lazy("What it may do"),
+        choices=ApiToken.Scope,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
 
 

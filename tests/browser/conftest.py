@@ -61,9 +61,8 @@ def opened(browser: Browser) -> Opener:
 
     @contextmanager
     def open_window(width: int, **options: Any) -> Iterator[Page]:
-        context = browser.new_context(
-            viewport={"width": width, "height": 844}, locale="pt-BR", timezone_id="America/Sao_Paulo", **options
-        )
+        here = {"locale": "pt-BR", "timezone_id": "America/Sao_Paulo"}
+        context = browser.new_context(viewport={"width": width, "height": 844}, **{**here, **options})
         complaints: list[str] = []
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

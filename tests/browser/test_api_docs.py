@@ -1,4 +1,4 @@
-"""The page that describes the API: it works under its own policy, from our own files alone."""
+"""The page that describes the API, which works under its own policy, from our own files alone; and a token's form."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Request, expect
 
-from tests.browser.screen import DESK, Opener
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from tests.browser.screen import DESK, SMALL_PHONE, Opener, log_in, photograph
+from tests.staff import make_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,7 +29,21 @@ def test_the_page_of_the_api_needs_nobody_else(opened: Opener, live_server: Any)
         expect(page.get_by_text("Faz o pedido, ou o leva aonde a loja diz que ele está")).to_be_visible()
         page.get_by_text("Lista pedidos").click()
         expect(page.get_by_role("cell", name="updated_since").first).to_be_visible()
+        photograph(page, "api-descricao")
     assert "script-src 'self';" in f"{policy};"
     assert "unsafe" not in policy
     assert len(asked) > 3
     assert [url for url in asked if not url.startswith((live_server.url, "data:"))] == []
+
+
+def test_the_form_of_a_token_on_a_small_phone_in_another_time_zone(opened: Opener, live_server: Any) -> None:
+    """Each choice is read to its end, and the warning about the hour is in words, Portuguese ones."""
+    with opened(SMALL_PHONE, base_url=live_server.url, timezone_id="Europe/Lisbon") as page:
+        log_in(page, make_staff(group=MANAGEMENT_GROUP), live_server.url)
+        page.goto("/admin/api/apitoken/add/")
+        warning = "Atenção: a hora deste aparelho não é a que vale aqui. Ele está 3 horas à frente."
+        expect(page.get_by_text(warning).locator("visible=true")).to_have_count(1)
+        for choice in page.locator("#id_scopes label span").all():
+            assert choice.evaluate("words => words.scrollWidth <= words.clientWidth")
+        expect(page.get_by_text("O que pode fazer")).to_be_visible()
+        photograph(page, "token-novo-em-outro-fuso")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.utils import formats, translation
 from django.utils.translation import templatize
 
 from flowlog.devtools.management.commands.makemessages import Command as MakeMessages
+from tests.staff import client_of, make_staff
 
 SOURCES = ("flowlog", "orders", "integrations", "notifications", "api", "templates")
 CATALOG = settings.BASE_DIR / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po"
@@ -27,6 +30,7 @@ KEYWORDS = {
     "_": None, "_t": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None,
     "ngettext": (1, 2), "ngettext_lazy": (1, 2), "pgettext": ((1, "c"), 2), "pgettext_lazy": ((1, "c"), 2),
 }  # fmt: skip
+SCRIPT_KEYWORDS = {name: KEYWORDS.get(name) for name in ("gettext", "gettext_noop", "ngettext", "pgettext")}
 # What `templatize` makes of a template's tags, between fillers that are no Python.
 CALL = re.compile(r"""\b(?:_|n?p?gettext)\((?:\s*u?(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"),?)+\s*(?:count)?\)""")
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|\{\w*\}")
@@ -129,6 +133,33 @@ def test_placeholders_agree(catalog: Catalog) -> None:
         if not {frozenset(PLACEHOLDER.findall(text)) for text in translations(message)} <= expected:
             wrong.append(message.id)
     assert wrong == []
+
+
+def script_texts() -> Iterator[tuple[str, str | None]]:
+    """Every text of the scripts of Django's admin, of the theme and of ours, with its context."""
+    scripts = {file for finder in finders.get_finders() for file, _storage in finder.list([])}
+    for script in scripts:
+        if script.endswith(".js") and "vendor" not in script:
+            with Path(finders.find(script) or "").open("rb") as file:
+                for _line, text, _comments, context in extract("javascript", file, keywords=SCRIPT_KEYWORDS):
+                    yield text if isinstance(text, str) else text[0], context
+
+
+@pytest.mark.django_db
+def test_scripts_speak_portuguese_too() -> None:
+    """Also where Django's own catalog is behind its code: ours has what is missing there."""
+    answer = client_of(make_staff()).get("/admin/jsi18n/")
+    found = re.search(r"const newcatalog = (\{.*?\n  \});", answer.content.decode(), re.DOTALL)
+    assert found
+    catalog = json.loads(found[1])
+    keys = {text if context is None else f"{context}\x04{text}" for text, context in script_texts()}
+    assert "Note: Enter times in the %(timezone)s timezone. (You are %(offset)s hour ahead.)" in keys
+    assert keys - catalog.keys() == set()
+    # The plurals of the two catalogs are of one mind.
+    assert catalog["%(sel)s of %(cnt)s selected"] == [
+        "%(sel)s de %(cnt)s selecionado",
+        "%(sel)s de %(cnt)s selecionados",
+    ]
 
 
 @pytest.mark.parametrize("month", range(1, 13))
