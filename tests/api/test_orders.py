@@ -128,7 +128,7 @@ def test_a_state_that_is_reached_in_part_says_why_each_time(program: Program) ->
     )  # fmt: skip
 
 
-def test_another_tracking_code_of_the_staffs_is_no_conflict_the_second_time(program: Program) -> None:
+def test_another_tracking_code_of_the_staffs_is_no_conflict_again(program: Program) -> None:
     path = "/orders/by-reference/minha-loja/1042"
     program.put(path, {**ORDER, "state": PAID})
     apply_transition(Order.objects.get(), "ship", actor=make_staff("ana"), tracking_code="AA123456785BR")
