@@ -30,8 +30,9 @@ LEAVING = _words(
 )
 RETURNING = _words("voltar")
 COURTESY = _words(
-    "por favor pfv pfvr pf please obrigado obrigada obg grato grata agradeco quero queria gostaria desejo de eu me ja "
-    "ola oi ok okay certo entao beleza blz"
+    "por favor pfv pfvr pf please gentileza muito obrigado obrigada brigado brigada obg grato grata agradeco valeu vlw "
+    "desculpa desculpe abraco abracos abs att tchau moca moco amigo amiga gente pessoal "
+    "quero queria gostaria desejo de eu me ja ola oi ok okay certo entao beleza blz"
 )
 # What messages are called, and what else stands beside them in a sentence.
 MESSAGES = _words(
@@ -51,38 +52,51 @@ ORDER = _words(
     "devolver devolucao reembolso estorno valor preco dinheiro tamanho cor"
 )
 # Alone, or with these, it takes a person to tell what is meant.
-_AMBIGUOUS = _words("cancelar cancele cancelem cancela")
-_PERHAPS = _words("tudo pode podem agora isso disso daqui numero contato telefone celular cadastro inscricao nome")
+_AMBIGUOUS = _words("cancelar cancele cancelem cancela desativar desative desativem desativa")
+_PERHAPS = _words(
+    "tudo pode podem agora isso disso daqui numero contato telefone celular cadastro inscricao recebimento nome "
+    # Whom nobody meant to write to, and who has said it before.
+    "errado errada engano pessoa cliente pedi falei para pra"
+)
+_STRANGER = re.compile(r"\bnao (?:conheco|sou)\b")
 # Too short to tell, where nothing but courtesy stands beside them.
 _CURT = _words("sai saia para chega exclua exclui excluir excluam remove tira tire tirem apaga apague apaguem")
+# One of them may be deleted, as when it was written to the wrong chat.
+_SINGLE = _words("mensagem msg aviso notificacao")
+_DELETING = _words("remover remova removam")
 # With these, the wish is for the contrary.
 _NEVER = _words("nunca jamais nenhum nenhuma")
 
 _NO = "(?:nao|nunca(?: mais)?|jamais) (?:quero|queremos|desejo|gostaria|aceito|preciso|autorizo|permito)(?: de)?"
-# “Para” may be the preposition, and “chega” the news that something comes.
-_STOP = "(?:(?:parem?|parar|deixem?)(?: de| com)?|(?:para|chega) (?:de|com))"
+# “Para” may be the preposition, “chega” the news that something comes, and “deixe sua mensagem” a machine's answer.
+_STOP = "(?:(?:parem?|parar|parasem)(?: de| com)?|(?:para|chega) (?:de|com)|deix(?:em?|ar|asem) de)"
 _SEND = "(?:mandar|enviar|mandando|enviando|encher|escrever|encaminhar|notificar|receber)"
-_TAKE_OFF = "(?:tira|tirem?|retira|retirem?|remov[ae]m?|exclu[ai]m?|apaga|apaguem?|descadastr[ae]m?)"
+_TAKE_OFF = "(?:tirar?|tirem?|retira|retirem?|remov[ae]m?|exclu[ai]m?|apaga|apaguem?|descadastr[ae]m?)"
 _ME = "(?:me|meu (?:numero|contato|telefone|nome))"
 _MY_NUMBER = "(?:[oa]s? )?meus? (?:numero|contato|telefone|celular|cadastro|dados)"
 _SENT = "(?:mandem?|enviem?|manda|envia|mandar|enviar)(?: me)?"
 _NO_MORE = f"(?:nao|nunca mais)(?: me)? {_SENT}"
-_ANY = rf"(?: (?:{'|'.join(sorted(_BESIDE))}))*? (?:{'|'.join(sorted(MESSAGES))})\b"
+_ANY, _ALL = (
+    rf"(?: (?:{'|'.join(sorted(_BESIDE))}))*? (?:{'|'.join(sorted(words))})\b"
+    for words in (MESSAGES, MESSAGES - _SINGLE)
+)
 _SENTENCES = tuple(
     re.compile(rf"\b{sentence}")
     for sentence in (
         rf"{_NO} mais (?:de )?receber\b(?:{_ANY})?",
         rf"{_NO}(?: mais)?(?: voltar a)?(?: receber| ter)?{_ANY}",
         rf"{_STOP}(?: me)?(?: {_SEND})?{_ANY}",
-        rf"(?:{_ME} )?{_TAKE_OFF}(?: {_ME})?{_ANY}",
+        rf"(?:{_ME} {_TAKE_OFF}|{_TAKE_OFF} {_ME}){_ANY}",
+        rf"{_TAKE_OFF}{_ALL}",
         rf"{_NO_MORE}(?: mais)?{_ANY}",
         r"nao(?: me)? (?:perturbem?|incomodem?)(?: me)?(?: mais)?\b",
     )
 )
 _HALF_SENTENCES = re.compile(
     rf"\b(?:{_NO}(?: mais)?(?: voltar a)? receber|{_STOP}(?: me)? {_SEND}|nao(?: me)? {_SENT} mais"
-    rf"|nunca mais(?: me)? {_SENT}|{_TAKE_OFF} {_MY_NUMBER}|saia? d(?:[ao]|es[ae]) (?:lista|grupo)"
-    rf"|(?:{'|'.join(_AMBIGUOUS)}){_ANY})\b"
+    rf"|nunca mais(?: me)? {_SENT}|{_TAKE_OFF}(?:{_ANY}| {_MY_NUMBER})|saia? d(?:[ao]|es[ae]) (?:lista|grupo)"
+    rf"|(?:{'|'.join(_AMBIGUOUS)}){_ANY}|{_NO}(?: o)? (?:envio|recebimento) de{_ANY}"
+    r"|revogo(?: [oa])?(?: minha| meu)? (?:consentimento|autorizacao))\b"
 )
 # Longer texts say more than one thing; and nobody's wish begins so late.
 _MOST_WORDS, _MOST_LETTERS = 20, 2000
@@ -128,7 +142,7 @@ def _plain(text: str) -> list[str]:
 
 def _is_command(said: frozenset[str], words: frozenset[str], about: frozenset[str] = MESSAGES) -> bool:
     """One of the words, with courtesy or what it is about around it, and nothing else."""
-    if not said & words or said & _NEVER:
+    if not said & words or said & _NEVER or (said & _DELETING and said & _SINGLE):
         return False
     return said <= words | COURTESY or bool(said & about and said <= words | _BESIDE | about)
 
@@ -152,5 +166,5 @@ def _is_doubtful(words: list[str]) -> bool:
     text, said = " ".join(words), frozenset(words)
     if any(sentence.search(text) for sentence in (*_SENTENCES, _HALF_SENTENCES)):
         return not said & ORDER or bool(said & MESSAGES)
-    hints = LEAVING | _AMBIGUOUS
+    hints, said = LEAVING | _AMBIGUOUS, frozenset(_STRANGER.sub("", text).split())
     return bool(said & hints) and said <= hints | _BESIDE | MESSAGES | _PERHAPS

@@ -23,6 +23,8 @@ OUT = (
     "quero parar de receber mensagens", "Por favor, não me mandem mais mensagens",
     "Bom dia, quero sair da lista por favor", "ok, sair", "Sair, ok", "opt-out", "favor não enviar mensagens",
     "não enviar mais mensagens", "nunca mais me mande mensagem", "não autorizo mensagens",
+    "sair, muito obrigada", "Por gentileza, me descadastre", "Sair. Abraços!", "pare, desculpa", "sair, valeu",
+    "pode me tirar da lista", "gostaria que parassem de me mandar mensagens", "deixem de me mandar mensagens",
     "nunca mais quero voltar a receber mensagens", "não quero mais voltar a receber mensagens",
 )  # fmt: skip
 UNSURE = (
@@ -32,6 +34,10 @@ UNSURE = (
     "parem de mandar mensagem do pedido", "não parem de mandar mensagens", "nunca quero sair da lista",
     "sai da lista", "Saia dessa lista!", "me exclua", "me tira", "Para!", "já chega", "não enviar mais",
     "nunca mais me mande nada", "tire meu número", "quem é? apague meus dados", "descadastre o meu telefone",
+    "número errado, sair", "engano, parem", "não conheço vocês, sair", "não sou essa pessoa, parem",
+    "já pedi pra sair", "já pedi para parar",
+    "cancelar recebimento", "desativar notificações", "não autorizo o envio de mensagens", "revogo meu consentimento",
+    "deixar de receber", "apaga a mensagem", "apague essa mensagem", "remova a mensagem", "Tira o aviso",
     "cancelar inscrição", "não desejo voltar a receber", "chega de me mandar", "quero parar de receber",
 )  # fmt: skip
 NONE = (
@@ -42,6 +48,8 @@ NONE = (
     "quero parar de pagar frete", "não recebi mensagem", "recebi a mensagem", "posso parar aí?",
     "não quero mais receber em casa, pode parar na portaria", "já sai?", "chega hoje", "chega quando?",
     "Chega mensagem sim, obrigado", "quero para receber os avisos", "pode mandar para o whatsapp", "para o celular",
+    "Deixe sua mensagem", "Olá! Deixe sua mensagem, por favor.", "pode deixar mensagem",
+    "No momento não posso atender, deixe sua mensagem", "muito obrigada", "deixar de molho", "vou sair, valeu",
     "me tira uma dúvida", "tira meu nome da nota", "vocês nunca me mandaram mensagem", "nunca voltar", "jamais voltar",
 )  # fmt: skip
 IN = ("VOLTAR", "voltar", "Quero voltar!", "voltar, por favor", "voltar a receber mensagens", "quero voltar a receber")
