@@ -6,15 +6,37 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
-from django.db import OperationalError
-
-from flowlog.env import Env
-from flowlog.logs import startup
-from flowlog.translations import argparse_words
-
 BASE_DIR = Path(__file__).resolve().parent
+# What says what is wrong must say so whatever it is.
+DIAGNOSIS = sys.argv[1:2] == ["doctor"]
+
+
+def say_what_is_missing(error: Exception) -> None:
+    """`doctor`, where the libraries are not: in the words themselves, for what translates them is among what misses."""
+    python = BASE_DIR / ".venv" / "bin" / "python"
+    if not python.exists():
+        words = f"✘ Python: não há ambiente em {BASE_DIR}/.venv.\n    → sudo {BASE_DIR}/deploy/install.sh"
+    elif Path(sys.prefix).resolve() != (BASE_DIR / ".venv").resolve():
+        words = f"✘ Python: {sys.executable} não é o do Flowlog.\n    → {python} manage.py doctor"
+    else:
+        words = f"✘ pacotes: {error}.\n    → {python} -m pip install -r {BASE_DIR}/requirements.txt"
+    sys.stdout.write(f"{words}\n")
+    sys.exit(1)
+
+
+try:
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+    from django.db import OperationalError
+
+    from flowlog.env import Env
+    from flowlog.logs import startup
+    from flowlog.translations import argparse_words
+except (ImportError, SyntaxError) as missing:
+    if not DIAGNOSIS:
+        raise
+    say_what_is_missing(missing)
+
 HOME = BASE_DIR / "var" / "dev"
 # These need neither server (`dev` brings its own). Every other command gets both.
 WITHOUT_SERVERS = frozenset(
@@ -64,18 +86,28 @@ def main() -> None:
         check_debug(sys.argv[1:])
         with servers_for(sys.argv[1:]):
             execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
-        startup.record(error)
-        sys.exit(str(error))
-    except OperationalError as error:
-        from flowlog.database import lost_words  # noqa: PLC0415 - whatever it needs may be what is missing
+    except Exception as error:  # noqa: BLE001 - all are raised again, or told
+        if DIAGNOSIS:
+            from flowlog.operations.checklists import unloaded  # noqa: PLC0415 - loads what may be broken
 
-        if not (words := lost_words(error)):
-            raise
-        startup.record(error)
-        sys.exit(words)
+            unloaded.diagnose(error)
+        end(error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def end(error: Exception) -> None:
+    """In a sentence where there is one for a person, else by the error itself; either is kept in the log."""
+    if isinstance(error, ImproperlyConfigured):
+        startup.record(error)
+        sys.exit(str(error))
+    if isinstance(error, OperationalError):
+        from flowlog.database import lost_words  # noqa: PLC0415 - whatever it needs may be what is missing
+
+        if words := lost_words(error):
+            startup.record(error)
+            sys.exit(words)
+    raise error
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import dj_database_url
 import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
+from flowlog.env import LOOPBACK_HOSTS
 from flowlog.translations import read_gettext as _
 
 # What kombu, redis-py and OpenSSL all understand.
@@ -43,6 +44,11 @@ def parse_database_url(name: str, url: str) -> dict[str, Any]:
             % {"name": name}
         )
     return found
+
+
+def is_here(host: str) -> bool:
+    """Whether a database's host is this machine: a socket's folder, nothing, or its own name."""
+    return not host or host.startswith("/") or host in LOOPBACK_HOSTS
 
 
 def check_redis_url(name: str, url: str) -> str:

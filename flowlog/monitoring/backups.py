@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from flowlog.env import LOOPBACK_HOSTS
+from flowlog.addresses import is_here
 
 # One is made each night; this leaves it two hours.
 LONGEST_PAUSE = timedelta(hours=26)
@@ -24,8 +24,7 @@ def newest() -> datetime | None:
 
 def are_made_here() -> bool:
     """Whether they are to be here, since the database is on this machine and `BACKUP_DIR` exists."""
-    host = str(connection.settings_dict["HOST"])
-    return (not host or host.startswith("/") or host in LOOPBACK_HOSTS) and Path(settings.BACKUP_DIR).is_dir()
+    return is_here(str(connection.settings_dict["HOST"])) and Path(settings.BACKUP_DIR).is_dir()
 
 
 def missing_since() -> datetime | None:

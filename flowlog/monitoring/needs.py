@@ -73,7 +73,7 @@ def present(request: HttpRequest, instances: Sequence[EvolutionInstance]) -> lis
 def _to_see_to(user: Any, status: Status) -> tuple[int, str]:
     """How many messages of this status nobody has seen to, and the list of them."""
     found = within(attention.need_a_person().filter(status=status), user)
-    return counted(found), _list("integrations_notificationlog", attention="1", status__exact=status.value)
+    return counted(found), list_of("integrations_notificationlog", attention="1", status__exact=status.value)
 
 
 def _failures(user: Any) -> Need:
@@ -85,7 +85,7 @@ def _failures(user: Any) -> Need:
 def _replies(user: Any) -> Need:
     count = counted(within(inbox.open_replies(), user))
     words = ngettext("customer's answer waits for you", "customers' answers wait for you", count)
-    return Need(words, count, _list("integrations_customerreply"), "mark_chat_unread")
+    return Need(words, count, list_of("integrations_customerreply"), "mark_chat_unread")
 
 
 def _uncertain(user: Any) -> Need:
@@ -104,7 +104,7 @@ def _connections(instances: Sequence[EvolutionInstance]) -> Need:
         address = reverse("admin:integrations_evolutioninstance_change", args=[troubled[0].pk])
     else:
         words = _("WhatsApp numbers in trouble")
-        address = _list("integrations_evolutioninstance", pk__in=",".join(str(each.pk) for each in troubled))
+        address = list_of("integrations_evolutioninstance", pk__in=",".join(str(each.pk) for each in troubled))
     return Need(words, len(troubled), address, "phonelink_erase", named=len(troubled) == 1)
 
 
@@ -127,21 +127,21 @@ def _connected(user: Any, model: type[Connection], words: tuple[Words, Words], i
     if is_one:
         address = reverse(f"admin:{name}_change", args=[troubled[0].pk])
         return Need(str(words[0]) % {"name": troubled[0].name}, 1, address, icon, named=True)
-    return Need(str(words[1]), len(troubled), _list(name), icon)
+    return Need(str(words[1]), len(troubled), list_of(name), icon)
 
 
 def _shop_news(user: Any) -> Need:
     """Orders of shops that nobody but a person can take in or bring on, as one with a status without a meaning."""
     count = counted(within(shops.need_a_person(), user))
     words = ngettext("order of a shop to be looked at", "orders of shops to be looked at", count)
-    return Need(words, count, _list("integrations_shopnews", needs="1"), "move_to_inbox")
+    return Need(words, count, list_of("integrations_shopnews", needs="1"), "move_to_inbox")
 
 
 def _carrier_news(user: Any) -> Need:
     """What carriers told that nobody but a person can make something of."""
     count = counted(within(carriers.need_a_person(), user))
     words = ngettext("parcel to be looked at", "parcels to be looked at", count)
-    return Need(words, count, _list("integrations_carriernews", needs="1"), "package_2")
+    return Need(words, count, list_of("integrations_carriernews", needs="1"), "package_2")
 
 
 def _pickups(user: Any) -> Need:
@@ -152,7 +152,7 @@ def _pickups(user: Any) -> Need:
     )
     count = counted(waiting)
     words = ngettext("order to be picked up until tomorrow", "orders to be picked up until tomorrow", count)
-    address = _list(
+    address = list_of(
         "orders_order", status__exact="confirmed", delivery_status__exact="ready_for_pickup", pickup_deadline__lt=end
     )
     return Need(words, count, address, "hourglass_bottom")
@@ -168,5 +168,6 @@ def counted(found: QuerySet[Any]) -> int:
     return found.order_by()[: figures.COUNTED + 1].count()
 
 
-def _list(model: str, **filters: Any) -> str:
+def list_of(model: str, **filters: Any) -> str:
+    """The address of the admin's list of a model, `app_name`, narrowed down."""
     return reverse(f"admin:{model}_changelist", query=filters)

@@ -475,6 +475,13 @@ def test_logs_are_rotated_and_go_on(server: Server) -> None:
 
 def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator: Operator) -> None:
     assert "loja: conectado" in operator.run("python manage.py notifications status")
+    # What it finds wrong may be of the test's own making, such as the broken releases in the log.
+    said = server.try_(operator.line("python manage.py doctor")).stdout
+    assert "\n✔ PostgreSQL: " in said
+    assert "\n✔ systemd: O que deve rodar neste servidor roda: " in said
+    said = server.try_(operator.line("python manage.py doctor --report")).stdout
+    assert said.startswith("Flowlog: relatório de ")
+    assert (KEY in said, "5511987" in said) == (False, False)
     assert operator.run("python manage.py evolution state loja").startswith("loja: conectado")
     assert operator.run("python manage.py evolution connect loja").startswith("loja: conectada.\n")
     assert f"https://{DOMAIN}/webhooks" in operator.run("python manage.py evolution set-webhook loja")

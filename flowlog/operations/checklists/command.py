@@ -1,4 +1,4 @@
-"""What the two commands share: they print each item as soon as it is known, and exit with 1 if one failed."""
+"""What the commands share: they print each item as soon as it is known, and exit with 1 if one failed."""
 
 from __future__ import annotations
 
@@ -38,12 +38,13 @@ class ChecklistCommand(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(as_data(found), ensure_ascii=False, indent=2))
         else:
-            self.stdout.write(_verdict(found))
+            self.stdout.write(verdict(found))
         if not passed(found):
             sys.exit(1)
 
 
-def _verdict(items: list[Item]) -> str:
+def verdict(items: list[Item]) -> str:
+    """The last line: how many of each."""
     numbers = {state: sum(item.state is state for item in items) for state in State}
     counted = _("%(ok)d fine, %(warning)d to look at, %(failed)d to mend.") % numbers
     return f"\n{counted}"

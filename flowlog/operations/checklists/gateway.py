@@ -33,6 +33,11 @@ def credentials() -> Iterator[Item]:
         yield from guide_of(kind).check_settings()
 
 
+def of_settings() -> Iterator[Item]:
+    """The same of the kind that an instance has by default, without asking the database."""
+    return guide_of(EvolutionInstance().gateway).check_settings()
+
+
 def instances() -> Iterator[Item]:
     """Each instance of ours is there and connected; nothing where the gateway of the settings cannot be asked."""
     ours = _ours()

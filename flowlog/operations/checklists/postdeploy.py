@@ -23,14 +23,14 @@ _BROKEN = re.compile(r"\b(?:ImportError|ModuleNotFoundError|SyntaxError|Improper
 _SHOWN = 3
 # A process that cannot start says so some time before those that can have counted their first seconds.
 _BEFORE_THE_WORKERS = timedelta(minutes=2)
-_WITHOUT_WORKERS = timedelta(minutes=10)
+WITHOUT_WORKERS = timedelta(minutes=10)
 
 
 def restarted_at() -> datetime:
     """When the processes were restarted, as the workers of this revision tell."""
     uptimes = [node.uptime for node in workers.running() if node.revision == settings.REVISION]
     now = datetime.now(UTC)
-    return now - timedelta(seconds=max(uptimes)) - _BEFORE_THE_WORKERS if uptimes else now - _WITHOUT_WORKERS
+    return now - timedelta(seconds=max(uptimes)) - _BEFORE_THE_WORKERS if uptimes else now - WITHOUT_WORKERS
 
 
 def log_has_no_import_errors(since: datetime | None = None) -> Iterator[Item]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.utils.translation import gettext as _
 
+from flowlog.addresses import is_here
 from flowlog.broker import PUBLISH_TRANSPORT_OPTIONS, QUEUES, redis_client
 from flowlog.celery import app
 from flowlog.checklist import Item, failed, ok, warning
@@ -36,9 +38,10 @@ def database() -> Iterator[Item]:
             version, major, may_create, superuser, foreign, synchronous = cursor.fetchone()
     except DatabaseError as error:
         reason = str(error).strip().partition("\n")[0]
-        yield failed(
-            name, _("Does not answer: %(reason)s") % {"reason": reason}, _("See DATABASE_URL, and its server.")
-        )
+        todo = _("See DATABASE_URL, and its server.")
+        if is_here(str(connection.settings_dict["HOST"])):
+            todo = _to_start("postgresql", "DATABASE_URL")
+        yield failed(name, _("Does not answer: %(reason)s") % {"reason": reason}, todo)
         return
     if major < POSTGRESQL_AT_LEAST:
         yield failed(name, version, _("Flowlog needs version %(version)d.") % {"version": POSTGRESQL_AT_LEAST})
@@ -78,7 +81,10 @@ def broker() -> Iterator[Item]:
     except Exception as error:  # kombu's are of many kinds
         logger.warning("The broker: %s", type(error).__name__, exc_info=True)
         words = _("Does not answer: %(reason)s") % {"reason": str(error).partition("\n")[0]}
-        yield failed(name, words, _("See REDIS_URL, and try `redis-cli ping`."))
+        todo = _("See REDIS_URL, and try `redis-cli ping`.")
+        if is_here(urlsplit(settings.REDIS_URL).hostname or ""):
+            todo = _to_start("redis-server", "REDIS_URL")
+        yield failed(name, words, todo)
         return
     version = str(info.get("valkey_version") or info.get("redis_version", "0"))
     if int(version.partition(".")[0]) < REDIS_AT_LEAST:
@@ -99,6 +105,11 @@ def broker() -> Iterator[Item]:
             _("After a restart of Redis its tasks are gone (appendonly is off)."),
             _("Set appendonly yes. No message is lost either way, but they wait for the sweep."),
         )
+
+
+def _to_start(unit: str, setting: str) -> str:
+    words = _("`sudo systemctl start %(unit)s`; if it runs, see %(setting)s in .env.")
+    return words % {"unit": unit, "setting": setting}
 
 
 def _open_as_celery_does() -> None:
