@@ -40,8 +40,8 @@ format: $(INSTALLED) ## Format the code
 hooks: $(INSTALLED) ## Have git check style and import directions before each commit
 	@$(PY) -m pre_commit install
 
-bench: $(INSTALLED) ## Measure throughput and latency (ARGS=…)
-	@$(PY) -m pytest tests/bench.py --quiet --capture=no $(ARGS)
+bench: $(INSTALLED) ## Measure what things cost beside their floors (ARGS="status idle --quick", ARGS=--help)
+	@$(PY) -m tests.bench $(ARGS)
 
 faults: $(INSTALLED) ## Send thousands of messages while everything fails, and count what became of them (SEED=7 SIZE=10000)
 	@SEED=$(SEED) SIZE=$(SIZE) $(PY) -m pytest tests/faults/campaign.py --quiet --capture=no $(ARGS)
