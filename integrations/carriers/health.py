@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.times import moment
 from integrations.carriers.models import CarrierConnection, CarrierNews
-from integrations.sources.health import NEW, OFF, OK, REFUSED, SILENT, TROUBLE
+from integrations.sources.health import NEW, OFF, OK, REFUSED, SILENT, TROUBLE, UNREADABLE, too_large, unreadable
 
 
 def words(connection: CarrierConnection, found: str) -> str:
@@ -24,7 +24,9 @@ def words(connection: CarrierConnection, found: str) -> str:
             "its webhook is still there, and whether it is still asked with the right keys."
         )
         % since,
-        REFUSED: _(
+        UNREADABLE: unreadable(connection),
+        REFUSED: too_large(connection)
+        or _(
             "What came %(refused)s was refused: its signature does not fit the secret. Enter the same secret in the "
             "carrier's panel and here."
         )

@@ -71,12 +71,8 @@ def due() -> list[CarrierConnection]:
 
 def can_poll(connection: CarrierConnection) -> bool:
     """Whether its source can be asked, and all is there that that takes."""
-    source = CARRIERS.get(connection.source)
-    if source is None or not hasattr(source, "questions"):
-        return False
-    try:
-        credentials = connection.reveal()
-    except Unreadable:
+    source, credentials = CARRIERS.get(connection.source), connection.readable()
+    if credentials is None or source is None or not hasattr(source, "questions"):
         return False
     return all(credentials.get(name) for name in source.NEEDED_TO_ASK)
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.times import moment
 from integrations.shops.models import ShopConnection, ShopNews
-from integrations.sources.health import NEW, OFF, OK, REFUSED, SILENT, TROUBLE
+from integrations.sources.health import NEW, OFF, OK, REFUSED, SILENT, TROUBLE, UNREADABLE, too_large, unreadable
 
 
 def words(connection: ShopConnection, found: str) -> str:
@@ -22,7 +22,9 @@ def words(connection: ShopConnection, found: str) -> str:
             "is still active: some systems switch it off by themselves after a few failures."
         )
         % since,
-        REFUSED: _(
+        UNREADABLE: unreadable(connection),
+        REFUSED: too_large(connection)
+        or _(
             "What came %(refused)s was refused: its signature does not fit the secret. Enter the same secret in the "
             "shop and here."
         )

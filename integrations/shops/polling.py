@@ -53,12 +53,8 @@ def due() -> list[ShopConnection]:
 
 def can_poll(connection: ShopConnection) -> bool:
     """Whether its source can be asked, and all is there that that takes."""
-    shop = SHOPS.get(connection.source)
-    if shop is None or not hasattr(shop, "poll"):
-        return False
-    try:
-        credentials = connection.reveal()
-    except Unreadable:
+    shop, credentials = SHOPS.get(connection.source), connection.readable()
+    if credentials is None or shop is None or not hasattr(shop, "poll"):
         return False
     return all(credentials.get(each.name) for each in shop.CREDENTIALS)
 

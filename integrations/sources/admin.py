@@ -39,10 +39,11 @@ STATE_WORDS: dict[str, Words] = {
     health.SILENT: gettext_lazy("silent"),
     health.REFUSED: gettext_lazy("refused"),
     health.TROUBLE: gettext_lazy("trouble"),
+    health.UNREADABLE: gettext_lazy("credentials unreadable"),
 }
 STATE_COLOURS = {
     health.OK: "success", health.OFF: "", health.NEW: "info", health.SILENT: "danger", health.REFUSED: "danger",
-    health.TROUBLE: "danger",
+    health.TROUBLE: "danger", health.UNREADABLE: "danger",
 }  # fmt: skip
 
 
@@ -152,8 +153,8 @@ class ConnectionAdmin(ModelAdmin):
             except NoKey as error:
                 form.add_error(None, str(error))
             else:
-                connection.last_error, connection.poll_due_at = "", Now()
-                connection.save(update_fields=["credentials", "last_error", "poll_due_at"])
+                connection.last_error, connection.unreadable_since, connection.poll_due_at = "", None, Now()
+                connection.save(update_fields=["credentials", "last_error", "unreadable_since", "poll_due_at"])
                 self.log_change(request, connection, _("Credentials entered."))
                 words = _("Stored. Now do the steps below.")
                 self.message_user(request, self._woken(words, wake(connection.news.all())), messages.SUCCESS)

@@ -2,7 +2,7 @@
 
 Some systems switch a webhook off for good after a few answers that are no success, and none tells again what it was
 answered 200 for. So whatever is authentic is stored and answered 200, also what nothing can be made of; a signature
-that is wrong is answered 403, and 503 says that nothing could be stored.
+that is wrong is answered 403, and 503 says that nothing could be stored, or the secret not be read.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from django.db.models.functions import Now
 from django.http import HttpHeaders, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 
-from flowlog.secrets_at_rest import Unreadable
 from integrations.inbound.views import Unread
 from integrations.inbound.wakeups import Waker
 from integrations.sources import RefusedError
+from integrations.sources.models import Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -67,37 +67,40 @@ class Door:
         except UnreadablePostError:
             return HttpResponse(status=HTTPStatus.BAD_REQUEST)
         if len(body) > LARGEST:
+            self._refuse(connection, Refusal.TOO_LARGE)
             return Unread(request, HTTPStatus.CONTENT_TOO_LARGE)
         return self._take(source, connection, request.headers, body)
 
     def _take(self, source: Any, connection: Any, headers: HttpHeaders, body: bytes) -> HttpResponse:
         if source.is_probe("POST", headers, body):
             return HttpResponse()
-        row = self.connections._default_manager.filter(pk=connection.pk)
-        if not _is_authentic(source, connection, headers, body):
-            row.update(refused=F("refused") + 1, refused_at=Now())
+        credentials = connection.readable()
+        if credentials is None:
+            return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
+        if not _is_authentic(source, credentials, headers, body):
+            self._refuse(connection, Refusal.SIGNATURE)
             return HttpResponse(status=HTTPStatus.FORBIDDEN)
         # If the second statement fails and it is told again, that is nothing new.
         self.store(connection, _kept(headers), body)
         if connection.last_news_at is None or connection.last_news_at < timezone.now() - NOTED_EVERY:
-            row.update(last_news_at=Now())
+            self.connections._default_manager.filter(pk=connection.pk).update(last_news_at=Now())
         if connection.is_on:
             transaction.on_commit(self.waker.wake, robust=True)
         return HttpResponse()
 
+    def _refuse(self, connection: Any, why: Refusal) -> None:
+        row = self.connections._default_manager.filter(pk=connection.pk)
+        row.update(refused=F("refused") + 1, refused_at=Now(), refused_why=why)
 
-def _is_authentic(source: Any, connection: Any, headers: HttpHeaders, body: bytes) -> bool:
+
+def _is_authentic(source: Any, credentials: Mapping[str, str], headers: HttpHeaders, body: bytes) -> bool:
     """Without all that its source requires nothing is."""
+    if any(each.required and not credentials.get(each.name) for each in source.CREDENTIALS):
+        return False
     try:
-        credentials = connection.reveal()
-        if any(each.required and not credentials.get(each.name) for each in source.CREDENTIALS):
-            return False
         source.verify(headers, body, credentials)
     except RefusedError as refusal:
-        logger.warning("News was refused (%s): %s", connection.source, refusal)
-        return False
-    except Unreadable as error:
-        logger.error("News was refused (%s): %s", connection.source, error)
+        logger.warning("News was refused: %s", refusal)
         return False
     return True
 

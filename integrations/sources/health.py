@@ -7,8 +7,10 @@ from typing import Any
 
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now, TruncDate
+from django.utils.translation import gettext as _
 
-from integrations.sources.models import Connection
+from flowlog.times import moment
+from integrations.sources.models import Connection, Refusal
 
 # Who told something on so many of the days before its last news tells something on most days.
 REGULAR_DAYS, LOOKED_BACK = 5, timedelta(days=14)
@@ -19,6 +21,7 @@ REFUSED_LATELY = timedelta(days=7)
 GRACE = timedelta(minutes=1)
 
 OK, OFF, NEW, SILENT, REFUSED, TROUBLE = "ok", "off", "new", "silent", "refused", "trouble"
+UNREADABLE = "unreadable"
 
 
 def judged(connections: type[Connection]) -> QuerySet[Any]:
@@ -38,11 +41,12 @@ _REFUSED = Q(refused_at__gt=Now() - REFUSED_LATELY) & (
     Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + GRACE)
 )
 _TROUBLE = ~Q(last_error="")
+_UNREADABLE = Q(unreadable_since__isnull=False)
 
 
 def troubled(connections: type[Connection]) -> QuerySet[Any]:
     """Those that are on and whose news does not come in as it should."""
-    return judged(connections).filter(_silent(connections) | _REFUSED | _TROUBLE, is_on=True)
+    return judged(connections).filter(_UNREADABLE | _silent(connections) | _REFUSED | _TROUBLE, is_on=True)
 
 
 def _silent(connections: type[Connection]) -> Q:
@@ -56,8 +60,29 @@ def state(connection: Connection) -> str:
     if not connection.is_on:
         return OFF
     row = judged(type(connection)).filter(pk=connection.pk)
-    for name, condition in ((REFUSED, _REFUSED), (TROUBLE, _TROUBLE), (SILENT, _silent(type(connection)))):
+    silent = _silent(type(connection))
+    for name, condition in ((UNREADABLE, _UNREADABLE), (REFUSED, _REFUSED), (TROUBLE, _TROUBLE), (SILENT, silent)):
         if row.filter(condition).exists():
             return name
     is_heard = connection.polled_at if connection.source in connection.only_asked() else connection.last_news_at
     return OK if is_heard else NEW
+
+
+def unreadable(connection: Connection) -> str:
+    """What that state means for the staff, and what to do."""
+    return _(
+        "Since %(since)s the stored credentials cannot be read: the key in CREDENTIALS_KEYS that encrypted them is "
+        "missing. What comes in is answered with 503, so that it is sent again, and nothing is asked for. Who runs the "
+        "server puts the key back; else enter the credentials anew."
+    ) % {"since": moment(connection.unreadable_since)}
+
+
+def too_large(connection: Connection) -> str:
+    """The same of a refusal, if what was refused last was too large."""
+    if connection.refused_why != Refusal.TOO_LARGE:
+        return ""
+    words = _(
+        "What came %(refused)s was refused, because it has more than 1 MiB: see what the system, or a plug-in of it, "
+        "adds to what it sends."
+    )
+    return words % {"refused": moment(connection.refused_at)}

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.db import OperationalError
 from django.db.models.functions import Now
@@ -19,6 +20,7 @@ from integrations.carriers.models import CarrierConnection, CarrierNews, check_m
 from integrations.carriers.sources import generic, melhorenvio
 from integrations.carriers.sources.melhorenvio import MEANINGS
 from integrations.models import NotificationLog
+from integrations.sources import health
 from orders import erasure
 from orders.models import Order, Store
 from orders.services import apply_transition
@@ -142,7 +144,21 @@ class TestWhoMayTell:
         connection = make_connection()
         body = label(more="x" * (1024 * 1024))
         assert send(connection, body) == 413
+        connection.refresh_from_db()
+        assert (connection.refused, connection.refused_why) == (1, "too_large")
         assert send(connection, label(more="x" * (1024 * 1024 - 1000))) == 200
+
+    def test_with_the_installations_key_missing_it_has_to_come_again(self, settings: Any) -> None:
+        connection, keys = make_connection(), settings.CREDENTIALS_KEYS
+        settings.CREDENTIALS_KEYS = [Fernet.generate_key().decode()]
+        assert send(connection, label()) == 503
+        connection.refresh_from_db()
+        assert (connection.refused, health.state(connection)) == (0, "unreadable")
+        settings.CREDENTIALS_KEYS = keys
+        assert send(connection, label()) == 200
+        connection.refresh_from_db()
+        assert health.state(connection) == "ok"
+        assert CarrierNews.objects.count() == 1
 
     def test_what_cannot_be_stored_has_to_come_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         connection = make_connection()

@@ -7,6 +7,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
 from django.core import serializers
 from django.db.models.functions import Now
@@ -14,7 +15,7 @@ from django.test import Client
 
 from flowlog.staffpages.groups import MANAGEMENT_GROUP, OPERATION_GROUP, SERVICE_GROUP
 from integrations.models import ShopConnection, ShopNews
-from integrations.shops import SHOPS, guides, health, intake
+from integrations.shops import SHOPS, guides, health, intake, polling
 from integrations.shops.meanings import Meaning
 from orders.models import Order, Store
 from tests.factories import make_instance
@@ -292,6 +293,35 @@ class TestHealth:
         assert "1 aviso foi recusado até agora." in shown
         ShopConnection.objects.update(refused_at=Now() - timedelta(minutes=5), last_news_at=Now())
         assert self.needs(client) == []
+
+    def test_what_is_too_large_is_told_of_as_that(self, client: Client) -> None:
+        connection = make_connection()
+        path = f"/webhooks/orders/woocommerce/{connection.token}/"
+        assert Client().post(path, b"x" * (1024 * 1024 + 1), content_type="application/json").status_code == 413
+        assert self.needs(client) == ["Sistema da loja com problema: Loja virtual"]
+        shown = page(client, f"{PAGE}{connection.pk}/change/")
+        assert "foi recusado por ter mais de 1 MiB" in shown
+        assert "1 aviso foi recusado até agora." in shown
+
+    def test_credentials_that_no_key_reads_are_told_of(self, client: Client, settings: Any) -> None:
+        connection, keys = make_connection(), settings.CREDENTIALS_KEYS
+        settings.CREDENTIALS_KEYS = [Fernet.generate_key().decode()]
+        body = written(order())
+        path = f"/webhooks/orders/woocommerce/{connection.token}/"
+        sent: dict[str, Any] = {"content_type": "application/json", "headers": shops.headers(body)}
+        assert Client().post(path, body, **sent).status_code == 503
+        assert self.needs(client) == ["Sistema da loja com problema: Loja virtual"]
+        assert "falta em CREDENTIALS_KEYS a chave que as cifrou" in page(client, f"{PAGE}{connection.pk}/change/")
+        assert not ShopNews.objects.exists()
+        settings.CREDENTIALS_KEYS = keys
+        polling.poll()  # who looks whether the shop is to be asked sees that they can be read again
+        assert self.needs(client) == []
+        settings.CREDENTIALS_KEYS = [Fernet.generate_key().decode()]
+        polling.poll()
+        assert self.needs(client) == ["Sistema da loja com problema: Loja virtual"]
+        client.post(f"{PAGE}{connection.pk}/credentials/", {"secret": SECRET})
+        assert self.needs(client) == []
+        assert Client().post(path, body, **sent).status_code == 200
 
 
 def test_what_is_done_there_is_written_down(client: Client) -> None:

@@ -225,12 +225,14 @@ class TestWhoIsBelieved:
             assert Client().post(path, b"{}", content_type="application/json").status_code == 403
             assert Client().get("/admin/").status_code == 301
 
-    def test_a_mebibyte_is_taken_and_no_more(self, address: str) -> None:
+    def test_a_mebibyte_is_taken_and_no_more(self, address: str, connection: ShopConnection) -> None:
         body = written(order(customer_note="x"))
         padded = written(order(customer_note="x" * (1024 * 1024 - len(body) + 1)))
         assert len(padded) == 1024 * 1024
         assert tell(address, padded) == "applied"
         assert shops.send(address, padded + b" ") == 413
+        connection.refresh_from_db()
+        assert (connection.refused, connection.refused_why) == (1, "too_large")
 
     def test_switched_off_it_is_kept_and_nothing_made_of_it(self, address: str, connection: ShopConnection) -> None:
         ShopConnection.objects.update(is_on=False)
@@ -375,5 +377,5 @@ def test_nginx_keeps_it_out_of_its_log_and_redirects_no_webhook() -> None:
     assert re.findall(r"(?m)^\s+(\w[^;]*);", location(plain, "/webhooks/")) == ["access_log off", "return 403"]
     of_shops = location(tls, "/webhooks/orders/")
     assert "access_log off;" in of_shops
-    assert "client_max_body_size 1m;" in of_shops
+    assert "client_max_body_size 8m;" in of_shops
     assert "proxy_pass http://flowlog;" in of_shops
