@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from integrations.carriers import CARRIERS, matching
@@ -23,9 +24,11 @@ from integrations.carriers.meanings import WAY, Meaning
 from integrations.carriers.models import CarrierConnection, CarrierNews
 from integrations.carriers.news import Nothing, ParcelNews, Told
 from integrations.carriers.updates import DESCRIPTION_LENGTH
+from integrations.messages.log import NotificationLog
 from integrations.signals import shipment_status_changed
 from integrations.sources import worklist
 from integrations.sources.models import ID_LENGTH, REASON_LENGTH
+from orders.codes import compact_tracking
 from orders.models import Order
 from orders.services import bring_to
 from orders.states import Brought, OrderState
@@ -37,8 +40,9 @@ Result = CarrierNews.Result
 
 # Who was told nothing of it for so long has heard of it otherwise.
 _OLD = timedelta(days=3)
-# A carrier's clock may be a little ahead; what is from another year is a mistake.
-_AHEAD, _LONG_AGO = timedelta(minutes=5), timedelta(days=365)
+# A carrier's clock may be ahead, or of another time zone: then the time of receiving counts. What is not even of about
+# this year is a mistake, and nobody knows where on the parcel's way it belongs.
+_AHEAD, _FAR_AHEAD, _LONG_AGO = timedelta(minutes=5), timedelta(days=1), timedelta(days=365)
 _AIMS: Mapping[str, dict[str, Any]] = {
     Meaning.POSTED: {"delivery": DeliveryStatus.SHIPPED},
     Meaning.OUT_FOR_DELIVERY: {"delivery": DeliveryStatus.OUT_FOR_DELIVERY},
@@ -59,22 +63,33 @@ def connection_of(news: CarrierNews) -> CarrierConnection:
 
 
 def describe(news: CarrierNews, told: ParcelNews) -> None:
-    """Write on the row what the carrier said, and what that means in its connection."""
+    """Write on the row what the carrier said, and what that means in its connection.
+
+    What would move an order, and is of a time that cannot be, has no meaning.
+    """
     news.statuses = [_storable(told.word)[:_STATUS_LENGTH]]
+    meaning = _meaning(news, told)
+    news.status = "" if meaning in WAY and _is_incredible(told) else meaning
+    news.external_id = _storable(told.external_id)[:ID_LENGTH]
+    news.description = _storable(told.description)[:DESCRIPTION_LENGTH]
+    news.tracking_code = compact_tracking(_storable(told.codes[0]))[:_CODE_LENGTH] if told.codes else ""
+    received_at = news.received_at if news.pk else timezone.now()
+    when = told.occurred_at
+    is_sound = when and not _is_incredible(told) and when <= timezone.now() + _AHEAD
+    news.occurred_at = when if when and is_sound else received_at
+
+
+def _meaning(news: CarrierNews, told: ParcelNews) -> str:
+    """What the carrier's word means in its connection; empty if nobody has said."""
     connection = connection_of(news)
     usual = CARRIERS[connection.source].MEANINGS if connection.source in CARRIERS else {}
     meaning = str(connection.mapping.get(told.word) or usual.get(told.word, ""))
-    news.status = meaning if meaning in Meaning else ""
-    news.external_id = _storable(told.external_id)[:ID_LENGTH]
-    news.description = _storable(told.description)[:DESCRIPTION_LENGTH]
-    news.tracking_code = _storable(told.codes[0])[:_CODE_LENGTH] if told.codes else ""
-    received_at = news.received_at if news.pk else timezone.now()
-    news.occurred_at = _credible(told.occurred_at) or received_at
+    return meaning if meaning in Meaning else ""
 
 
-def _credible(when: datetime | None) -> datetime | None:
+def _is_incredible(told: ParcelNews) -> bool:
     now = timezone.now()
-    return when if when and now - _LONG_AGO <= when <= now + _AHEAD else None
+    return told.occurred_at is not None and not now - _LONG_AGO <= told.occurred_at <= now + _FAR_AHEAD
 
 
 def _storable(text: str) -> str:
@@ -106,6 +121,8 @@ def take_in(news: CarrierNews, told: Told, *, again_at: Any) -> None:
         shipment_status_changed.send(CarrierNews, news=news)
         if news.result == Result.WAITING:
             _deliver_by_the_last(order)
+        # What waited for the order as well need not wait longer.
+        _waiting(news).filter(result=Result.UNKNOWN).update(due_at=Now())
 
 
 def _deliver_by_the_last(order: Order) -> None:
@@ -138,6 +155,9 @@ def _write(news: CarrierNews) -> None:
 
 def _judge(news: CarrierNews, told: ParcelNews, order: Order | None, *, several: bool) -> tuple[str, str]:
     """The result, and why."""
+    if not news.status and told.occurred_at and _meaning(news, told):
+        on = formats.date_format(told.occurred_at.date(), "SHORT_DATE_FORMAT")
+        return Result.STAFF, _("The carrier says that this was on %(on)s, which cannot be: look into it.") % {"on": on}
     if not news.status:
         return Result.UNKNOWN_STATUS, _("Say what it means: %(statuses)s.") % {"statuses": ", ".join(news.statuses)}
     if news.status == Meaning.IGNORED:
@@ -158,8 +178,12 @@ def _judge_of(news: CarrierNews, told: ParcelNews, order: Order) -> tuple[str, s
 
 
 def _was_told_that_it_goes_back(news: CarrierNews, order: Order) -> bool:
-    applied = CarrierNews.objects.filter(order=order, status=Meaning.GOES_BACK, result=Result.APPLIED)
-    return news.status == Meaning.GOES_BACK and applied.exists()
+    """The customer, or the staff where there was no further attempt of which the customer could be told."""
+    if news.status != Meaning.GOES_BACK:
+        return False
+    rows = CarrierNews.objects.filter(order=order, status=Meaning.GOES_BACK).exclude(pk=news.pk)
+    message = NotificationLog.objects.filter(order_event=OuterRef("event"))
+    return rows.filter(Q(result=Result.STAFF) | Q(Exists(message), result=Result.APPLIED)).exists()
 
 
 def _is_late(news: CarrierNews, order: Order) -> bool:
@@ -176,15 +200,20 @@ def _bring(news: CarrierNews, order: Order, tracking_url: str) -> tuple[str, str
     if reason := carried.obstacle(news, order):
         is_waiting = news.status == Meaning.DELIVERED and carried.has(order, news)
         return (Result.WAITING if is_waiting else Result.REFUSED), reason
-    aim = dict(_AIMS[news.status])
-    if not order.tracking_code:
-        aim |= {"tracking_code": news.tracking_code, "tracking_url": tracking_url}
-    state = OrderState(reason=news.description, **aim)
-    brought = bring_to(order, state, notify=_tells(news))
+    brought = bring_to(order, _state(news, order, tracking_url), notify=_tells(news, order))
     if brought.events:
         news.event = brought.events[-1]
         return Result.APPLIED, ""
+    if news.status == Meaning.GOES_BACK and not brought.reason:
+        return Result.STAFF, _("It goes back to the shop. The carrier says: %(word)s.") % {"word": news.description}
     return _not_brought(brought)
+
+
+def _state(news: CarrierNews, order: Order, tracking_url: str = "") -> OrderState:
+    aim = dict(_AIMS[news.status])
+    if not order.tracking_code:
+        aim |= {"tracking_code": news.tracking_code, "tracking_url": tracking_url}
+    return OrderState(reason=news.description, **aim)
 
 
 def _not_brought(brought: Brought) -> tuple[str, str]:
@@ -193,16 +222,32 @@ def _not_brought(brought: Brought) -> tuple[str, str]:
     return (Result.LATE if brought.late else Result.REFUSED), brought.reason
 
 
-def _tells(news: CarrierNews) -> bool:
+def _tells(news: CarrierNews, order: Order) -> bool:
     """Whether the customer is told: not of what is long over, nor of what was before the carrier was connected, and of
-    several that were asked for at once only of the last."""
+    several that wait only of the last that takes the order on."""
     if news.occurred_at < max(connection_of(news).created_at, timezone.now() - _OLD):
         return False
-    return not _behind(news).filter(status__in=WAY).exists()
+    return not _is_overtaken(news, order)
 
 
-def _behind(news: CarrierNews) -> QuerySet[CarrierNews]:
+def _is_overtaken(news: CarrierNews, order: Order) -> bool:
+    """Whether something newer that waits takes the order on from where this news has it. It is tried, and undone."""
+    waiting = _waiting(news).filter(status__in=WAY).exclude(pk=news.pk).select_related("connection")
+    newer = sorted((row for row in waiting if carried.clock(row) > carried.clock(news)), key=carried.clock)
+    if not newer:
+        return False
+    with transaction.atomic():
+        bring_to(order, _state(news, order), notify=False)
+        moves_on = any(
+            bring_to(order, _state(row, order), notify=False).events
+            for row in newer
+            if not (carried.obstacle(row, order) or _was_told_that_it_goes_back(row, order))
+        )
+        transaction.set_rollback(True)
+    return moves_on
+
+
+def _waiting(news: CarrierNews) -> QuerySet[CarrierNews]:
     """What waits to be worked off of the same parcel."""
-    parcel = Q(external_id=news.external_id) if news.external_id else Q(tracking_code=news.tracking_code)
-    rows = CarrierNews.objects.filter(parcel, connection=news.connection_id, due_at__isnull=False, attempts=0)
-    return rows.filter(pk__gt=news.pk)
+    parcel = Q(external_id=news.external_id) if news.external_id else Q(tracking_code__iexact=news.tracking_code)
+    return CarrierNews.objects.filter(parcel, connection=news.connection_id, due_at__isnull=False)

@@ -109,11 +109,7 @@ def moment(written: str, zone: tzinfo = UTC) -> datetime:
     """The time in UTC; one without offset is the zone's. Raises `NotAsDescribedError`."""
     if not written:
         raise NotAsDescribedError(_("What came does not say when the order changed."))
-    try:
-        when = datetime.fromisoformat(written)
-        when = (when if when.tzinfo else when.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        when = None
+    when = any_moment(written, zone)
     if when is None or when.year not in _YEARS:
         raise NotAsDescribedError(_("“%(text)s” is no time.") % {"text": written[:40]})
     return when
@@ -124,6 +120,15 @@ def moment_if_any(written: str, zone: tzinfo = UTC) -> datetime | None:
     with suppress(NotAsDescribedError):
         return moment(written, zone)
     return None
+
+
+def any_moment(written: str, zone: tzinfo = UTC) -> datetime | None:
+    """The same, of whatever year: whoever asks says what cannot be."""
+    try:
+        when = datetime.fromisoformat(written)
+        return (when if when.tzinfo else when.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def zone(name: str) -> tzinfo:

@@ -261,6 +261,38 @@ class TestWhoseParcel:
         intake.process()
         assert (way(order), results()) == (["confirm", "ship", "deliver"], [("order.delivered", "applied")])
 
+    @pytest.mark.parametrize("events", [("posted", "delivered"), ("delivered", "posted")])
+    @pytest.mark.parametrize("first", [0, 1])
+    def test_of_what_waited_for_it_only_the_newest_is_told(self, events: tuple[str, str], first: int) -> None:
+        """Whichever came in first, and whichever has its turn first."""
+        connection = make_connection()
+        ago = {"posted": timedelta(hours=5), "delivered": timedelta(hours=1)}
+        for event in events:
+            at = {f"{event}_at": str(timezone.now() - ago[event])}
+            send(connection, label(f"order.{event}", tags=[{"tag": "1011"}], **at))
+        intake.process()
+        rows = CarrierNews.objects.order_by("pk")
+        assert [(row.result, row.attempts) for row in rows] == [("unknown", 1)] * 2
+        order = parcel(source="woocommerce", external_id="77", external_number="1011")
+        CarrierNews.objects.filter(pk=rows[first].pk).update(due_at=Now())
+        # The other one does not wait for its own turn.
+        assert intake.process() == 2
+        assert (way(order), told()) == (["confirm", "ship", "deliver"], ["deliver"])
+        assert {row.due_at for row in CarrierNews.objects.all()} == {None}
+
+    def test_what_waits_and_takes_the_order_nowhere_keeps_nobody_from_hearing(self) -> None:
+        connection = make_connection()
+        for event in ("order.posted", "order.undelivered", "order.posted"):
+            send(connection, label(event, tags=[{"tag": "1011"}]))
+        connection.mapping = {"order.undelivered": "returned"}
+        connection.save()
+        intake.process()
+        order = parcel(source="woocommerce", external_id="77", external_number="1011")
+        CarrierNews.objects.update(due_at=Now())
+        intake.process()
+        assert (way(order), told()) == (["confirm", "ship"], ["ship"])
+        assert [result for _word, result in results()] == ["applied", "refused", "repeated"]
+
     def test_of_an_order_that_never_comes_it_is_asked_no_more(self) -> None:
         send(make_connection(), label())
         for _attempt in range(len(intake.RETRIES) + 1):

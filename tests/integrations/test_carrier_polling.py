@@ -22,7 +22,7 @@ from integrations.carriers import intake, polled, polling
 from integrations.carriers.models import CarrierConnection, CarrierNews, ParcelAsked
 from integrations.carriers.news import ParcelNews
 from integrations.carriers.sources import melhorenvio as melhor_envio
-from integrations.carriers.sources.correios import MEANINGS
+from integrations.carriers.sources.correios import MEANINGS, _news
 from integrations.models import NotificationLog
 from integrations.sources import calls
 from orders.models import Order, OrderEvent, Store
@@ -168,6 +168,69 @@ class TestWhatCorreiosMean:
             ask_again()
         assert way(order) == ["confirm", "ship", "fail_delivery", "out_for_delivery"]
         assert results() == [("BDE 10", "applied"), ("OEC 01", "applied"), ("BDE 26", "noted")]
+
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_after_an_attempt_that_failed_it_is_for_the_staff(self, at_once: bool) -> None:
+        """There was no further attempt that a customer could be told of, and nobody else hears of it."""
+        order = parcel()
+        failed, back = event("BDE 20", 60, "Carteiro não atendido"), event("BDE 21", 10, "Objeto será devolvido")
+        connection = correios()
+        polling.store(connection, news_of(failed))
+        if not at_once:
+            intake.process()
+        polling.store(connection, news_of(back))
+        intake.process()
+        assert (way(order), told()) == (["confirm", "ship", "fail_delivery"], ["fail_delivery"])
+        assert order.events.latest("pk").note == "Carteiro não atendido"
+        assert results() == [("BDE 20", "applied"), ("BDE 21", "staff")]
+        reason = "Volta para a loja. A transportadora diz: Objeto será devolvido."
+        assert CarrierNews.objects.latest("pk").reason == reason
+        polling.store(connection, news_of(event("BDE 26", 5)))
+        intake.process()
+        assert (results()[-1], told()) == (("BDE 26", "noted"), ["fail_delivery"])
+
+    def test_of_two_attempts_at_once_one_is_told(self) -> None:
+        order = parcel()
+        polling.store(correios(), news_of(event("BDE 20", 60), event("BDE 20", 30)))
+        intake.process()
+        assert (way(order), told()) == (["confirm", "ship", "fail_delivery"], ["fail_delivery"])
+
+
+def news_of(*events: dict[str, Any], code: str = TRACKING_CODE) -> list[ParcelNews]:
+    return [_news(code, each) for each in events]
+
+
+class TestTimesThatCannotBe:
+    @pytest.mark.parametrize("when", ["2099-03-01T10:00:00", "1970-01-01T00:00:00"])
+    def test_such_news_moves_nothing_and_is_for_the_staff(self, when: str) -> None:
+        order = parcel()
+        connection = correios()
+        polling.store(connection, news_of({**event("BDE 20"), "dtHrCriado": when}))
+        intake.process()
+        assert (way(order), told(), results()) == (["confirm", "ship"], [], [("BDE 20", "staff")])
+        day = "/".join(reversed(when.partition("T")[0].split("-")))
+        row = CarrierNews.objects.get()
+        reason = f"A transportadora diz que isto foi em {day}, o que não pode ser: confira."
+        assert (row.reason, row.order, row.status) == (reason, order, "")
+        # What really happened before it came in is not overtaken by it.
+        polling.store(connection, news_of(event("OEC 01", 30)))
+        intake.process()
+        assert (way(order)[2:], told()) == (["out_for_delivery"], ["out_for_delivery"])
+
+    def test_it_keeps_nobody_from_hearing_of_other_news(self) -> None:
+        order = parcel()
+        wrong = {**event("BDE 01"), "dtHrCriado": "2099-03-01T10:00:00"}
+        polling.store(correios(), news_of(wrong, event("OEC 01", 30)))
+        intake.process()
+        assert (way(order)[2:], told()) == (["out_for_delivery"], ["out_for_delivery"])
+
+    def test_a_clock_that_is_hours_ahead_counts_as_now(self) -> None:
+        """As of a carrier that writes another time zone than it is said to."""
+        order = parcel()
+        polling.store(correios(), news_of(event("OEC 01", -180)))
+        intake.process()
+        assert (way(order)[2:], told()) == (["out_for_delivery"], ["out_for_delivery"])
+        assert abs(CarrierNews.objects.get().occurred_at - timezone.now()) < timedelta(minutes=1)
 
 
 class TestAsking:

@@ -135,7 +135,7 @@ def _base(credentials: Mapping[str, str]) -> str:
 def _news(code: str, event: Fields) -> ParcelNews:
     return ParcelNews(
         word=_word(text(event, "codigo").upper(), text(event, "tipo")),
-        occurred_at=reading.moment_if_any(text(event, "dtHrCriado"), _BRASILIA),
+        occurred_at=reading.any_moment(text(event, "dtHrCriado"), _BRASILIA),
         codes=(code,),
         description=text(event, "descricao"),
     )

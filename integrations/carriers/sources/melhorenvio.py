@@ -101,7 +101,7 @@ def _news(word: str, data: Fields, at: str) -> ParcelNews:
 
 
 def _moment(written: str) -> datetime | None:
-    return reading.moment_if_any(written, _BRASILIA)
+    return reading.any_moment(written, _BRASILIA)
 
 
 def questions(
