@@ -6,13 +6,18 @@ import re
 
 from orders.typed import visible
 
-_TITLES = "dra?|dr[ªº]|dr\\(a\\)|sra?|sr[ªº]|sr\\(a\\)|srta|profa?|prof[ªº]|prof\\(a\\)|eng|enga|engª|dona|seu|d"
+_TITLES = (
+    "dra?|dr[ªº]|dr\\(a\\)|sra?|sr[ªº]|sr\\(a\\)|srta|profa?|prof[ªº]|prof\\(a\\)|eng|enga|engª|dona|seu|d[ªº]?"
+    "|doutora?|senhora?|professora?"
+)
 _TITLE = re.compile(rf"(?:{_TITLES})(?:\.|$)|(?:{_TITLES})(?=\s)", re.IGNORECASE)
 # What a phone makes a link of: an address with or without its scheme, a mail address.
 _LINK = re.compile(r"://|^www\.|@|\w\.\w{2,}")
 _MARKS = re.compile(r"[*_~`]")
 # Whose presents they are, who else lives there: no part of the name. The `(a)` of a title is one.
-_REMARK = re.compile(r"(?<=\s)\([^()]*(?:\)|$)")
+_REMARK = re.compile(r"(?<=\s)\([^()]*(?:\)|$)|^\([^()A-ZÀ-Ý]*\)")
+# What stands before a name, between two, or for none.
+_NO_NAME = frozenset({"e", "de", "da", "do", "das", "dos", "a/c", "c/o", "sem", "nome", "n/a", "n/d"})
 # An initial, or a title that is not listed: `Pe. João`.
 _LONGEST_ABBREVIATION = 5
 _EDGES = " ªº.,;:!?-–—/|()[]{}<>\"'“”‘’"
@@ -47,4 +52,5 @@ def _is_abbreviated(word: str) -> bool:
 def _called(word: str) -> str:
     """The word if it can be a name, without the punctuation around it."""
     word = word.strip(_EDGES)
-    return word if any(map(str.isalpha, word)) and not _LINK.search(word) else ""
+    is_name = any(map(str.isalpha, word)) and word.lower() not in _NO_NAME
+    return word if is_name and not _LINK.search(word) else ""

@@ -19,7 +19,10 @@ from orders.names import first_name
         ("www.loja.example Ana", "Ana"), ("loja.example Ana", "Ana"), ("ana@loja.example Ana", "Ana"),
         ("11987654321 Ana", "Ana"), ("Pe. João", "João"), ("Exmo. Sr. Paulo", "Paulo"), ("Eng.º Paulo", "Paulo"),
         ("M. Souza", "Souza"), ("M. A.", "M"), ("Ana.", "Ana"), ("Ana L. Souza", "Ana"),
-        ("Ana (vizinha: Bia)", "Ana"), ("Ana (ligar: Bia", "Ana"), ("(sem nome)", "sem"),
+        ("Ana (vizinha: Bia)", "Ana"), ("Ana (ligar: Bia", "Ana"), ("(sem nome)", ""),
+        ("(esposa) Ana", "Ana"), ("Ana (esposa)", "Ana"), ("Dª Maria", "Maria"), ("D.ª Maria", "Maria"),
+        ("Sr. e Sra. Silva", "Silva"), ("Ana e Beto", "Ana"), ("Doutora Ana", "Ana"), ("Senhor Paulo", "Paulo"),
+        ("A/C Maria", "Maria"), ("Sem nome", ""),
         ("Dona", ""), ("🌸", ""), ("-", ""), ("https://loja.example", ""), ("", ""),
     ],
 )  # fmt: skip
