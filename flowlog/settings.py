@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     # For the static files of the API's page.
     "ninja",
     "api",
+    "outgoing",
     "flowlog.monitoring",
     "flowlog.operations",
     *(["flowlog.devtools"] if DEBUG else []),
@@ -330,6 +331,9 @@ CELERY_TASK_ROUTES = {
     "orders.tasks.expire_pickups": {"queue": "default"},
     "orders.tasks.mail_who_forgot": {"queue": "default"},
     "api.tasks.purge_answers": {"queue": "default"},
+    "outgoing.tasks.deliver": {"queue": "default"},
+    "outgoing.tasks.sweep": {"queue": "default"},
+    "outgoing.tasks.purge": {"queue": "default"},
     "flowlog.tasks.heartbeat": {"queue": "default"},
     "flowlog.tasks.look_for_trouble": {"queue": "default"},
     "flowlog.tasks.ping_deadman": {"queue": "default"},
@@ -380,6 +384,8 @@ CELERY_BEAT_SCHEDULE = {
     "remind-of-pickups": periodic("notifications.tasks.remind_of_pickups", PICKUP_EXPIRY_INTERVAL),
     "nightly": periodic("integrations.tasks.nightly", 300),
     "purge-api-answers": periodic("api.tasks.purge_answers", 3600),
+    "sweep-outgoing": periodic("outgoing.tasks.sweep", NOTIFICATIONS.sweep_interval),
+    "purge-outgoing": periodic("outgoing.tasks.purge", 3600),
     **{
         f"heartbeat-{queue.name}": periodic("flowlog.tasks.heartbeat", HEARTBEAT_INTERVAL, queue=queue.name)
         for queue in QUEUES

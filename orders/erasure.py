@@ -50,6 +50,7 @@ _WORDS = {
     "webhooks": gettext_lazy("Webhooks deleted"),
     "carrier_news": gettext_lazy("Carriers' news without their words"),
     "shop_news": gettext_lazy("What shops' systems sent"),
+    "outgoing": gettext_lazy("Phones in outgoing webhooks"),
 }
 
 

@@ -138,14 +138,15 @@ def web_server(application: str = "flowlog.wsgi", **env: str) -> Iterator[str]:
     command = [sys.executable, "-m", "gunicorn", application, *options]
     server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment(**{"WEB_CONCURRENCY": "2"} | env))
     try:
-        wait_until(lambda: _answers(port), "the web server")
+        wait_until(lambda: answers(port), "the web server")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(15)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether anybody listens there, on loopback."""
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
 

@@ -25,6 +25,7 @@ from notifications.models import MessageText
 from orders.members import Member
 from orders.models import Customer, Order, Store, StoreStaff
 from orders.services import create_order
+from outgoing.models import Endpoint, OutgoingEvent
 from tests.factories import make_instance
 
 
@@ -42,6 +43,9 @@ def make_shop(name: str, *, digits: str, tracking: str) -> Shop:
     """`digits` are the last four of its customer's phone; every word of it is its own."""
     store = Store.objects.create(name=f"Loja {name}", pickup_address=f"Rua {name}, 1")
     instance = make_instance(store, name=f"zap-{name}")
+    endpoint = Endpoint(store=store, description=f"Sistema {name}", url=f"https://{name.lower()}.example/in")
+    endpoint.new_secret()
+    endpoint.save()
     order = create_order(
         store=store,
         customer_name=f"Cliente {name}",
@@ -70,6 +74,7 @@ def make_shop(name: str, *, digits: str, tracking: str) -> Shop:
         result="staff",
     )  # fmt: skip
     message = NotificationLog.objects.get(order=order)
+    sent = OutgoingEvent.objects.get(endpoint=endpoint)
     text = MessageText.objects.create(store=store, event="confirm", text=f"{name} {{código}}")
     member = Member.objects.create(username=f"ana@{name}.example", email=f"ana@{name}.example", is_staff=True)
     StoreStaff.objects.create(store=store, user=member)
@@ -80,7 +85,7 @@ def make_shop(name: str, *, digits: str, tracking: str) -> Shop:
         type(row): row
         for row in (
             store, order, order.customer, instance, reply, news, webhook, message, member, text, connection, told,
-            carrier, token,
+            carrier, token, endpoint, sent,
         )
     }  # fmt: skip
     marks = (name, order.code, digits, tracking, order.tracking_token)
@@ -116,5 +121,7 @@ def everything() -> dict[str, list[dict[str, Any]]]:
         ShopNews,
         MessageText,
         ApiToken,
+        Endpoint,
+        OutgoingEvent,
     )
     return {model.__name__: list(model._base_manager.order_by("pk").values()) for model in models}

@@ -15,6 +15,7 @@ from django.urls import get_resolver
 
 from tests.embedded import BASE_DIR
 
+PACKAGES = ("flowlog", "orders", "integrations", "notifications", "api", "outgoing")
 TEXTS = "templates/notifications/whatsapp"
 TRANSITION = """
     Transition(
@@ -135,7 +136,7 @@ class Copy:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for name in ("flowlog", "orders", "integrations", "notifications", "api", "templates", "static", "locale"):
+        for name in (*PACKAGES, "templates", "static", "locale"):
             # What is compiled already, too: it counts as long as its source is not changed.
             shutil.copytree(BASE_DIR / name, root / name)
         shutil.copy(BASE_DIR / "manage.py", root)

@@ -101,6 +101,8 @@ UNFOLD: dict[str, Any] = {
                     _entry(_("Carriers"), "local_shipping", "integrations.carrierconnection"),
                     _entry(_("Carriers' news"), "package_2", "integrations.carriernews"),
                     _entry(_("Tokens of the API"), "key", "api.apitoken"),
+                    _entry(_("Outgoing webhooks"), "outbox", "outgoing.endpoint"),
+                    _entry(_("Sent events"), "send", "outgoing.outgoingevent"),
                 ],
             },
             {

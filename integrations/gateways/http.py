@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -30,6 +30,7 @@ class Answer:
     status: int
     body: str
     duration: float
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def error(self, refused: Refused, kept: str) -> GatewayError:
         """What it was refused as, with `kept` of its body."""
@@ -53,7 +54,7 @@ def call(session: GatewaySession, method: str, url: str, *, max_body: int = MAX_
         refused = transport_failure(error)
         duration = time.monotonic() - started
         raise GatewayError(refused.outcome, refused.code, http_status=status, duration=duration) from error
-    return Answer(status, body.decode(errors="replace"), time.monotonic() - started)
+    return Answer(status, body.decode(errors="replace"), time.monotonic() - started, response.headers)
 
 
 def keepable(body: str, secret: str, fields: Iterable[tuple[re.Pattern[str], str]] = ()) -> str:
@@ -63,8 +64,8 @@ def keepable(body: str, secret: str, fields: Iterable[tuple[re.Pattern[str], str
     """
     for form in (json.dumps(secret)[1:-1], secret) if secret else ():
         body = body.replace(form, "***")
-    for field, place in fields:
-        body = field.sub(place, body)
+    for pattern, place in fields:
+        body = pattern.sub(place, body)
     return _SECRET_WORD.sub("***", body).replace("\0", "�")[:KEPT_BODY]
 
 

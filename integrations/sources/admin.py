@@ -6,22 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Q, QuerySet, TextChoices
 from django.db.models.functions import Now
 from django.forms import ChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from flowlog.secrets_at_rest import NoKey, Unreadable
-from flowlog.staffpages.base import ModelAdmin, label_column
+from flowlog.staffpages.base import label_column
 from flowlog.staffpages.once import once
 from flowlog.times import moment
 from flowlog.translations import Words
@@ -29,6 +27,7 @@ from integrations.inbound.wakeups import Waker
 from integrations.sources import health, statuses
 from integrations.sources.forms import CredentialsForm, MappingForm
 from integrations.sources.models import Connection, new_token
+from integrations.sources.pages import StepPages
 from integrations.sources.worklist import again, wake
 from orders.models import Store
 
@@ -47,7 +46,7 @@ STATE_COLOURS = {
 }  # fmt: skip
 
 
-class ConnectionAdmin(ModelAdmin):
+class ConnectionAdmin(StepPages):
     """What a room adds: its sources, their meanings and guides, and how its connections are asked and spoken of."""
 
     sources: ClassVar[Mapping[str, Any]]
@@ -65,16 +64,13 @@ class ConnectionAdmin(ModelAdmin):
     fields = ("store", "source", "name", "is_on")
     change_form_template = "admin/integrations/connection/change_form.html"
 
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        pages = (
-            ("credentials", self.credentials_view),
-            ("mapping", self.mapping_view),
-            ("test", self.test_view),
-            ("token", self.token_view),
-        )
-        own = [path(f"<int:pk>/{name}/", wrap(view), name=self._page_name(name)) for name, view in pages]
-        return [*own, *super().get_urls()]
+    def step_views(self) -> Mapping[str, Callable[..., HttpResponse]]:
+        return {
+            "credentials": self.credentials_view,
+            "mapping": self.mapping_view,
+            "test": self.test_view,
+            "token": self.token_view,
+        }
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """It is switched off: what came in says by which system."""
@@ -238,23 +234,6 @@ class ConnectionAdmin(ModelAdmin):
         self.message_user(request, words, messages.SUCCESS)
         return redirect(self._address("change", pk))
 
-    def _changeable(self, request: HttpRequest, pk: int) -> Any:
-        """The connection, if the person may change it."""
-        if not self.has_change_permission(request):
-            raise PermissionDenied
-        return get_object_or_404(self.get_queryset(request).select_related("store"), pk=pk)
-
-    def _page(self, request: HttpRequest, connection: Connection, title: str, **values: Any) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "title": title,
-            "connection": connection,
-            "back": self._address("change", connection.pk),
-            **values,
-        }
-        return TemplateResponse(request, "admin/integrations/connection/form.html", context)
-
     @admin.display(description=gettext_lazy("system"))
     def source_title(self, connection: Connection) -> str:
         source = self.sources.get(connection.source)
@@ -287,9 +266,3 @@ class ConnectionAdmin(ModelAdmin):
         except Unreadable:
             return False
         return source is not None and all(kept.get(each.name) for each in source.CREDENTIALS if each.required)
-
-    def _page_name(self, name: str) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
-
-    def _address(self, name: str, pk: int) -> str:
-        return reverse(f"admin:{self._page_name(name)}", args=[pk])

@@ -42,6 +42,14 @@ class AwayError(Exception):
     """No whole answer came, or one that the system itself takes for a failure. `str()` is a sentence for the staff."""
 
 
+def is_safe(url: str) -> bool:
+    """Whether nobody on the way could read what is sent there: https."""
+    parts = urlsplit(url)
+    # Whoever tries Flowlog out on their own machine has the system there, too.
+    on_own_machine = parts.scheme == "http" and settings.SITE_URL.startswith("http://")
+    return bool(parts.hostname) and (parts.scheme == "https" or on_own_machine)
+
+
 def call(
     method: str,
     url: str,
@@ -55,10 +63,7 @@ def call(
     Raises `TooOftenError`, and `AwayError`, also for the system's own failures (5xx), and for an address of this
     server's own network.
     """
-    parts = urlsplit(url)
-    # Whoever tries Flowlog out on their own machine has the system there, too.
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and settings.SITE_URL.startswith("http://"))
-    if not (is_safe and parts.hostname):
+    if not is_safe(url):
         raise AwayError(_("The system's address must begin with https://."))
     if not connection.in_atomic_block:
         connection.close()  # back to the pool: a slow system must not hold a database connection
@@ -90,18 +95,25 @@ def _json(body: bytes) -> Any:
 
 
 def _seconds_to_wait(headers: Mapping[str, str]) -> float:
-    """By `Retry-After`, in seconds or as a date, else by `X-Rate-Limit-Reset`, in milliseconds."""
-    after, reset = headers.get("Retry-After", ""), headers.get("X-Rate-Limit-Reset", "")
-    seconds = WAIT
-    try:
-        if after:
-            seconds = float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
-        elif reset:
-            seconds = float(reset) / 1000
-    except (ValueError, OverflowError):
-        pass
+    """By `Retry-After`, else by `X-Rate-Limit-Reset`, in milliseconds."""
+    seconds = retry_after(headers)
+    if seconds is None:
+        reset = headers.get("X-Rate-Limit-Reset", "")
+        try:
+            seconds = float(reset) / 1000 if reset else WAIT
+        except ValueError:
+            seconds = WAIT
     # Not a number compares as false.
     return min(max(seconds, 0.1), LONGEST_WAIT) if seconds < LONGEST_WAIT else LONGEST_WAIT
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that `Retry-After` asks for, as a number or a date; None without it, and for what is neither."""
+    after = headers.get("Retry-After", "")
+    try:
+        return float(after) if after.isdecimal() else parsedate_to_datetime(after).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
 
 
 @functools.lru_cache(maxsize=2)

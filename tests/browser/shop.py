@@ -25,6 +25,7 @@ from notifications.actions import cancel
 from notifications.delivery import deliver
 from orders.models import Order, Store
 from orders.services import apply_transition
+from outgoing.models import Endpoint, OutgoingAttempt, OutgoingEvent
 from tests.factories import TRACKING_CODE, make_order
 from tests.integrations import webhooks
 from tests.integrations.sandbox import SandboxProcess
@@ -70,6 +71,11 @@ class Shop:
         token = ApiToken(store=Store.get_default(), name="Programa da loja", scopes=["orders:read"])
         token.renew()
         token.save()
+        endpoint = Endpoint(store=Store.get_default(), description="Sistema da loja", url="https://loja.example/in")
+        endpoint.new_secret()
+        endpoint.save()
+        sent = OutgoingEvent.objects.create(endpoint=endpoint, kind="test", payload={"message": "Um teste."})
+        OutgoingAttempt.objects.create(event=sent, milliseconds=15, http_status=500, error="Respondeu com 500.")
         TaskResult.objects.create(
             task_id="0f8fad5b-d9cb-469f-a165-70867728950e", task_name="notifications.tasks.sweep", status="FAILURE",
             worker="default@loja", result='{"exc_type": "OperationalError"}', traceback="Traceback\n" + "x" * 300,

@@ -54,7 +54,7 @@ def test_sidebar_shows_what_the_person_may_see(boss: User) -> None:
     outside = ["Notification Logs", "Respostas", "WhatsApp", "Lojas virtuais", "Avisos das lojas"]
     outside += ["Transportadoras", "Atualizações das transportadoras"]
     assert sidebar(client_of(make_staff()).get("/admin/")) == [*shop, *outside]
-    chiefs = [*shop, "Equipe", *outside, "Tokens da API"]
+    chiefs = [*shop, "Equipe", *outside, "Tokens da API", "Webhooks de saída", "Eventos enviados"]
     assert sidebar(client_of(make_staff("gil", MANAGEMENT_GROUP)).get("/admin/")) == chiefs
     system, olga = ["Webhooks", "Tarefas"], make_staff("olga", OPERATION_GROUP, stores=[])
     assert sidebar(client_of(olga).get("/admin/")) == ["Lojas", *outside, *system]
@@ -63,7 +63,7 @@ def test_sidebar_shows_what_the_person_may_see(boss: User) -> None:
 
 def test_what_is_not_counted_cannot_be_selected_whole() -> None:
     uncounted = [each for each in admin.site._registry.values() if each.paginator is InfinitePaginator]
-    assert len(uncounted) == 6
+    assert len(uncounted) == 7
     assert all(getattr(each, "list_disable_select_all", False) for each in uncounted)
 
 

@@ -24,7 +24,7 @@ from django.utils.translation import templatize
 from flowlog.devtools.management.commands.makemessages import Command as MakeMessages
 from tests.staff import client_of, make_staff
 
-SOURCES = ("flowlog", "orders", "integrations", "notifications", "api", "templates")
+SOURCES = ("flowlog", "orders", "integrations", "notifications", "api", "outgoing", "templates")
 CATALOG = settings.BASE_DIR / "locale" / "pt_BR" / "LC_MESSAGES" / "django.po"
 KEYWORDS = {
     "_": None, "_t": None, "gettext": None, "gettext_lazy": None, "gettext_noop": None,

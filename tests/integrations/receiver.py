@@ -20,14 +20,19 @@ class Hook:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    raw: bytes
 
 
 class Receiver:
-    """Keeps what came. It answers each request with the next of `statuses`, and with 200 when there are no more."""
+    """Keeps what came. It answers each request with the next of `statuses`, and with 200 when there are no more; always
+    with the `headers` and the `text`.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.statuses: list[int] = []
+        self.headers: dict[str, str] = {}
+        self.text = b""
         self._hooks: list[Hook] = []
         self._arrived = threading.Condition()
 
@@ -48,7 +53,7 @@ class Receiver:
     def hooks(self, event: str = "") -> list[Hook]:
         """The same, those that are there now."""
         with self._arrived:
-            return [hook for hook in self._hooks if event in ("", hook.body["event"])]
+            return [hook for hook in self._hooks if event in ("", hook.body.get("event"))]
 
     def clear(self) -> None:
         """Forget all."""
@@ -64,10 +69,12 @@ def receiver() -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(taker.take(Hook(self.path, dict(self.headers.items()), body)))
-            self.send_header("Content-Length", "0")
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(taker.take(Hook(self.path, dict(self.headers.items()), json.loads(raw), raw)))
+            for name, value in ({"Content-Length": str(len(taker.text))} | taker.headers).items():
+                self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(taker.text)
 
         @override
         def log_message(self, format: str, *args: Any) -> None:

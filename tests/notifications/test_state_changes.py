@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MOVES = ROOT / "integrations/messages/state_changes.py"
-APPS = ("flowlog", "orders", "integrations", "notifications", "api")
+APPS = ("flowlog", "orders", "integrations", "notifications", "api", "outgoing")
 # No other model that is written by an UPDATE has fields of these names.
 OWN = frozenset(
     {"status", "next_attempt_at", "lookup_at", "lease_until", "claim_token", "woken_at", "wakes", "blocked"}

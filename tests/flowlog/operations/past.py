@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-_OURS = {"api", "flowlog", "integrations", "notifications", "orders"}
+_OURS = {"api", "flowlog", "integrations", "notifications", "orders", "outgoing"}
 
 
 @contextmanager

@@ -54,6 +54,8 @@ integrations.add_shopconnection integrations.change_shopconnection integrations.
 integrations.apply_shopnews integrations.add_carrierconnection integrations.change_carrierconnection
 integrations.read_carriernews integrations.apply_carriernews
 api.view_apitoken api.add_apitoken api.change_apitoken
+outgoing.view_endpoint outgoing.add_endpoint outgoing.change_endpoint outgoing.view_outgoingevent
+outgoing.view_outgoingattempt
 """
 OPERATION = """
 django_celery_results.view_taskresult integrations.cancel_notificationlog integrations.change_evolutioninstance

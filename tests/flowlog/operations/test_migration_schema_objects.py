@@ -158,7 +158,7 @@ def test_otherwise(expected: set[Any], deviation: str) -> None:
 )
 def test_a_column_on_a_table_with_rows(expected: set[Any], column: str, said: str) -> None:
     sql(
-        "ALTER TABLE integrations_notificationlog DROP receipt",
+        "ALTER TABLE integrations_notificationlog DROP receipt CASCADE",
         f"ALTER TABLE integrations_notificationlog ADD receipt {column}",
     )
     finding = found_of_one(WEBHOOKS)
@@ -174,7 +174,7 @@ def test_a_column_on_a_table_with_rows(expected: set[Any], column: str, said: st
 
 def test_a_text_that_is_too_long_is_not_cut() -> None:
     table = "ALTER TABLE integrations_notificationlog"
-    sql(f"{table} DROP receipt", f"{table} ADD receipt text NOT NULL DEFAULT 'far too long to fit'")
+    sql(f"{table} DROP receipt CASCADE", f"{table} ADD receipt text NOT NULL DEFAULT 'far too long to fit'")
     with pytest.raises(DatabaseError, match="value too long"), transaction.atomic():
         sql(*found_of_one(WEBHOOKS).sql)
 

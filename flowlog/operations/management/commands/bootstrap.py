@@ -44,6 +44,7 @@ MANAGEMENT_PERMISSIONS = {
     },
     "notifications": {"change_messagetext"},
     "api": {"view_apitoken", "add_apitoken", "change_apitoken"},
+    "outgoing": {"view_endpoint", "add_endpoint", "change_endpoint", "view_outgoingevent", "view_outgoingattempt"},
 }  # fmt: skip
 # Whoever looks after the system, for all stores: whether messages go, whether webhooks come, and nobody's orders.
 OPERATION_PERMISSIONS = {

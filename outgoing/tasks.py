@@ -1,0 +1,25 @@
+"""Celery's entry points of outgoing webhooks."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from outgoing import delivery, retention
+
+
+@shared_task(ignore_result=True)
+def deliver(endpoint_id: int) -> None:
+    """Tell one endpoint what is due, on queue `default`; woken by the sweep, and by itself while there is more."""
+    delivery.deliver(endpoint_id)
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    """Look which endpoints can be told something, on queue `default`."""
+    delivery.sweep()
+
+
+@shared_task(ignore_result=True)
+def purge() -> None:
+    """Delete the events that are old enough, on queue `default`."""
+    retention.purge()
