@@ -44,11 +44,14 @@ def _answers(*codes: int, **of_success: Any) -> dict[int, Any]:
     response=_answers(_200=Orders),
 )
 def list_orders(request: HttpRequest, asked: Query[pages.Filters]) -> HttpResponse:
-    """Do mais novo ao mais antigo; com `updated_since`, do que mudou primeiro ao que mudou por último."""
+    """Do mais novo ao mais antigo; com `updated_since`, do que mudou primeiro ao que mudou por último.
+
+    Quem acompanha mudanças guarda `resume` e pergunta de lá da próxima vez: nada se perde, e nada vem de novo.
+    """
     _know_all(request, *pages.Filters.model_fields)
     token = _token(request)
-    found, following = pages.page_of(origins.orders_of(token), asked, token, request.path)
-    return _json(Orders(orders=[_order(each) for each in found], next=following))
+    page = pages.page_of(origins.orders_of(token), asked, token, request.path)
+    return _json(Orders(orders=[_order(each) for each in page.orders], next=page.following, resume=page.resume))
 
 
 @router.post(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode, urljoin
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.fields.tuple_lookups import TupleGreaterThan, TupleLessThan
 from django.utils.translation import gettext as _
@@ -39,21 +41,55 @@ class Filters(Given):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-def page_of(orders: QuerySet[Order], asked: Filters, token: ApiToken, path: str) -> tuple[list[Order], str | None]:
-    """One page with its items, and the address of the next. Two queries. Raises `Problem` for a wrong cursor."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some orders with their items, the address of the next page if there is one, and that from which to go on later.
+
+    Of what changed there is always one to go on from: nothing that changes later, or was not committed yet, is missed.
+    """
+
+    orders: list[Order]
+    following: str | None
+    resume: str | None
+
+
+def page_of(orders: QuerySet[Order], asked: Filters, token: ApiToken, path: str) -> Page:
+    """Two queries, three of what changed. Raises `Problem` for a wrong cursor."""
     by = "updated_at" if asked.updated_since else "created_at"
     orders = orders.filter(_chosen(asked, token))
+    if asked.updated_since:
+        orders = orders.filter(updated_at__lt=_settled())
     if asked.cursor:
         orders = orders.filter(_beyond(by, *_read(asked.cursor, by)))
     ways = (F(by).asc(), F("pk").asc()) if asked.updated_since else (F(by).desc(), F("pk").desc())
     found = list(orders.prefetch_related("items").order_by(*ways)[: asked.limit + 1])
     page = found[: asked.limit]
-    if len(found) == len(page):
-        return page, None
-    given = asked.dict(exclude_none=True, exclude={"cursor"})
+    cursor = _write(by, getattr(page[-1], by), page[-1].pk) if page else asked.cursor
+    address = _address(asked, cursor, path)
+    return Page(page, address if len(found) > len(page) else None, address if asked.updated_since else None)
+
+
+def _address(asked: Filters, cursor: str | None, path: str) -> str:
+    given = asked.dict(exclude_none=True, exclude={"cursor"}) | ({"cursor": cursor} if cursor else {})
     query = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in given.items()}
-    query["cursor"] = _write(by, getattr(page[-1], by), page[-1].pk)
-    return page, f"{urljoin(settings.SITE_URL, path)}?{urlencode(query)}"
+    return f"{urljoin(settings.SITE_URL, path)}?{urlencode(query)}"
+
+
+def _settled() -> datetime:
+    """Before this time, by the database's clock, no order changes any more.
+
+    A change has the time of its writing and is seen once its transaction ends, after others that began later: whoever
+    had read those would go on behind it. So what is later than the beginning of any transaction that still writes
+    waits for the next time. It is asked for before the orders are read.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COALESCE(MIN(xact_start), clock_timestamp()) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND backend_type = 'client backend'"
+            " AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+        )
+        settled: datetime = cursor.fetchone()[0]
+    return settled
 
 
 def _chosen(asked: Filters, token: ApiToken) -> Q:

@@ -103,6 +103,7 @@ class PutOut(MadeOut):
 class Orders(Schema):
     orders: list[OrderOut]
     next: str | None = Field(description="O endereço da próxima página; null na última.")
+    resume: str | None = Field(description="Com updated_since: o endereço de onde continuar, agora ou da próxima vez.")
 
 
 class Messages(Schema):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
@@ -11,7 +12,8 @@ from integrations.models import NotificationLog
 from orders.models import Customer, Order, Store
 from orders.services import apply_transition
 from tests.api.client import ORDER, Program
-from tests.factories import make_order
+from tests.factories import make_instance, make_order
+from tests.meetings import another
 from tests.staff import make_staff
 
 pytestmark = pytest.mark.django_db
@@ -233,6 +235,39 @@ def test_lists_go_on_where_they_ended(program: Program) -> None:
             # What is new meanwhile shifts nothing.
             make_order()
     assert (found, address) == (codes[::-1], None)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_committed_late_is_not_missed() -> None:
+    """The one that changed first is committed last: whoever has read the other is not told to go on behind it."""
+    make_instance()
+    program, orders = Program(), [make_order() for _ in range(3)]
+    since = program.get("/orders")[1]["orders"][0]["updated_at"]
+
+    def go_on(address: str) -> tuple[list[str], str]:
+        query = dict(parse_qsl(urlsplit(address).query))
+        page = program.get("/orders", **query)[1]
+        return [each["code"] for each in page["orders"]], page["resume"]
+
+    first, second, third = orders
+    codes, resume = go_on(f"?updated_since={quote(since)}")
+    assert codes == [third.code]
+    with another() as one:
+        with one.transaction():
+            one.does(lambda: apply_transition(first, "confirm"))
+            apply_transition(second, "confirm")
+            assert go_on(resume) == ([], resume)
+            # It is seen everywhere else.
+            assert program.get(f"/orders/{second.code}")[1]["status"] == "confirmed"
+            assert go_on(f"?updated_since={quote(since)}")[0] == [third.code]
+        codes, resume = go_on(resume)
+        assert codes == [first.code, second.code]
+        assert go_on(resume) == ([], resume)
+        # Who only reads holds nothing up.
+        with one.transaction():
+            one.does(Order.objects.count)
+            apply_transition(third, "confirm")
+            assert go_on(resume)[0] == [third.code]
 
 
 def test_lists_are_filtered(program: Program) -> None:
