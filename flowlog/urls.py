@@ -12,7 +12,7 @@ from flowlog.staffpages.lookups import look_up
 from integrations.carriers.views import connected_news, tracking_news
 from integrations.inbound.views import evolution_webhook
 from integrations.meta.views import meta_webhook
-from integrations.shops.views import shop_news
+from integrations.shops.views import shop_news, shop_wish
 from orders.views import tracking_page
 
 urlpatterns = [
@@ -41,6 +41,8 @@ urlpatterns = [
     path("webhooks/tracking/<str:source>/<str:token>", connected_news),
     path("webhooks/orders/<str:source>/<str:token>/", shop_news, name="shop_news"),
     path("webhooks/orders/<str:source>/<str:token>", shop_news),
+    path("webhooks/orders/<str:source>/<str:token>/lgpd/<str:topic>/", shop_wish, name="shop_wish"),
+    path("webhooks/orders/<str:source>/<str:token>/lgpd/<str:topic>", shop_wish),
     path("api/v1/", api_v1.urls),
     path("api/", include(api_rest)),
 ]

@@ -9,7 +9,7 @@ from integrations.carriers import intake as carriers
 from integrations.carriers import polling as carriers_polling
 from integrations.inbound import intake
 from integrations.shops import intake as shops
-from integrations.shops import polling
+from integrations.shops import polling, wishes
 
 
 @shared_task(ignore_result=True)
@@ -20,7 +20,8 @@ def work_off_webhooks() -> None:
 
 @shared_task(ignore_result=True)
 def work_off_shop_news() -> None:
-    """The same with what shops told of orders."""
+    """The same with what shops told of orders, and of what somebody wishes of personal data."""
+    wishes.process()
     shops.process()
 
 

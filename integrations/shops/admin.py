@@ -6,16 +6,16 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy
 
 from integrations.shops import SHOPS, guides, health, news_admin, polling
+from integrations.shops.install_admin import InstallAdmin
 from integrations.shops.meanings import Meaning
 from integrations.shops.models import ShopConnection, ShopNews
 from integrations.shops.views import waker
-from integrations.sources.admin import ConnectionAdmin
 
 __all__ = ["ShopConnectionAdmin", "news_admin"]
 
 
 @admin.register(ShopConnection)
-class ShopConnectionAdmin(ConnectionAdmin):
+class ShopConnectionAdmin(InstallAdmin):
     sources = SHOPS
     meanings = Meaning
     unknown_result = ShopNews.Result.UNKNOWN_STATUS

@@ -26,9 +26,10 @@ _GUIDES: Mapping[str, Sequence[Words]] = {
         ),
     ),
     "nuvemshop": (
-        _("Flowlog is told by an app of your own: make one in Nuvemshop's partner panel and install it in the shop."),
-        _("Its client secret, the shop's number and the access token of the installation are entered here."),
-        _("Register the address above for each event of orders (order/created, order/paid, …), by Nuvemshop's API."),
+        _("In Nuvemshop's partner panel make an app of your own that may read orders and customers."),
+        _("There enter the address to come back to and the three about personal data (LGPD), all as they stand above."),
+        _("Enter the app's number and its secret here, under Credentials."),
+        _("Press Install in Nuvemshop, and allow it. Its webhooks of orders are registered by that."),
     ),
     "yampi": (
         _("In Yampi open Settings > Webhooks and press New webhook."),

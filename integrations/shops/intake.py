@@ -15,7 +15,7 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.translation import gettext as _
 
 from flowlog.secrets_at_rest import Unreadable
-from integrations.shops import SHOPS, polled
+from integrations.shops import SHOPS, polled, wishes
 from integrations.shops.models import ID_LENGTH, REASON_LENGTH, ShopConnection, ShopNews
 from integrations.shops.news import Hint, Nothing, OrderNews, Told
 from integrations.shops.orders import finish, order_of, take_in
@@ -37,6 +37,9 @@ RETRIES = tuple(timedelta(seconds=each) for each in (5, 30, 120, 600, 1800, 3600
 
 def _work_off(news: ShopNews) -> None:
     """Take one row in, or write down when and why it is tried again."""
+    if wishes.is_one(news):
+        wishes.work_off(news)
+        return
     try:
         told = _told(news)
         if told is not None:

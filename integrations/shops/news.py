@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from integrations.sources import Nothing
 
-__all__ = ["Hint", "Item", "Nothing", "OrderNews", "Placed", "Told"]
+__all__ = ["Hint", "Item", "Nothing", "OrderNews", "Placed", "Told", "Wish"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,16 @@ class Hint:
 
     external_id: str
     event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants of the personal data that came from the shop: of whoever placed these `orders`, by the shop's
+    ids, or has this phone or document; each as the shop wrote it."""
+
+    orders: tuple[str, ...] = ()
+    phone: str = ""
+    document: str = ""
 
 
 type Told = OrderNews | Hint | Nothing

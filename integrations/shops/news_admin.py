@@ -8,14 +8,17 @@ from collections.abc import Sequence
 from django.contrib import admin
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from flowlog.staffpages.base import label_column
 from flowlog.staffpages.stores import RelatedFilter
 from flowlog.times import moment
-from integrations.shops import health, intake
+from integrations.shops import health, intake, wishes
 from integrations.shops.models import ShopNews
 from integrations.shops.views import waker
 from integrations.sources.news_admin import NeedsFilter, NewsAdmin
@@ -44,7 +47,7 @@ class ShopNewsAdmin(NewsAdmin):
     may_read, may_apply = "integrations.read_shopnews", "integrations.apply_shopnews"
     shown = (
         "received", "connection", "external_number", "external_id", "order_link", "told", "changed", "result_label",
-        "reason", "next_try",
+        "reason", "customer_link", "next_try",
     )  # fmt: skip
 
     list_display = ("received", "connection", "external_number", "order_link", "told", "result_label", "reason")
@@ -60,6 +63,14 @@ class ShopNewsAdmin(NewsAdmin):
     @admin.display(description=gettext_lazy("statuses in the shop"))
     def told(self, news: ShopNews) -> str:
         return ", ".join(news.statuses)
+
+    @admin.display(description=gettext_lazy("customer"))
+    def customer_link(self, news: ShopNews) -> SafeString | str:
+        """Of whoever asks what is kept about them: the file is taken there."""
+        if news.order is None or not wishes.is_one(news):
+            return ""
+        address = reverse("admin:orders_customer_change", args=[news.order.customer_id])
+        return format_html('<a class="text-link" href="{}">{}</a>', address, _("Customer's page"))
 
     @label_column(RESULT_COLOURS, description=gettext_lazy("result"))
     def result_label(self, news: ShopNews) -> tuple[str, str]:

@@ -110,6 +110,7 @@ class ConnectionAdmin(StepPages):
         state = health.state(connection)
         may = self.has_change_permission(request, connection)
         buttons = (
+            *self.own_buttons(connection),
             (_("Credentials"), self._address("credentials", connection.pk)),
             (_("What its statuses mean"), self._address("mapping", connection.pk)),
             (_("New address"), self._address("token", connection.pk)),
@@ -120,6 +121,7 @@ class ConnectionAdmin(StepPages):
             "state": (STATE_COLOURS[state], STATE_WORDS[state]),
             "state_words": self.state_words(connection, state),
             "its_address": connection.address if may and self._has_webhook(connection) else "",
+            "more_addresses": self.more_addresses(connection) if may else (),
             "panel_words": self.panel_words,
             "steps": self.steps(connection.source) if may else (),
             "is_complete": self._is_complete(connection),
@@ -130,6 +132,14 @@ class ConnectionAdmin(StepPages):
                 query={"connection__id__exact": connection.pk},
             ),
         }
+
+    def own_buttons(self, connection: Any) -> Sequence[tuple[Words, str]]:  # noqa: ARG002
+        """What else can be done with such a connection: labels and addresses, the first before all others."""
+        return ()
+
+    def more_addresses(self, connection: Any) -> Sequence[tuple[Words, str]]:  # noqa: ARG002
+        """What else is entered in the system's panel: what it is called there, and the address."""
+        return ()
 
     @once
     def credentials_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -18,7 +18,7 @@ class CredentialsForm(forms.Form):
 
     Those that are sent go with the other values, such as the system's address, that they were entered with: if one of
     these is another, they are asked for again. Else whoever may edit a connection could have them sent to a server of
-    their own.
+    their own. What the system has granted nobody can enter: it is forgotten then, and granted anew.
     """
 
     def __init__(self, source: Any, kept: Mapping[str, str], *args: Any, **kwargs: Any) -> None:
@@ -26,13 +26,15 @@ class CredentialsForm(forms.Form):
         self._kept = kept
         self._secrets = [each.name for each in source.CREDENTIALS if each.secret]
         self._sent = [each.name for each in source.CREDENTIALS if each.secret and not each.signs]
+        self._granted = {each.name for each in source.CREDENTIALS if each.granted}
+        self._forgotten: set[str] = set()
         for each in source.CREDENTIALS:
             has = bool(kept.get(each.name))
             stays = _("It is stored; leave this empty to keep it.") if each.secret and has else ""
             self.fields[each.name] = forms.CharField(
                 label=each.label,
                 help_text=f"{each.help} {stays}".strip(),
-                required=each.required and not (each.secret and has),
+                required=each.required and not (each.granted or (each.secret and has)),
                 max_length=LONGEST,
                 initial="" if each.secret else kept.get(each.name, ""),
                 widget=UnfoldAdminPasswordWidget({"autocomplete": "new-password"})
@@ -46,16 +48,19 @@ class CredentialsForm(forms.Form):
             self._kept.get(name, "") != cleaned.get(name, "") for name in self.fields.keys() - {*self._secrets}
         )
         for name in self._sent:
-            if elsewhere and self._kept.get(name) and not cleaned.get(name) and name not in self.errors:
+            if not (elsewhere and self._kept.get(name) and not cleaned.get(name)) or name in self.errors:
+                continue
+            if name in self._granted:
+                self._forgotten.add(name)
+            else:
                 self.add_error(name, _("Enter it again: a stored secret is used with no other system."))
         return cleaned
 
     def credentials(self) -> dict[str, str]:
         """All of them, as they are to be kept from now on."""
         entered = {name: self.cleaned_data.get(name, "") for name in self.fields}
-        return {
-            name: text or (self._kept.get(name, "") if name in self._secrets else "") for name, text in entered.items()
-        }
+        stays = {*self._secrets} - self._forgotten
+        return {name: text or (self._kept.get(name, "") if name in stays else "") for name, text in entered.items()}
 
 
 class MappingForm(forms.Form):

@@ -1,11 +1,17 @@
 """Nuvemshop: its webhook only hints that something happened to an order, which is then fetched from its API.
 
 Of its documentation (a stored copy of 2025-03): the signature in hex, events, the address and headers of the API, the
-order's fields and the words of its three kinds of statuses. From one other's code: the fulfilments' statuses. Not
-confirmed, and so among the credentials: whether the token goes into `Authentication: bearer` (older pages) or
-`Authorization: Bearer` (newer ones), and the API's version. Nothing of it was run.
+order's fields and the words of its three kinds of statuses, how an app is installed (`/apps/<id>/authorize` with a
+`state`, then the code for a token that does not end; `user_id` is the shop's number), and that webhooks are registered
+one by one. From one other's code: the fulfilments' statuses. Not confirmed, and so among the credentials: whether the
+token goes into `Authentication: bearer` (older pages) or `Authorization: Bearer` (newer ones), the API's version, its
+address and that of the installation. Not confirmed either: what a failed exchange of the code says (any answer without
+token and number is one), and whether events that not every version knows can be registered (they are left out then).
+Nothing of it was run.
 
-An app's secret signs for all the shops that have it installed: what it says of another shop is refused.
+An app's secret signs for all the shops that have it installed: what it says of another shop is refused. The three
+webhooks about personal data (LGPD) are one address each in the partner's panel for all of an app's shops; which one it
+is says the address, since nothing in the body does.
 """
 
 from __future__ import annotations
@@ -13,25 +19,39 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.shops.news import Hint, Nothing, OrderNews, Placed, Told
+from integrations.shops.news import Hint, Nothing, OrderNews, Placed, Told, Wish
 from integrations.shops.sources import reading
 from integrations.shops.sources.reading import Call, Fields, Headers, fields, money, rows, text
 from integrations.sources import RefusedError
 from integrations.sources.credentials import Credential
 
 TITLE = "Nuvemshop"
+_GRANTED = gettext_lazy("Comes by itself when the app is installed with the button.")
 CREDENTIALS = (
-    Credential("secret", gettext_lazy("The app's secret"), "client_secret", secret=True, required=True, signs=True),
-    Credential("store_id", gettext_lazy("The shop's number"), "user_id", required=True),
-    Credential("token", gettext_lazy("The app's token in this shop"), "access_token", secret=True, required=True),
+    Credential("app_id", gettext_lazy("The app's number"), "client_id"),
+    Credential("secret", gettext_lazy("The app's secret"), "client_secret", secret=True, required=True),
     Credential("mail", gettext_lazy("E-mail of who answers for the app"), "", required=True),
+    Credential("store_id", gettext_lazy("The shop's number"), _GRANTED, required=True, granted=True),
+    Credential(
+        "token", gettext_lazy("The app's token in this shop"), _GRANTED, secret=True, required=True, granted=True
+    ),
     Credential("header", gettext_lazy("The token's header, if not Authentication"), "Authorization"),
     Credential("version", gettext_lazy("The API's version, if not v1"), "2025-03"),
+    Credential("api", gettext_lazy("The API's address, if another"), "https://api.nuvemshop.com.br"),
+    Credential("site", gettext_lazy("Where apps are installed, if elsewhere"), "https://www.nuvemshop.com.br"),
 )
+EVENTS = (
+    "order/created", "order/updated", "order/paid", "order/packed", "order/fulfilled", "order/cancelled",
+    "app/uninstalled", "app/suspended", "fulfillment_order/status_updated",
+)  # fmt: skip
+"""What is registered for; without the first two nothing would come in."""
+_NEEDED = EVENTS[:2]
 _WORDS = {
     "placed": "open",
     "silent": "abandoned voided",
@@ -47,7 +67,8 @@ _WORDS = {
     "parcel/unpacked parcel/packed parcel/cancelled",
 }
 MEANINGS: Mapping[str, str] = {word: meaning for meaning, words in _WORDS.items() for word in words.split()}
-_API = "https://api.nuvemshop.com.br"
+_API, _SITE = "https://api.nuvemshop.com.br", "https://www.nuvemshop.com.br"
+_SIGNATURE = "x-linkedstore-hmac-sha256"
 _ID = re.compile(r"[0-9]{1,20}")
 _PLACEHOLDERS = frozenset({"não informado", "nao informado", "0000"})
 
@@ -59,11 +80,8 @@ def is_probe(method: str, _headers: Headers, _body: bytes) -> bool:
 
 def verify(headers: Headers, body: bytes, credentials: Mapping[str, str]) -> None:
     """Raises `RefusedError`."""
-    reading.require_signature(headers, "x-linkedstore-hmac-sha256", body, credentials.get("secret", ""), as_hex=True)
-    try:
-        store = text(reading.json_object(body), "store_id")
-    except reading.NotAsDescribedError:
-        return
+    verify_wish(headers, body, credentials)
+    store = shop_of(body)
     if store and store != credentials.get("store_id", "").strip():
         raise RefusedError(HTTPStatus.FORBIDDEN, "This is about another shop.")
 
@@ -86,11 +104,7 @@ def read(_headers: Headers, values: Fields) -> Told:
 
 def fetch(hint: Hint, credentials: Mapping[str, str], call: Call) -> Told:
     """The order as it is now; what the call raises comes through."""
-    url = f"{_API}/{credentials.get('version') or 'v1'}/{credentials['store_id']}/orders/{hint.external_id}"
-    name, token = credentials.get("header") or "Authentication", credentials["token"]
-    bearer = "bearer" if name == "Authentication" else "Bearer"
-    headers = {name: f"{bearer} {token}", "User-Agent": f"Flowlog ({credentials['mail']})"}
-    status, _headers, values = call("GET", url, headers)
+    status, _headers, values = _ask(credentials, call, "GET", f"orders/{hint.external_id}")
     if status == HTTPStatus.NOT_FOUND:
         return Nothing(_("The order is not there any more."))
     if status != HTTPStatus.OK or not isinstance(values, dict):
@@ -100,6 +114,83 @@ def fetch(hint: Hint, credentials: Mapping[str, str], call: Call) -> Told:
         return _news(values)
     except reading.NotAsDescribedError as wrong:
         return Nothing(str(wrong), trouble=True)
+
+
+def _ask(credentials: Mapping[str, str], call: Call, method: str, what: str, **sent: Any) -> Any:
+    name, token = credentials.get("header") or "Authentication", credentials["token"]
+    bearer = "bearer" if name == "Authentication" else "Bearer"
+    headers = {name: f"{bearer} {token}", "User-Agent": f"Flowlog ({credentials['mail']})"}
+    api = (credentials.get("api") or _API).rstrip("/")
+    url = f"{api}/{credentials.get('version') or 'v1'}/{credentials['store_id']}/{what}"
+    return call(method, url, headers, **sent)
+
+
+def install_address(credentials: Mapping[str, str], state: str) -> str:
+    """Where the shop's owner allows the app in; she comes back with a code and this `state`. Raises `RefusedError`."""
+    app = credentials.get("app_id", "").strip()
+    if not _ID.fullmatch(app) or not credentials.get("secret"):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, _("Enter the app's number and its secret first."))
+    return f"{(credentials.get('site') or _SITE).rstrip('/')}/apps/{app}/authorize?{urlencode({'state': state})}"
+
+
+def install(credentials: Mapping[str, str], code: str, call: Call) -> dict[str, str]:
+    """What Nuvemshop grants for the code, as credentials. Raises `RefusedError`; what the call raises comes through."""
+    sent = {
+        "client_id": credentials.get("app_id", "").strip(),
+        "client_secret": credentials.get("secret", ""),
+        "grant_type": "authorization_code",
+        "code": code,
+    }
+    url = f"{(credentials.get('site') or _SITE).rstrip('/')}/apps/authorize/token"
+    status, _headers, given = call("POST", url, {"User-Agent": f"Flowlog ({credentials.get('mail', '')})"}, sent=sent)
+    values = given if isinstance(given, dict) else {}
+    token, store = text(values, "access_token"), text(values, "user_id")
+    if status not in (HTTPStatus.OK, HTTPStatus.CREATED) or not token or not _ID.fullmatch(store):
+        words = _(
+            "Nuvemshop gives no token (%(status)d): check the app's number and its secret, and press Install again. "
+            "The code that it sends lives for a few minutes alone."
+        )
+        raise RefusedError(HTTPStatus.BAD_GATEWAY, words % {"status": status})
+    return {"token": token, "store_id": store}
+
+
+def register(credentials: Mapping[str, str], address: str, call: Call) -> None:
+    """Have it tell this address of the shop's orders, once each. Raises `RefusedError`; what the call raises comes
+    through."""
+    _status, _headers, found = _ask(credentials, call, "GET", "webhooks", params={"url": address, "per_page": 100})
+    known = {text(each, "event") for each in rows({"webhooks": found}, "webhooks") if text(each, "url") == address}
+    for event in EVENTS:
+        if event in known:
+            continue
+        status, _headers, _said = _ask(credentials, call, "POST", "webhooks", sent={"event": event, "url": address})
+        if status not in (HTTPStatus.OK, HTTPStatus.CREATED) and event in _NEEDED:
+            words = _(
+                "Nuvemshop takes no webhook for %(event)s (%(status)d): Flowlog's address must be reachable from the "
+                "internet with https, and the app must be allowed to read orders."
+            )
+            raise RefusedError(HTTPStatus.BAD_GATEWAY, words % {"event": event, "status": status})
+
+
+def verify_wish(headers: Headers, body: bytes, credentials: Mapping[str, str]) -> None:
+    """The app's signature, of whatever shop it tells. Raises `RefusedError`."""
+    reading.require_signature(headers, _SIGNATURE, body, credentials.get("secret", ""), as_hex=True)
+
+
+def shop_of(body: bytes) -> str:
+    """The number of the shop that the body is about; empty if it does not say."""
+    try:
+        return text(reading.json_object(body), "store_id")
+    except reading.NotAsDescribedError:
+        return ""
+
+
+def wish(body: bytes) -> Wish:
+    """Whose data it is about. Raises `NotAsDescribedError`."""
+    values = reading.json_object(body)
+    who = fields(values, "customer")
+    listed = values.get("orders_to_redact") or values.get("orders_requested") or []
+    orders = (text({"id": each}, "id") for each in (listed if isinstance(listed, list) else []))
+    return Wish(tuple(filter(None, orders)), _said(who, "phone"), _said(who, "identification"))
 
 
 def _news(values: Fields) -> OrderNews:
