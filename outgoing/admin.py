@@ -20,29 +20,21 @@ from flowlog.times import moment
 from flowlog.translations import Words
 from integrations.sources.pages import StepPages
 from orders.models import Store
-from outgoing import delivery, event_admin, kinds
+from outgoing import delivery, event_admin, health, kinds
 from outgoing.forms import EndpointForm, SpanForm
 from outgoing.models import Endpoint, OutgoingEvent
 
 __all__ = ["EndpointAdmin", "event_admin"]
 
-OK, OFF, NEW, TROUBLE = "ok", "off", "new", "trouble"
 STATE_WORDS: dict[str, Words] = {
-    OK: gettext_lazy("webhooks arrive"),
-    OFF: gettext_lazy("switched off"),
-    NEW: gettext_lazy("nothing sent yet"),
-    TROUBLE: gettext_lazy("trouble"),
+    health.OK: gettext_lazy("webhooks arrive"),
+    health.OFF: gettext_lazy("switched off"),
+    health.NEW: gettext_lazy("nothing sent yet"),
+    health.TROUBLE: gettext_lazy("trouble"),
 }
-STATE_COLOURS = {OK: "success", OFF: "warning", NEW: "info", TROUBLE: "danger"}
-
-
-def state(endpoint: Endpoint) -> str:
-    """One of the states above."""
-    if not endpoint.is_on:
-        return OFF
-    if endpoint.last_error:
-        return TROUBLE
-    return OK if endpoint.last_success_at else NEW
+STATE_COLOURS = {
+    health.OK: "success", health.OFF: "warning", health.NEW: "info", health.TROUBLE: "danger",
+}  # fmt: skip
 
 
 @admin.register(Endpoint)
@@ -69,13 +61,11 @@ class EndpointAdmin(StepPages):
         return {"store": Store.get_default().pk, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
-        """Only what was edited is written. A new one's secret is shown in the answer, and never again."""
+        """Only what was edited is written, and that somebody has seen what was amiss. A new one's secret is shown in
+        the answer, and never again."""
         if change:
-            changed = [*form.changed_data]
-            if "is_on" in changed or "url" in changed:
-                obj.off_reason = obj.last_error = ""
-                changed += ["off_reason", "last_error"]
-            obj.save(update_fields=changed)
+            obj.off_reason = obj.last_error = ""
+            obj.save(update_fields=[*form.changed_data, "off_reason", "last_error"])
             delivery.wake(obj.pk)
             return
         secret = obj.new_secret()
@@ -98,7 +88,7 @@ class EndpointAdmin(StepPages):
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
     def _standing(self, request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
-        may, found = self.has_change_permission(request, endpoint), state(endpoint)
+        may, found = self.has_change_permission(request, endpoint), health.state(endpoint)
         buttons = (
             (_("New secret"), self._address("rotate", endpoint.pk)),
             (_("Send again"), self._address("replay", endpoint.pk)),
@@ -174,7 +164,7 @@ class EndpointAdmin(StepPages):
 
     @label_column(STATE_COLOURS, description=gettext_lazy("state"))
     def state_label(self, endpoint: Endpoint) -> tuple[str, Words]:
-        found = state(endpoint)
+        found = health.state(endpoint)
         return found, STATE_WORDS[found]
 
     @admin.display(description=gettext_lazy("last success"))

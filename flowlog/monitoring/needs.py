@@ -26,6 +26,7 @@ from integrations.sources import health
 from integrations.sources.models import Connection
 from orders.models import Order
 from orders.statuses import DeliveryStatus, OrderStatus
+from outgoing import health as outgoing
 
 Status = NotificationLog.Status
 
@@ -65,6 +66,8 @@ def present(request: HttpRequest, instances: Sequence[EvolutionInstance]) -> lis
         needs.append(_carriers(request.user))
     if request.user.has_perm("integrations.view_carriernews"):
         needs.append(_carrier_news(request.user))
+    if request.user.has_perm("outgoing.view_endpoint"):
+        needs.append(_outgoing(request.user))
     if request.user.has_perm("orders.view_order"):
         needs.append(_pickups(request.user))
     return [need for need in needs if need and need.count]
@@ -120,13 +123,23 @@ def _carriers(user: Any) -> Need:
     return _connected(user, CarrierConnection, words, "local_shipping")
 
 
+def _outgoing(user: Any) -> Need:
+    """The shop's own systems that take no webhooks."""
+    words = gettext_lazy("Outgoing webhook in trouble: %(name)s"), gettext_lazy("outgoing webhooks in trouble")
+    return _in_trouble(user, outgoing.troubled(), words, "outbox")
+
+
 def _connected(user: Any, model: type[Connection], words: tuple[Words, Words], icon: str) -> Need:
+    return _in_trouble(user, health.troubled(model), words, icon)
+
+
+def _in_trouble(user: Any, rows: QuerySet[Any], words: tuple[Words, Words], icon: str) -> Need:
     """Of the words the first name a single one."""
-    troubled = list(within(health.troubled(model), user)[: figures.COUNTED])
-    name, is_one = f"integrations_{model._meta.model_name}", len(troubled) == 1
+    troubled = list(within(rows, user)[: figures.COUNTED])
+    name, is_one = rows.model._meta.label_lower.replace(".", "_"), len(troubled) == 1
     if is_one:
         address = reverse(f"admin:{name}_change", args=[troubled[0].pk])
-        return Need(str(words[0]) % {"name": troubled[0].name}, 1, address, icon, named=True)
+        return Need(str(words[0]) % {"name": troubled[0]}, 1, address, icon, named=True)
     return Need(str(words[1]), len(troubled), list_of(name), icon)
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from integrations.messages import state_changes
@@ -19,6 +19,7 @@ from orders.undo import undo
 from outgoing import bodies, kinds
 from outgoing.models import OutgoingAttempt, OutgoingEvent
 from tests.factories import PHONE, TRACKING_CODE, make_order
+from tests.meetings import another
 from tests.outgoing.endpoints import make_endpoint, told
 from tests.staff import make_staff
 
@@ -122,6 +123,18 @@ def test_what_becomes_of_a_message_is_told_once_each() -> None:
     kinds_told = [name for name, _state in told()][3:]
     assert kinds_told == ["message.undelivered", "message.failed"]
     assert "not_delivered" in json.dumps(OutgoingEvent.objects.latest("pk").payload)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_message_moves_on_while_somebody_has_its_order() -> None:
+    make_endpoint(kinds=["message.sent"])
+    order = make_order(notify=True)
+    with another() as other, other.transaction():
+        other.does(lambda: list(Order.objects.select_for_update().filter(pk=order.pk)))
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '1s'")
+            state_changes.to_sent(NotificationLog.objects.filter(order=order), "X1")
+    assert told() == [("message.sent", "pending")]
 
 
 def test_a_message_about_no_order_is_nobodys_news() -> None:
