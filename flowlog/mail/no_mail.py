@@ -6,10 +6,16 @@ import logging
 from collections.abc import Sequence
 from typing import override
 
+from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
 logger = logging.getLogger(__name__)
+
+
+def can_mail() -> bool:
+    """Whether mails go anywhere."""
+    return bool(settings.MAILERS["default"]["BACKEND"] != f"{__name__}.EmailBackend")
 
 
 class EmailBackend(BaseEmailBackend):

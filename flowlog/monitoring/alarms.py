@@ -65,6 +65,21 @@ def recipients() -> list[str]:
     return sorted(set(people.exclude(email="").values_list("email", flat=True)))
 
 
+def try_out() -> list[str]:
+    """A mail as those that tell of trouble, which tells of none; returns to whom. Raises `OSError` if it is refused."""
+    words = _("Nothing has happened: this is how Flowlog tells you when messages stop, and when they go again.")
+    return _send(_("This is a test alarm"), [words, settings.SITE_URL])
+
+
+def tell_of_failed_backup() -> list[str]:
+    """At once, whatever keeps the looks from being made; returns to whom. Raises `OSError` if it is refused.
+
+    Where `ALERT_EMAILS` says who is told, the database is not asked: it may be what has failed.
+    """
+    words = _("The copies of before are still there. See `systemctl status flowlog-backup` and logs/backup.log.")
+    return _send(_("The backup of the database has failed"), [words])
+
+
 def _all_is_well() -> bool:
     """Whether there is no trouble, and none to tell the end of. One query, since it is asked so often."""
     if backups.missing_since():
@@ -119,11 +134,8 @@ def _tell_end(alarm: Alarm) -> bool:
 
 def _mail(headline: str, paragraphs: list[str]) -> bool:
     """Whether it was sent, or there is nobody to send it to."""
-    to = recipients()
     try:
-        if to:
-            subject = " ".join(f"Flowlog: {headline}".split())
-            EmailMessage(subject, "\n\n".join(paragraphs) + "\n", to=to).send()
+        _send(headline, paragraphs)
     except OSError as error:  # smtplib's errors are of this kind
         logger.warning("The mail to the staff could not be sent: %s", type(error).__name__)
         return False
@@ -131,3 +143,10 @@ def _mail(headline: str, paragraphs: list[str]) -> bool:
         logger.exception("The mail to the staff could not be written")
         return False
     return True
+
+
+def _send(headline: str, paragraphs: list[str]) -> list[str]:
+    if to := recipients():
+        subject = " ".join(f"Flowlog: {headline}".split())
+        EmailMessage(subject, "\n\n".join(paragraphs) + "\n", to=to).send()
+    return to

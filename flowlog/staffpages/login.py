@@ -24,8 +24,9 @@ from django.views.generic import FormView, TemplateView
 from unfold.forms import AuthenticationForm
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
+from flowlog.mail.no_mail import can_mail
 from flowlog.publishing import WakeUp, publish
-from flowlog.staffpages import passwords, second_factor, sessions
+from flowlog.staffpages import second_factor, sessions
 
 # Who has given the right password, and has so long to give the code.
 _WAITING = "second_factor_of"
@@ -146,11 +147,11 @@ class Forgotten(Page, FormView):
 
     @override
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "can_mail": passwords.can_mail()}
+        return {**super().get_context_data(**kwargs), "can_mail": can_mail()}
 
     @override
     def form_valid(self, form: Any) -> HttpResponse:
-        if passwords.can_mail():
+        if can_mail():
             wake_up = WakeUp("orders.tasks.mail_who_forgot", (form.cleaned_data["email"],), argsrepr="('…',)")
             publish([wake_up], expires=_MAIL_EXPIRES)
         return super().form_valid(form)

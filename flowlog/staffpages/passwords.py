@@ -16,7 +16,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
 
-from flowlog.mail import no_mail
+from flowlog.mail.no_mail import can_mail
 from flowlog.models import FormerAddress
 from flowlog.staffpages import people
 
@@ -24,11 +24,6 @@ logger = logging.getLogger(__name__)
 
 # Who asks again at once gets no second mail, and nobody's mailbox is filled by a stranger.
 PAUSE = timedelta(minutes=5)
-
-
-def can_mail() -> bool:
-    """Whether mails go anywhere."""
-    return bool(settings.MAILERS["default"]["BACKEND"] != f"{no_mail.__name__}.EmailBackend")
 
 
 def link_of(user: User) -> str:

@@ -240,7 +240,7 @@ def test_changed_units_take_effect_at_once(server: Server) -> None:
     assert active(server) == ALL_ACTIVE
 
 
-@pytest.mark.parametrize("unit", [*SERVICES, "flowlog-backup"])
+@pytest.mark.parametrize("unit", [*SERVICES, "flowlog-backup", "flowlog-backup-failed"])
 def test_every_unit_is_well_formed_and_may_do_little(server: Server, unit: str) -> None:
     assert server.run(f"systemd-analyze verify /etc/systemd/system/{unit}.service 2>&1") == ""
     line = server.run(f"systemd-analyze security {unit}.service --no-pager | tail -1")
@@ -441,6 +441,8 @@ def test_rollback_goes_to_a_tag_and_back(server: Server, operator: Operator) -> 
 def test_a_backup_is_made_checked_and_restored(server: Server, operator: Operator) -> None:
     server.run("systemctl stop flowlog-worker-whatsapp")
     manage(server, "shell -v 0", feed=ORDER.format(first=9000, last=9001))
+    alarm = server.run("systemctl show --property=OnFailure --value flowlog-backup.service")
+    assert alarm == "flowlog-backup-failed.service\n"
     operator.run("sudo systemctl start flowlog-backup")
     [dump] = [name for name in operator.run("sudo ls /var/backups/flowlog").split() if name.endswith(".dump")]
     operator.stands_for["flowlog-AAAAMMDD-HHMMSS.dump"] = dump
@@ -475,6 +477,7 @@ def test_logs_are_rotated_and_go_on(server: Server) -> None:
 
 def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator: Operator) -> None:
     assert "loja: conectado" in operator.run("python manage.py notifications status")
+    assert "EMAIL_URL não está definido" in server.try_(operator.line("python manage.py alarm test")).stderr
     # What it finds wrong may be of the test's own making, such as the broken releases in the log.
     said = server.try_(operator.line("python manage.py doctor")).stdout
     assert "\n✔ PostgreSQL: " in said

@@ -22,7 +22,7 @@ def settings(unit: str) -> dict[str, str]:
 
 
 def test_there_is_a_unit_for_each_process() -> None:
-    names = {"web", "worker-default", "worker-whatsapp", "beat", "backup"}
+    names = {"web", "worker-default", "worker-whatsapp", "beat", "backup", "backup-failed"}
     assert set(SERVICES) == {f"flowlog-{name}.service" for name in names}
 
 
@@ -53,6 +53,13 @@ def test_no_worker_is_killed_before_its_longest_task_has_ended(name: str) -> Non
         if app.amqp.router.route({}, task)["queue"].name == queue:
             limits.append(limited["time_limit"])
     assert max(limits) + 15 <= int(settings(f"flowlog-{name}.service")["TimeoutStopSec"])
+
+
+def test_a_backup_that_fails_is_told_at_once() -> None:
+    """By the command that tests/flowlog/operations/test_alarm_command.py tries."""
+    assert settings("flowlog-backup.service")["OnFailure"] == "flowlog-backup-failed.service"
+    command = settings("flowlog-backup-failed.service")["ExecStart"]
+    assert command == "/opt/flowlog/.venv/bin/python manage.py alarm backup-failed"
 
 
 def test_beat_follows_the_worker_of_default() -> None:

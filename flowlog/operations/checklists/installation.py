@@ -13,6 +13,7 @@ from django.core.checks import CRITICAL, ERROR, WARNING, run_checks
 from django.utils.translation import gettext as _
 
 from flowlog.checklist import Item, failed, ok, warning
+from flowlog.mail.no_mail import can_mail
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)")
 # Debian's place for the databases; whoever has put them elsewhere is not told of that disk.
@@ -48,7 +49,7 @@ def _left_away() -> Iterator[Item]:
             _("Not set: nobody learns whether messages arrived, nor what customers answer."),
             _("Set it, and run `manage.py evolution set-webhook` for each instance."),
         )
-    if not settings.MAILERS:
+    if not can_mail():
         yield warning(
             "EMAIL_URL",
             _("Not set: nobody gets a mail when messages stop."),
