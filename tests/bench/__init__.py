@@ -5,4 +5,4 @@ machine that others use too: its ratio does. Not part of the suite, and nothing 
 """
 
 # In the order in which they run.
-SCRIPTS = ("status", "idle")
+SCRIPTS = ("status", "idle", "drain", "waiting", "bulk", "pages", "web", "incoming")

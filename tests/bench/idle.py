@@ -9,18 +9,16 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from orders.models import Store
 from orders.services import apply_transition
 from tests.bench.figures import Figure
 from tests.bench.floor_task import post
-from tests.bench.perfkit import Gateway, Usage, make_order, make_stores, memory, timed
+from tests.bench.perfkit import Gateway, Usage, children, make_order, make_stores, memory, timed
 from tests.processes import beat, web_server, worker
 
 FLOOR = "tests.bench.floor_task"
@@ -96,7 +94,3 @@ def watch(seconds: int) -> tuple[Usage, float]:
     before = Usage.now(pids)
     time.sleep(seconds)
     return Usage.now(pids) - before, memory(pids)
-
-
-def children() -> Sequence[int]:
-    return [child.pid for child in psutil.Process().children()]

@@ -51,15 +51,16 @@ def make_order(store: Store, number: int, *, notify: bool = False) -> Order:
 
 
 class Insert:
-    """A bare INSERT of rows like this one: constant SQL, whatever columns the table has."""
+    """A bare INSERT of rows like this one, with its key or a new one: constant SQL, whatever columns the table has."""
 
-    def __init__(self, row: Model) -> None:
+    def __init__(self, row: Model, *, key: bool = False) -> None:
         self._values = {
             column: field.get_db_prep_save(getattr(row, field.attname), connection)
-            for column, field in _stored(type(row)).items()
+            for column, field in _stored(type(row), key=key).items()
         }
         places = ", ".join(["%s"] * len(self._values))
-        self._sql = f"INSERT INTO {row._meta.db_table} ({', '.join(self._values)}) VALUES ({places}) RETURNING id"  # noqa: S608
+        table, key_column = row._meta.db_table, row._meta.pk.column
+        self._sql = f"INSERT INTO {table} ({', '.join(self._values)}) VALUES ({places}) RETURNING {key_column}"  # noqa: S608
 
     def __call__(self, cursor: psycopg.Cursor, **changed: Any) -> int:
         """Insert one, with some columns changed; its id."""
@@ -73,10 +74,10 @@ def copied(model: type[Model], **changed: str) -> tuple[str, str]:
     return ", ".join(columns), ", ".join(changed.get(each, each) for each in columns)
 
 
-def _stored(model: type[Model]) -> dict[str, Field]:
+def _stored(model: type[Model], *, key: bool = False) -> dict[str, Field]:
     """The fields that a row is written with, by their columns."""
-    fields = model._meta.concrete_fields
-    return {str(each.column): each for each in fields if not (each.primary_key or each.generated)}
+    concrete = model._meta.concrete_fields
+    return {str(each.column): each for each in concrete if not each.generated and (key or not each.primary_key)}
 
 
 # -- Time and statements -------------------------------------------------------------------------
@@ -184,6 +185,11 @@ def family(pids: Iterable[int]) -> list[psutil.Process]:
     """The processes and all that descend from them."""
     mains = [psutil.Process(pid) for pid in pids]
     return [*mains, *(child for main in mains for child in main.children(recursive=True))]
+
+
+def children() -> list[int]:
+    """The processes that this one has started and that still run."""
+    return [child.pid for child in psutil.Process().children()]
 
 
 def memory(pids: Iterable[int]) -> float:

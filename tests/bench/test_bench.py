@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from django.db import connection, transaction
 
-from orders.models import Store
+from integrations.models import NotificationLog
+from orders.models import Order, OrderEvent, Store
+from orders.transitions import TRANSITIONS
 from tests import bench
 from tests.bench.__main__ import parse
 from tests.bench.figures import Figure, Machine, Run, table, write_results
+from tests.bench.load import load
 from tests.bench.one import sized
 from tests.bench.perfkit import Insert, statements_of
 from tests.bench.surroundings import numbered
+from tests.processes import environment
 
 MACHINE = Machine(cores=2, load=0.5, pulse_ms=1.25, noise=0.1)
 FIGURES = [
@@ -79,7 +83,7 @@ def test_results_take_the_place_of_the_same_scripts_last_ones(tmp_path: Path) ->
 def test_every_script_is_found_and_has_sizes_of_both_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLOOR_REDIS_URL", "redis://127.0.0.1:9/0")
     monkeypatch.setenv("EVOLUTION_API_KEY", "key")
-    others = {"__main__", "one", "gateway", "settings", "test_bench"}
+    others = {"__main__", "one", "gateway", "settings", "floor_web", "test_bench"}
     names = {each.name for each in pkgutil.iter_modules(bench.__path__)} - others
     modules = {name: importlib.import_module(f"tests.bench.{name}") for name in names}
     assert {name for name, module in modules.items() if hasattr(module, "measure")} == {*bench.SCRIPTS}
@@ -141,3 +145,14 @@ def test_a_bare_insert_writes_a_row_like_the_one_it_was_made_from() -> None:
         again = insert(cursor.cursor, name="Outra")
     other = Store.objects.get(pk=again)
     assert (other.name, other.silent_transitions, other.pickup_days) == ("Outra", ["ship"], 3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_rows_of_a_large_shop_are_those_of_the_tables_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", environment()["DATABASE_URL"])
+    load(40)
+    assert (Order.objects.count(), OrderEvent.objects.count(), NotificationLog.objects.count()) == (40, 200, 200)
+    pending = NotificationLog.objects.filter(status="pending")
+    assert list(pending.filter(blocked=False).values_list("event", flat=True)) == ["create"] * 8
+    assert pending.filter(blocked=True).count() == 32
+    assert set(OrderEvent.objects.values_list("transition", flat=True)) <= set(TRANSITIONS)

@@ -1,0 +1,43 @@
+"""The web server with the floors' addresses beside its own: one that only says 200, and a customer's page as it is
+without the throttle and the database."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from django.views.decorators.csp import csp_override
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from flowlog.wsgi import application
+from orders import views
+from orders.models import Order
+
+__all__ = ["application"]
+
+
+@csrf_exempt
+@require_POST
+def say_ok(request: HttpRequest, rest: str) -> HttpResponse:
+    return HttpResponse()
+
+
+@csrf_exempt
+@csp_override(views._POLICY)
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    return views._page(request, "orders/public/order.html", _context())
+
+
+@cache
+def _context() -> dict[str, Any]:
+    """That of the first order, read once."""
+    return views._order_context(Order.objects.select_related("store", "customer").earliest("pk"))
+
+
+urlpatterns = [path("floor/page", page), path("floor/<path:rest>", say_ok), path("", include("flowlog.urls"))]
+settings.ROOT_URLCONF = __name__

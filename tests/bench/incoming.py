@@ -1,0 +1,120 @@
+"""Orders that come in: shops' webhooks taken in and worked off, and orders made by the API.
+
+Floors: an address of the same server that only says 200, and a bare insert of the same rows, each order's in a
+transaction of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db.models import Model
+
+from api.models import OrderChange
+from integrations.models import NotificationLog, ShopNews
+from integrations.shops import intake
+from orders.models import Order, OrderEvent, OrderItem, Store
+from tests.api.client import ORDER, make_token
+from tests.bench.clients import Server, server
+from tests.bench.figures import Figure
+from tests.bench.perfkit import Insert, bare_connection, make_stores, statements_of
+from tests.integrations import shops
+
+WARM_UP = 16
+# What an order leaves, each with how it names its order; its customer is left aside.
+ROWS: dict[type[Model], str] = {
+    Order: "pk", OrderItem: "order", OrderEvent: "order", OrderChange: "event__order", NotificationLog: "order",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    orders: int
+
+
+FULL = Sizes(orders=1000)
+QUICK = Sizes(orders=40)
+
+
+def measure(sizes: Sizes) -> Iterator[Figure]:
+    [store] = make_stores(1)
+    with server(workers=1) as one:
+        yield from webhooks(one, store, sizes.orders)
+        yield from made_by_the_api(one, store, sizes.orders)
+
+
+def webhooks(one: Server, store: Store, number: int) -> Iterator[Figure]:
+    """A webhook for each order, as WooCommerce sends it, from eight clients; then the orders made of them."""
+    path = f"/webhooks/orders/woocommerce/{shops.make_connection(store=store).token}"
+    posts = []
+    for each in range(number + WARM_UP):
+        body = shops.written(shops.order(id=each + 1, number=str(each + 1), billing=_customer(each)))
+        posts.append((body, shops.headers(body, Connection="keep-alive")))
+    one.post_all("/floor/shop", posts[:WARM_UP])
+    one.post_all(path, posts[:WARM_UP])
+    statements = statements_of(_work_off)
+    bare, taken = one.post_all("/floor/shop", posts[WARM_UP:]), one.post_all(path, posts[WARM_UP:])
+    name = "only saying 200"
+    yield Figure("shops' webhooks, one web process", taken.per_second, "/s", bare.per_second, name, least=0.6)
+    yield Figure("processor for one", taken.cpu_ms, "ms", bare.cpu_ms, name)
+    yield Figure("p95 of their answers", taken.p95, "ms", bare.p95, name)
+    yield Figure("statements of an order taken in", len(statements) / WARM_UP)
+    started = time.perf_counter()
+    _work_off()
+    made = number / (time.perf_counter() - started)
+    assert Order.objects.count() == number + WARM_UP
+    yield Figure("orders taken in by a worker", made, "/s", insert_again(), "a bare insert of the same rows")
+
+
+def _customer(number: int) -> dict[str, str]:
+    billing: dict[str, str] = shops.order()["billing"]
+    return billing | {"phone": f"(11) 9{80_000_000 + number:08d}"}
+
+
+def _work_off() -> None:
+    """What waits, in this process."""
+    while intake.process():
+        pass
+    assert not ShopNews.objects.filter(due_at__isnull=False).exists()
+
+
+def made_by_the_api(one: Server, store: Store, number: int) -> Iterator[Figure]:
+    """Orders POSTed from eight clients."""
+    Order.objects.all().delete()
+    _token, secret = make_token(store)
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    posts = [
+        (json.dumps({**ORDER, "reference": {"source": "bench", "id": str(each)}}).encode(), headers)
+        for each in range(number + WARM_UP)
+    ]
+    one.post_all("/api/v1/orders", posts[:WARM_UP])
+    made = one.post_all("/api/v1/orders", posts[WARM_UP:])
+    assert Order.objects.count() == number + WARM_UP
+    yield Figure("orders made by the API, one web process", made.per_second, "/s", insert_again(),
+                 "a bare insert of the same rows")  # fmt: skip
+    yield Figure("p95 of its answers", made.p95, "ms")
+
+
+def insert_again() -> float:
+    """How many a second of the orders that there are a bare connection inserts, which are deleted first."""
+    orders = list(Order.objects.order_by("pk"))
+    rows = [
+        [Insert(row, key=True) for model, to in ROWS.items() for row in model._default_manager.filter(**{to: order.pk})]
+        for order in orders
+    ]
+    ShopNews.objects.update(order=None)
+    for model in reversed(ROWS):
+        model._default_manager.all().delete()
+    with bare_connection() as connection:
+        cursor, started = connection.cursor(), time.perf_counter()
+        for of_one in rows:
+            for insert in of_one:
+                insert(cursor)
+            connection.commit()
+        took = time.perf_counter() - started
+    NotificationLog.objects.all().delete()
+    OrderChange.objects.all().delete()
+    return len(rows) / took

@@ -1,0 +1,146 @@
+"""Pages and jobs at the size of a shop group, beside the same ones at a small shop's: time and statements.
+
+They are asked for with Django's test client, in this process, warm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from unittest import mock
+from urllib.parse import quote_plus
+
+from django.contrib.auth.models import User
+from django.test import Client
+
+from integrations import retention
+from integrations.models import NotificationLog
+from notifications import claims, sweep
+from orders.models import Order
+from orders.services import expire_due_pickups
+from tests.bench.figures import Figure
+from tests.bench.load import load
+from tests.bench.perfkit import statements_of, timed
+
+ORDERS = "/admin/orders/order/"
+MESSAGES = "/admin/integrations/notificationlog/"
+CUSTOMERS = "/admin/orders/customer/"
+AUTOCOMPLETE = "/admin/autocomplete/?app_label=orders&model_name=order&field_name=customer&term="
+PER_PAGE = 50
+MOST_STATEMENTS = 12
+# Its session, its reader and nothing else: see `check_the_count`.
+KNOWN_PAGE = "/admin/jsi18n/"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    small: int
+    orders: int
+    rounds: int
+
+
+FULL = Sizes(small=1000, orders=200_000, rounds=5)
+QUICK = Sizes(small=100, orders=600, rounds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The shortest time in milliseconds, and the statements: the two sizes are not looked at in the same moments."""
+
+    milliseconds: float
+    statements: int
+
+
+def measure(sizes: Sizes) -> Iterator[Figure]:
+    client = Client(headers={"host": "127.0.0.1"})
+    client.force_login(User.objects.create_superuser("bench"))
+    check_the_count(client)
+    found = []
+    for orders in (sizes.small, sizes.orders):
+        load(orders)
+        with mock.patch("flowlog.publishing.publish", lambda wake_ups, **_options: len(list(wake_ups))):
+            found.append({name: look(work, sizes.rounds) for name, work in (pages(client) | jobs()).items()})
+    small, large = found
+    for name, seen in large.items():
+        yield Figure(name, seen.milliseconds, "ms", small[name].milliseconds, f"with {sizes.small:,} orders",
+                     most=1.5 if "q=" in name else 1.3)  # fmt: skip
+    for name, seen in large.items():
+        yield Figure(f"statements of {name}", seen.statements, most=MOST_STATEMENTS)
+
+
+def look(work: Callable[[], object], rounds: int) -> Seen:
+    """Once to get warm, once to count, and then some times against the clock."""
+    work()
+    statements = len(statements_of(work))
+    return Seen(min(timed(work) for _ in range(rounds)), statements)
+
+
+def pages(client: Client) -> dict[str, Callable[[], object]]:
+    """Each by its name; which order, customer and message they are about depends on how many there are."""
+    number = Order.objects.count()
+    order = Order.objects.select_related("customer").order_by("pk")[number // 2]
+    tracked = Order.objects.exclude(tracking_code="").order_by("pk")[number // 10]
+    name, phone = quote_plus(order.customer.name), order.customer.phone
+    message = NotificationLog.objects.order_by("pk")[number]
+    addresses = {"first page": "/admin/"}
+    addresses |= {f"orders {query}": f"{ORDERS}?{query}" for query in (
+        "", "p=2", "status__exact=pending", "delivery_status__exact=shipped", "o=6", "q=Maria",
+        "q=zzzzqq",
+    )}  # fmt: skip
+    addresses |= {
+        "orders, the last page": f"{ORDERS}?p={max(number // PER_PAGE, 1)}",
+        "orders q=code": f"{ORDERS}?q={order.code}",
+        "orders q=part of a code": f"{ORDERS}?q={order.code[2:7]}",
+        "orders q=full name": f"{ORDERS}?q={name}",
+        "orders q=phone": f"{ORDERS}?q={phone[3:]}",
+        "orders q=end of a phone": f"{ORDERS}?q={phone[-4:]}",
+        "orders q=tracking code": f"{ORDERS}?q={tracked.tracking_code}",
+        "orders of a customer": f"{ORDERS}?customer__id__exact={order.customer_id}",
+        "order": f"{ORDERS}{order.pk}/change/",
+        "order, new": f"{ORDERS}add/",
+        "customers to choose from q=": f"{AUTOCOMPLETE}Mar%C3%ADa",
+    }
+    addresses |= {f"messages {query}": f"{MESSAGES}?{query}" for query in (
+        "", "p=2", "status__exact=failed", "status__exact=sent", "status__exact=unknown", "event=deliver", "q=zzzzqq",
+    )}  # fmt: skip
+    addresses |= {
+        "messages q=code": f"{MESSAGES}?q={order.code}",
+        "messages q=phone": f"{MESSAGES}?q={phone[3:]}",
+        "messages q=full name": f"{MESSAGES}?q={name}",
+        "message": f"{MESSAGES}{message.pk}/change/",
+        "customers": CUSTOMERS,
+        "customers q=full name": f"{CUSTOMERS}?q={name}",
+        "customers q=phone": f"{CUSTOMERS}?q={phone[3:]}",
+        "customer": f"{CUSTOMERS}{order.customer_id}/change/",
+        "webhooks": "/admin/integrations/webhookevent/",
+        "customer's page": f"/rastreio/{order.tracking_token}/",
+        "metrics": "/metrics",
+        "readyz": "/readyz",
+    }
+    return {name.strip(): get(client, address) for name, address in addresses.items()}
+
+
+def get(client: Client, address: str) -> Callable[[], object]:
+    """Ask for the page; it has to be there. What a probe says may be that something is wrong."""
+
+    def ask() -> None:
+        answer = client.get(address)
+        assert answer.status_code == 200 or address == "/readyz", f"{address}: {answer.status_code}"
+
+    return ask
+
+
+def jobs() -> dict[str, Callable[[], object]]:
+    """What beat has done again and again, and a dry run of what it does at night."""
+    return {
+        "sweep": sweep.sweep,
+        "purge --dry-run": retention.due,
+        "pickups to expire": expire_due_pickups,
+        "claim of nothing": lambda: claims.claim(1),
+    }
+
+
+def check_the_count(client: Client) -> None:
+    """Nothing would be found out by a counter that counts none: of this page it is known."""
+    counted = [each.split()[0] for each in statements_of(get(client, KNOWN_PAGE))]
+    assert counted == ["SELECT", "SELECT"], counted
