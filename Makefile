@@ -1,4 +1,5 @@
 PY := .venv/bin/python
+RUNNABLE := .venv/runnable
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
@@ -9,13 +10,13 @@ help: ## List these targets
 
 PORTS = $(if $(PORT),'--port=$(PORT)') $(if $(PHONES_PORT),'--sandbox-port=$(PHONES_PORT)')
 
-run: $(INSTALLED) .env ## Run the whole system, until Ctrl-C or `make stop` (PORT=8000 PHONES_PORT=8085)
+run: $(RUNNABLE) .env ## Run the whole system, until Ctrl-C or `make stop` (PORT=8000 PHONES_PORT=8085)
 	@$(PY) manage.py dev $(PORTS)
 
 stop: ## End what `make run` started in this checkout, from another terminal
 	@if [ -x $(PY) ]; then DEBUG=true $(PY) manage.py dev --stop; fi
 
-demo: $(INSTALLED) .env ## Take two demo orders through their life over the real system, and show what was sent
+demo: $(RUNNABLE) .env ## Take two demo orders through their life over the real system, and show what was sent
 	@$(PY) manage.py dev --demo $(PORTS)
 
 # A file's tests stay together: they share what their fixtures start. In the order of their names the slow ones come first.
@@ -64,9 +65,15 @@ clean: ## Delete everything that was generated, the development data too
 $(PY):
 	@python=$$(sh deploy/find_python.sh) && echo "Making .venv with $$python" && "$$python" -m venv --clear .venv
 
-# Installed again only when the requirements changed.
-$(INSTALLED): $(PY) requirements.txt requirements-dev.txt
+# Installed again only when the requirements changed. A newcomer waits neither for the tools of the tests, nor until
+# what is never imported is compiled.
+$(RUNNABLE): $(PY) requirements.txt requirements-run.txt
 	@echo "Installing the requirements"
+	@$(PY) -m pip install --disable-pip-version-check --no-compile --requirement requirements-run.txt
+	@touch $@
+
+$(INSTALLED): $(RUNNABLE) requirements-dev.txt
+	@echo "Installing the tools of the tests"
 	@$(PY) -m pip install --disable-pip-version-check --requirement requirements-dev.txt
 	@touch $@
 

@@ -32,7 +32,7 @@ class Command(BaseCommand):
             from flowlog.devtools.ports import parse_port  # noqa: PLC0415
             from flowlog.devtools.system import Options, System  # noqa: PLC0415
         except ImportError as error:
-            raise CommandError(f"{error.name} is missing: pip install -r requirements-dev.txt.") from None
+            raise CommandError(f"{error.name} is missing: pip install -r requirements-run.txt.") from None
 
         web, sandbox = options["port"], options["sandbox_port"]
         try:
