@@ -44,6 +44,7 @@ class ApiTokenForm(forms.ModelForm):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ModelAdmin):
+    when_empty = gettext_lazy("Make a token for a program of the shop that is to make orders here or to read them.")
     form = ApiTokenForm
     list_display = ("name", "hint_column", "is_test", "state", "used", "until")
     sortable_by = ()

@@ -44,6 +44,7 @@ class SuperusersOnly(ModelAdmin):
 
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, SuperusersOnly):
+    when_empty = _("The shop's people are on the page of the team; here are accounts as they are.")
     store_path = NO_STORE
     form = UserChangeForm
     add_form = UserCreationForm
@@ -58,11 +59,15 @@ class UserAdmin(DjangoUserAdmin, SuperusersOnly):
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):
+    when_empty = _("A group says what its people may do. Those that Flowlog needs are made by its installation.")
     store_path = NO_STORE
 
 
 @admin.register(TaskResult)
 class TaskResultAdmin(UncountedAdmin):
+    when_empty = _(
+        "What the workers did stands here for some days. Nothing here means that none has come to an end yet."
+    )
     store_path = NO_STORE
     list_display = ("status_label", "task_name", "worker", "created", "done", "task_id")
     list_display_links = ("status_label", "task_name")

@@ -39,6 +39,10 @@ STATE_COLOURS = {
 
 @admin.register(Endpoint)
 class EndpointAdmin(StepPages):
+    when_empty = gettext_lazy(
+        "Tell a system of yours what happens here: add its address, and it gets each order's and "
+        "message's news, signed."
+    )
     form = EndpointForm
     list_display = ("description", "url", "state_label", "last_success", "last_failure")
     sortable_by = ()

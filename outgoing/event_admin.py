@@ -45,6 +45,10 @@ class AttemptInline(TabularInline):
 
 @admin.register(OutgoingEvent)
 class OutgoingEventAdmin(UncountedAdmin):
+    when_empty = gettext_lazy(
+        "What the shop's own systems were told stands here, with what became of it. Their addresses are "
+        "added in their own list."
+    )
     list_display = ("when", "endpoint", "words", "order_link", "state_label", "attempts", "next_try")
     list_filter = (("state", ChoicesDropdownFilter), ("endpoint", RelatedFilter), "created_at")
     list_filter_submit = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.apps import apps
 from django.contrib import admin
@@ -42,6 +42,8 @@ class ModelAdmin(StoreScoped, ThemeModelAdmin):
 
     # Counting what each filter would find costs a scan of the table per filter.
     show_facets = admin.ShowFacets.NEVER
+    # What a list without rows says: what will stand there, and how it gets there.
+    when_empty: ClassVar[Words]
 
     def get_action_choices(
         self,

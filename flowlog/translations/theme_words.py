@@ -13,7 +13,7 @@ THEME = (
     _("Type to search"), _("You have been successfully logged out from the administration"), _("No data"),
     _("All applications"), _("True"), _("False"), _("Apply Filters"), _("Filters"), _("Select"), _("Recent searches"),
     _("Nothing matched your search"), _("Cancel"), _("Submit"), _("This item will be deleted."), _("Click to cancel"),
-    _("No results found"), _("This page yielded into no results."), _("Reset filters"), _("Go back"), _("Previous"),
+    _("Go back"), _("Previous"),
     _("Next"), _("Search apps and models..."), _("Available shortcuts"), _("Global shortcuts"), _("Open command tool"),
     _("Open shortcuts list"), _("Toggle sidebar"), _("Toggle dark/light mode"), _("Changelist shortcuts"),
     _("Toggle filter"), _("Create new record"), _("Command tool shortcuts"), _("Navigate"), _("Open selection"),

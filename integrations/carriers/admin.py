@@ -47,6 +47,9 @@ QUIET = (Result.REPEATED, Result.NOTHING)
 
 @admin.register(CarrierNews)
 class CarrierNewsAdmin(NewsAdmin):
+    when_empty = gettext_lazy(
+        "What the carriers tell stands here, with what became of it. They are connected under “Carriers”."
+    )
     need_a_person = staticmethod(health.need_a_person)
     again = staticmethod(intake.again)
     waker = waker

@@ -14,6 +14,9 @@ from integrations.sources.admin import ConnectionAdmin
 
 @admin.register(CarrierConnection)
 class CarrierConnectionAdmin(ConnectionAdmin):
+    when_empty = gettext_lazy(
+        "Connect the carrier: what happens to a parcel takes its order on by itself, and customers are told."
+    )
     sources = CARRIERS
     meanings = Meaning
     unknown_result = CarrierNews.Result.UNKNOWN_STATUS

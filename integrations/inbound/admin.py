@@ -80,6 +80,10 @@ class WebhookEventAdmin(UncountedAdmin):
     """Whole payloads, with numbers and texts of customers: of the staff's groups only *Operação* sees them, which looks
     after the system."""
 
+    when_empty = _(
+        "What WhatsApp tells stands here for some days: what was delivered, read and answered. The page of "
+        "the number says whether its notices come."
+    )
     list_display = ("received", "event", "instance_name", "result_label", "processed")
     list_filter = (EventFilter, ResultFilter, "received_at")
     list_filter_submit = True

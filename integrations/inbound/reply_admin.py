@@ -150,6 +150,9 @@ class CustomerReplyAdmin(UncountedAdmin):
     It is registered by `notifications.inbox_admin`, which knows how they are answered.
     """
 
+    when_empty = _(
+        "Nobody waits for an answer. What customers write back comes here, and above the timeline of their order."
+    )
     change_form_template = "admin/integrations/customerreply/change_form.html"
     list_before_template = "admin/tabs.html"
     list_display = ("words", "whose", "received", "state_label", "order_link")

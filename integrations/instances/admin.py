@@ -54,6 +54,7 @@ class InstanceForm(ModelForm):
 class EvolutionInstanceAdmin(PhonePages):
     """What is seen and edited. It is registered by `notifications.instance_admin`, which knows how to release one."""
 
+    when_empty = _("Add the shop's number, and connect it with the phone in your hand: by a QR code, as WhatsApp Web.")
     form = InstanceForm
     list_display = ("name", "store", "is_default", "messages_per_minute", "daily_cap", "state_label")
     list_select_related = ("store",)

@@ -103,6 +103,10 @@ class NotificationLogAdmin(ExportViews, UncountedAdmin):
     It is registered by `notifications.admin`, which knows what can be done with a message.
     """
 
+    when_empty = _(
+        "Each message to a customer stands here, with what became of it. The first one comes with the next "
+        "step of an order."
+    )
     list_before_template = "admin/in_out.html"
     export_columns, export_permission, export_name = MESSAGES, "orders.export_messages", "mensagens"
     inlines = (AttemptInline,)

@@ -16,6 +16,9 @@ __all__ = ["ShopConnectionAdmin", "news_admin"]
 
 @admin.register(ShopConnection)
 class ShopConnectionAdmin(InstallAdmin):
+    when_empty = gettext_lazy(
+        "Connect the system in which the shop sells: its orders come in by themselves, and customers are told."
+    )
     sources = SHOPS
     meanings = Meaning
     unknown_result = ShopNews.Result.UNKNOWN_STATUS

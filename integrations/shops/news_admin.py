@@ -41,6 +41,9 @@ RESULT_COLOURS: dict[str, str] = {
 
 @admin.register(ShopNews)
 class ShopNewsAdmin(NewsAdmin):
+    when_empty = gettext_lazy(
+        "What the shops' systems tell stands here, with what became of it. They are connected under “Shops' systems”."
+    )
     need_a_person = staticmethod(health.need_a_person)
     again = staticmethod(intake.again)
     waker = waker

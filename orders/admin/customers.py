@@ -72,6 +72,7 @@ def _others_of_account(customer: Customer) -> SafeString | str:
 
 @admin.register(Store)
 class StoreAdmin(ModelAdmin):
+    when_empty = _("Each store has its name, its phone and its hours, and its messages are signed with them.")
     form = StoreForm
     shows_store = False
     list_display = ("name", "phone_written", "pickup_address", "is_default")
@@ -94,6 +95,7 @@ class StoreAdmin(ModelAdmin):
 
 @admin.register(Customer)
 class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportViews):
+    when_empty = _("Customers come with their orders; whoever has none yet can be added or imported here.")
     list_before_template = "admin/in_out.html"
     export_columns, export_permission, export_name = exports.CUSTOMERS, "orders.export_customer", "clientes"
     export_related = ("store",)

@@ -78,6 +78,10 @@ class OrderAdmin(
     ExportViews,
     ModelAdmin,
 ):
+    when_empty = _(
+        "Orders stand here as they come: typed in with the plus sign, imported from a spreadsheet, or sent "
+        "by a shop's system or a program."
+    )
     list_before_template = "admin/tabs.html"
     export_columns, export_permission, export_name = exports.ORDERS, "orders.export_order", "pedidos"
     export_related, export_prefetched = ("customer", "store"), ("items",)

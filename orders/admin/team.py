@@ -100,6 +100,7 @@ class MemberForm(forms.ModelForm):
 class TeamAdmin(ModelAdmin):
     """Who may change the team (*Gerência*) may do so at their own stores, and gives nobody more than they have."""
 
+    when_empty = _("Invite who works with you: by mail, each with a function and the stores that they work for.")
     form = MemberForm
     shows_store = False
 

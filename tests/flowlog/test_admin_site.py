@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import unescape
+from html import escape, unescape
 from typing import Any
 
 import pytest
@@ -11,12 +11,15 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.template.loader import render_to_string
 from django.test import Client
+from django.urls import reverse
 from django_celery_results.models import TaskResult
 from unfold.paginator import InfinitePaginator
 
 from flowlog.staffpages.groups import MANAGEMENT_GROUP, OPERATION_GROUP
 from integrations.models import NotificationLog
-from tests.factories import make_order
+from notifications.models import MessageText
+from orders.models import Store
+from tests.factories import make_instance, make_order
 from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db
@@ -171,3 +174,32 @@ def test_deleting_a_group_says_in_words_what_goes(boss: User) -> None:
     assert " object (" not in page.content.decode()
     assert page.context["deleted_objects"] == [f'Grupo: <a href="/admin/auth/group/{group.pk}/change/">Balcão</a>']
     assert {str(name): count for name, count in page.context["model_count"]} == {"grupos": 1}
+
+
+def test_an_empty_list_says_how_it_is_filled_or_that_a_search_left_none(boss: User) -> None:
+    """Without rows; what is looked for or filtered out is another thing."""
+    client = client_of(boss)
+    # The texts are those of the kinds that there are: it is never empty.
+    registry: dict[Any, Any] = admin.site._registry
+    lists = [(model, each) for model, each in registry.items() if model is not MessageText]
+    for model, model_admin in lists:
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        told = escape(str(model_admin.when_empty))
+        if not model_admin.get_queryset(client.get(address).wsgi_request).exists():
+            assert told in client.get(address).content.decode()
+        if model_admin.search_fields:
+            page = client.get(address, {"q": "ninguém"}).content.decode()
+            assert "Nada combina com a busca ou com os filtros." in page
+            assert told not in page
+    assert len({str(each.when_empty) for _model, each in lists}) == len(lists)
+    page = client.get("/admin/orders/order/").content.decode()
+    assert 'href="/admin/orders/order/add/"' in page
+    assert "Nada por aqui" in page
+
+
+def test_the_way_up_names_a_thing_as_it_is_written(boss: User) -> None:
+    """A number's name at its gateway is in small letters, and so it is looked for there."""
+    instance = make_instance(Store.get_default(), name="loja-da-ana", is_default=False)
+    page = client_of(boss).get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
+    way = re.findall(r"<a[^>]*>([^<]*)", page.partition("<h1")[2].partition("</h1>")[0])
+    assert [each.strip() for each in way] == ["Integrations", "WhatsApp", "loja-da-ana"]
