@@ -7,19 +7,23 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django_celery_results.models import GroupResult, TaskResult
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
-from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from flowlog.staffpages import passwords
 from flowlog.staffpages.base import ModelAdmin, UncountedAdmin, label_column
+from flowlog.staffpages.permissions import PermissionsField
 from flowlog.staffpages.stores import NO_STORE
 from flowlog.times import moment
+from flowlog.translations import Words
 
 admin.site.index_title = _("Overview")
 
@@ -29,6 +33,11 @@ for model in (User, Group, TaskResult, GroupResult, TOTPDevice, StaticDevice):
 
 class SuperusersOnly(ModelAdmin):
     """Raw accounts: whoever may change one may make of it what they like. The shop's people are on the Team page."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.related_model is Permission:
+            kwargs["form_class"] = PermissionsField
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
@@ -63,6 +72,35 @@ class GroupAdmin(DjangoGroupAdmin, SuperusersOnly):
     store_path = NO_STORE
 
 
+_TASK_STATES: dict[str, Words] = {
+    "PENDING": pgettext_lazy("task", "waits"),
+    "STARTED": pgettext_lazy("task", "at work"),
+    "RETRY": pgettext_lazy("task", "tried again"),
+    "SUCCESS": pgettext_lazy("task", "done"),
+    "FAILURE": pgettext_lazy("task", "failed"),
+    "REVOKED": pgettext_lazy("task", "called off"),
+}
+
+
+class TaskStateFilter(DropdownFilter):  # type: ignore[misc]
+    title = _("status")
+    parameter_name = "status"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, Words]]:
+        return list(_TASK_STATES.items())
+
+    def queryset(self, _request: HttpRequest, queryset: QuerySet[TaskResult]) -> QuerySet[TaskResult]:
+        return queryset.filter(status=self.value()) if self.value() in _TASK_STATES else queryset
+
+
+def _task_name(task: Any) -> str:
+    """Its own is `<Task: 5d2… (SUCCESS)>`, which no tab and no way up can show to anybody."""
+    return str(task.task_name or task.task_id)
+
+
+TaskResult.__str__ = _task_name  # type: ignore[method-assign]
+
+
 @admin.register(TaskResult)
 class TaskResultAdmin(UncountedAdmin):
     when_empty = _(
@@ -71,7 +109,7 @@ class TaskResultAdmin(UncountedAdmin):
     store_path = NO_STORE
     list_display = ("status_label", "task_name", "worker", "created", "done", "task_id")
     list_display_links = ("status_label", "task_name")
-    list_filter = (("status", ChoicesDropdownFilter), "date_done")
+    list_filter = (TaskStateFilter, "date_done")
     list_filter_submit = True
     list_per_page = 50
     search_fields = ("task_id__exact", "task_name")
@@ -79,7 +117,7 @@ class TaskResultAdmin(UncountedAdmin):
 
     @label_column({"SUCCESS": "success", "FAILURE": "danger", "RETRY": "warning"}, description=_("status"))
     def status_label(self, task: TaskResult) -> tuple[str, str]:
-        return task.status, task.status
+        return task.status, _TASK_STATES.get(task.status, task.status)
 
     @admin.display(description=_("created"))
     def created(self, task: TaskResult) -> str:

@@ -203,3 +203,25 @@ def test_the_way_up_names_a_thing_as_it_is_written(boss: User) -> None:
     page = client_of(boss).get(f"/admin/integrations/evolutioninstance/{instance.pk}/change/").content.decode()
     way = re.findall(r"<a[^>]*>([^<]*)", page.partition("<h1")[2].partition("</h1>")[0])
     assert [each.strip() for each in way] == ["Integrations", "WhatsApp", "loja-da-ana"]
+
+
+@pytest.mark.parametrize("address", ["/admin/auth/group/add/", "/admin/auth/user/{pk}/change/"])
+def test_permissions_are_in_words_and_none_is_lost_by_saving(boss: User, address: str) -> None:
+    """Of tables without a page nobody is offered one, but for what somebody has already."""
+    boss.user_permissions.add(Permission.objects.get(codename="view_session"))
+    page = client_of(boss).get(address.format(pk=boss.pk)).content.decode()
+    offered = re.findall(r"<option[^>]*>([^<]*)", page)
+    assert "Pedido: importar" in offered
+    assert "Cliente: apagar dados pessoais" in offered
+    assert "Sessão: ver" in offered
+    assert "Sessão: alterar" not in offered
+    assert [each for each in offered if re.search(r"\b(?:Can|can)\b", each)] == []
+
+
+def test_a_task_is_named_and_its_state_is_in_words(boss: User) -> None:
+    task = TaskResult.objects.create(task_id="a1", task_name="notifications.tasks.sweep", status="SUCCESS")
+    client, tasks = client_of(boss), "/admin/django_celery_results/taskresult/"
+    assert ">concluída<" in re.sub(r"\s*([<>])\s*", r"\1", client.get(tasks).content.decode())
+    assert tab(client, f"{tasks}{task.pk}/change/") == "Tarefa notifications.tasks.sweep · Flowlog"
+    assert list(client.get(tasks, {"status": "FAILURE"}).context["cl"].result_list) == []
+    assert list(client.get(tasks, {"status": "SUCCESS"}).context["cl"].result_list) == [task]
