@@ -34,6 +34,7 @@ from orders.changes import (
     values_of,
 )
 from orders.contacts import format_document, is_storable, normalize_document, normalize_phone
+from orders.content import item_of, revise_order
 from orders.models import Customer, Order, OrderEvent, OrderItem, Store
 from orders.origin import made_before, origin
 from orders.statuses import DeliveryMethod, DeliveryStatus, OrderStatus
@@ -51,6 +52,7 @@ __all__ = [
     "create_order",
     "expire_due_pickups",
     "recalculate_total",
+    "revise_order",
     "tell_of_creation",
 ]
 
@@ -126,7 +128,7 @@ def create_order(
         created_at=created_at or timezone.now(),
         **asdict(made),
     )
-    return add_order(order, [_item(values) for values in items], actor=actor, notify=notify)
+    return add_order(order, [item_of(values) for values in items], actor=actor, notify=notify)
 
 
 @transaction.atomic
@@ -299,12 +301,3 @@ def _cpf_of_another(customer: Customer, cpf: str) -> str:
     if not typed or typed == customer.cpf:
         return ""
     return _("CPF or CNPJ given with this order: %(cpf)s") % {"cpf": format_document(typed)}
-
-
-def _item(values: dict[str, Any]) -> OrderItem:
-    item = OrderItem(
-        description=str(values.get("description", "")).strip(),
-        unit_price=number(values.get("unit_price"), _("An item needs a price like 19.90.")),
-    )
-    item.quantity = number(values.get("quantity", 1), _("An item needs a quantity like 2 or 1.5."))
-    return item

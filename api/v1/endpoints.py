@@ -87,7 +87,8 @@ def put_order(
 ) -> HttpResponse:
     """A referência é a da loja: o mesmo pedido pode ser mandado quantas vezes for preciso.
 
-    De um pedido que já existe muda o estado (`state`); o resto fica como está, e `differs` diz o que é diferente.
+    De um pedido que já existe muda o estado (`state`); o resto fica como está, e `differs` diz o que é diferente. Com
+    `revise` mudam também itens, frete, desconto e endereço, ou nada: 409 `content-not-allowed` diz o que não muda mais.
     O que é mais velho que o último `changed_at` não conta: `result` é `late`.
     """
     _know_all(request, "dry_run")

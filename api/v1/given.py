@@ -81,9 +81,13 @@ class NewOrderIn(OrderIn):
 
 
 class PutOrderIn(OrderIn):
-    """The same as the shop has it now: `changed_at` is when it was last changed there."""
+    """The same as the shop has it now: `changed_at` is when it was last changed there.
+
+    With `revise` items, amounts and address count, too, of an order that is there already.
+    """
 
     changed_at: PastMoment | None = None
+    revise: StrictBool = False
 
 
 class TransitionData(Given):

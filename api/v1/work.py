@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from api import origins
 from api.models import ApiToken, ShopClock
 from api.problems import Problem, invalid
 from api.v1.given import OrderIn, PutOrderIn, StateIn, TransitionIn
+from api.v1.revising import revise
 from api.v1.told import possible
 from orders.models import Order
 from orders.origin import made_before, origin
@@ -58,7 +60,13 @@ def put(token: ApiToken, body: PutOrderIn, source: str, reference: str) -> Put:
     made = make_or_find(token, body, source, reference)
     if body.changed_at and not _is_newest(made.order, body.changed_at):
         return Put(made.order, "late")
-    return made if made.result == "created" else _bring(made.order, body.state, notify=body.notify)
+    if made.result == "created":
+        return made
+    differs = differences(made.order, body) if body.revise else []
+    if differs:
+        _revise(token, made.order, body, differs)
+    done = _bring(made.order, body.state, notify=body.notify)
+    return replace(done, result="applied") if differs and done.result == "nothing_new" else done
 
 
 def transition(order: Order, body: TransitionIn) -> None:
@@ -145,6 +153,13 @@ def _bring(order: Order, state: StateIn | None, *, notify: bool) -> Put:
     if brought.reason and not (brought.late or brought.is_partly):
         raise not_allowed(order, brought.reason, "state-not-allowed")
     return Put(order, "late" if brought.late else "nothing_new", brought.reason)
+
+
+def _revise(token: ApiToken, order: Order, body: PutOrderIn, differs: Sequence[str]) -> None:
+    try:
+        revise(token, order, body, differs)
+    except ValidationError as error:
+        raise invalid(_errors(error)) from None
 
 
 def _is_newest(order: Order, changed_at: datetime) -> bool:

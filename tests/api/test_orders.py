@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import pytest
 
 from integrations.models import NotificationLog
+from orders.desk_models import OrderNote
+from orders.erasure import erase
 from orders.models import Customer, Order, Store
 from orders.services import apply_transition
 from tests.api.client import ORDER, Program
@@ -87,6 +89,57 @@ def test_what_is_older_than_what_was_said_before_changes_nothing(program: Progra
     newer = {**late, "changed_at": "2026-11-27T14:06:00Z"}
     assert program.put(path, newer)[1]["result"] == "applied"
     assert Order.objects.get().status == "cancelled"
+
+
+def test_put_changes_what_may_change_if_it_is_to(program: Program) -> None:
+    path, items = (
+        "/orders/by-reference/minha-loja/1042",
+        [{"description": "Caneca", "quantity": "3", "unit_price": "10"}],
+    )
+    program.put(path, ORDER)
+    changed = {**ORDER, "items": items, "freight": "5.00", "discount": "1.00", "delivery_address": "Rua Nova, 7"}
+    # Staff may have changed it here: it stays unless the program says so.
+    assert program.put(path, changed)[1]["total"] == "114.80"
+    status, put = program.put(path, {**changed, "revise": True})
+    assert (status, put["result"], put["differs"]) == (200, "applied", [])
+    assert put["items"] == [{"description": "Caneca", "quantity": "3", "unit_price": "10.00"}]
+    assert (put["total"], put["delivery_address"], told()) == ("34.00", "Rua Nova, 7", ["create", "change_address"])
+    assert program.put(path, {**changed, "revise": True})[1]["result"] == "nothing_new"
+    words = "Itens, frete ou desconto foram mudados pelo programa “Minha loja”: R$\xa0114,80 antes, R$\xa034,00 agora."
+    assert list(OrderNote.objects.values_list("text", flat=True)) == [words]
+    # What was confirmed keeps its amounts, and nothing of the request is done.
+    program.put(path, {**changed, "state": PAID})
+    wrong = {**changed, "freight": "9.00", "delivery_address": "Rua Velha, 1", "delivery_method": "courier"}
+    wrong["customer"] = {"name": "Maria da Silva", "phone": "(11) 98765-0000"}
+    shipped = {**PAID, "delivery": "shipped", "tracking_code": "AA123456785BR"}
+    status, problem = program.put(path, {**wrong, "revise": True, "state": shipped})
+    assert (status, problem["code"]) == (409, "content-not-allowed")
+    assert [each["pointer"] for each in problem["errors"]] == ["/customer/phone", "/delivery_method", "/freight"]
+    code = Order.objects.get().code
+    assert problem["errors"][2]["message"] == (
+        f"Itens, frete e desconto do pedido {code} não mudam mais: ele não está pendente."
+    )
+    order = Order.objects.get()
+    assert (order.delivery_address, order.delivery_status, str(order.total)) == ("Rua Nova, 7", "pending", "34.00")
+    # Of the address and the step only the step is told.
+    put = program.put(path, {**changed, "delivery_address": "Rua Velha, 1", "revise": True, "state": shipped})[1]
+    assert (put["result"], put["delivery_address"]) == ("applied", "Rua Velha, 1")
+    assert told() == ["create", "change_address", "pay", "ship"]
+
+
+def test_an_order_does_not_become_what_it_cannot_be(program: Program) -> None:
+    path = "/orders/by-reference/minha-loja/1042"
+    program.put(path, ORDER)
+    status, problem = program.put(path, {**ORDER, "discount": "9999.00", "revise": True})
+    assert (status, problem["code"], Order.objects.get().total) == (422, "invalid", Decimal("114.80"))
+
+
+def test_an_erased_customer_does_not_come_back_by_it(program: Program) -> None:
+    path = "/orders/by-reference/minha-loja/1042"
+    program.put(path, {**ORDER, "notify": False})
+    erase(Customer.objects.get())
+    status, problem = program.put(path, {**ORDER, "revise": True})
+    assert (status, problem["code"], Order.objects.get().delivery_address) == (409, "content-not-allowed", "")
 
 
 @pytest.mark.parametrize(
