@@ -20,7 +20,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from flowlog import heartbeats, publishing
@@ -42,6 +42,8 @@ from integrations.models import (
 TASK = "integrations.tasks.purge"
 NIGHT = time_of_day(3, 30)
 BATCH = 500
+# What a connected system told, and somebody was to see to, waits for them so many times as long.
+UNSEEN = 4
 # A task stops after so many seconds and has itself called again, behind what waits for its worker meanwhile.
 TIME_BUDGET = 5.0
 GO_ON_AFTER = 1.0
@@ -200,10 +202,18 @@ def _webhooks(age: timedelta) -> Rows:
     return old.exclude(Exists(unknown), event=SEND_MESSAGE)
 
 
+def _told(news: type[CarrierNews | ShopNews], age: timedelta) -> Rows:
+    """What is worked off, or never will be, since its connection is off; what needs a person as long as nobody has seen
+    to it, but not for ever."""
+    old = news._default_manager.filter(received_at__lt=Now() - age)
+    unseen = Q(connection__isnull=False, result__in=news.NEED_A_PERSON, seen_at__isnull=True)
+    kept = unseen & Q(received_at__gte=Now() - age * UNSEEN)
+    return old.filter(Q(due_at__isnull=True) | Q(connection__is_on=False)).exclude(kept)
+
+
 def _carrier_news(age: timedelta) -> Rows:
     """What came to nothing. News that changed an order is part of its timeline, without what was sent as it was."""
-    old = CarrierNews.objects.filter(received_at__lt=Now() - age, due_at__isnull=True)
-    return old.exclude(result=CarrierNews.Result.APPLIED, body=b"")
+    return _told(CarrierNews, age).exclude(result=CarrierNews.Result.APPLIED, body=b"")
 
 
 def forget_carrier_news(rows: Rows) -> None:
@@ -212,9 +222,8 @@ def forget_carrier_news(rows: Rows) -> None:
 
 
 def _shop_news(age: timedelta) -> Rows:
-    """What is worked off. That news has moved an order on is remembered: what is older than it comes too late."""
-    old = ShopNews.objects.filter(received_at__lt=Now() - age, due_at__isnull=True)
-    return old.exclude(result=ShopNews.Result.APPLIED, body=b"")
+    """The same. That news has moved an order on is remembered: what is older than it comes too late."""
+    return _told(ShopNews, age).exclude(result=ShopNews.Result.APPLIED, body=b"")
 
 
 def forget_shop_news(rows: Rows) -> None:

@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
+from integrations import retention
 from integrations.carriers import intake, matching
 from integrations.carriers.models import CarrierConnection, CarrierNews, check_mapping
 from integrations.carriers.sources import generic, melhorenvio
@@ -556,6 +557,24 @@ class TestWorkingOff:
             (order.store_id, "CC123456785BR"), (other, ""), (other, "AA 123 456 785 BR"), (other, "CC123456785BR"),
         ]  # fmt: skip
         assert [row.connection_id for row in intake.due()] == [theirs.pk]
+
+    def test_what_waits_for_a_person_is_kept_longer_and_what_is_off_is_not(self) -> None:
+        on, off = make_connection(), make_connection(is_on=False)
+        rows = [
+            CarrierNews.objects.create(
+                connection=connection, source="melhorenvio", result=result, due_at=due_at, body=b"{}",
+                occurred_at=Now(), received_at=Now() - timedelta(days=31),
+            )
+            for connection, result, due_at in (
+                (on, "no_meaning", None), (on, "nothing", None), (on, "received", Now()), (off, "received", Now()),
+                (off, "staff", None),
+            )
+        ]  # fmt: skip
+        retention.purge()
+        assert set(CarrierNews.objects.values_list("pk", flat=True)) == {rows[0].pk, rows[2].pk, rows[4].pk}
+        CarrierNews.objects.update(received_at=Now() - timedelta(days=121))
+        retention.purge()
+        assert CarrierNews.objects.get().pk == rows[2].pk
 
     def test_idle_it_costs_one_statement(self, django_assert_num_queries: Any) -> None:
         make_connection()

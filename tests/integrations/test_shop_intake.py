@@ -379,6 +379,8 @@ class TestForgetting:
         intake.process()
         polling.store(connection, [news("9")])
         ShopNews.objects.update(received_at=Now() - timedelta(days=31))
+        assert retention.due().shop_news == 1
+        ShopNews.objects.filter(external_id="8").update(seen_at=Now())
         assert retention.due().shop_news == 2
         assert retention.purge().shop_news == 2
         assert [(row.external_id, bytes(row.body) == b"") for row in ShopNews.objects.order_by("pk")] == [
@@ -402,6 +404,23 @@ class TestForgetting:
         left = {row.external_id: bytes(row.body) for row in ShopNews.objects.all()}
         assert (left["7"], left["8"]) == (b"", b"")
         assert b"3333" in left["9"]
+
+    def test_what_nobody_has_seen_to_waits_for_them_but_not_for_ever(self) -> None:
+        polling.store(connect(), [news("8", "unheard")])
+        intake.process()
+        for days, kept in ((31, 1), (119, 1), (121, 0)):
+            ShopNews.objects.update(received_at=Now() - timedelta(days=days))
+            retention.purge()
+            assert ShopNews.objects.count() == kept
+
+    def test_what_waits_for_a_connection_that_is_off_is_not_kept_for_ever(self) -> None:
+        connection = connect()
+        polling.store(connection, [news("7")])
+        for is_on, days, kept in ((False, 29, 1), (True, 31, 1), (False, 31, 0)):
+            ShopConnection.objects.update(is_on=is_on)
+            ShopNews.objects.update(received_at=Now() - timedelta(days=days))
+            retention.purge()
+            assert ShopNews.objects.count() == kept
 
     @pytest.mark.parametrize("is_known", [True, False])
     def test_what_is_read_is_not_written_back_after_an_erasure(
