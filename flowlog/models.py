@@ -34,6 +34,8 @@ class Alarm(models.Model):
         OLD_BACKUP = "old_backup"
         LATE_SWEEP = "late_sweep"
         WAY_BACK = "way_back"
+        CONNECTION = "connection"
+        UNMAPPED = "unmapped_status"
 
     kind = models.CharField(max_length=20, choices=Kind)
     name = models.CharField(max_length=100)

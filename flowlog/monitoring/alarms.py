@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 
 from flowlog import heartbeats
 from flowlog.models import Alarm, Heartbeat
-from flowlog.monitoring import backups, incidents
-from flowlog.monitoring.incidents import Incident
+from flowlog.monitoring import backups, connected, incidents
+from flowlog.monitoring.incident import Incident
 from flowlog.publishing import WakeUp, publish
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from flowlog.times import moment
@@ -85,7 +85,7 @@ def _all_is_well() -> bool:
     if backups.missing_since():
         return False
     held = EvolutionInstance.objects.filter(held_at__isnull=False)
-    troubled = (held, way_back.troubled(), Alarm.objects.all())
+    troubled = (held, way_back.troubled(), *connected.troubled(), Alarm.objects.all())
     heard = _heard(heartbeats.SENDING_QUEUE).filter(Exists(_heard(heartbeats.SWEEP)))
     return heard.filter(*(~Exists(rows) for rows in troubled)).exists()
 
@@ -127,6 +127,8 @@ def _tell_end(alarm: Alarm) -> bool:
         headline = _("Messages that wait are looked for again")
     elif alarm.kind == Alarm.Kind.WAY_BACK:
         headline = _("WhatsApp %(instance)s: the receipts come in again") % {"instance": alarm.name}
+    elif alarm.kind in (Alarm.Kind.CONNECTION, Alarm.Kind.UNMAPPED):
+        headline = connected.over(alarm)
     else:
         headline = _("WhatsApp %(instance)s is back") % {"instance": alarm.name}
     return _mail(headline, [_("The trouble since %(since)s is over.") % {"since": moment(alarm.began_at)}])

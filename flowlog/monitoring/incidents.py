@@ -1,8 +1,8 @@
-"""What keeps messages from going out, in the staff's words: on every page of the admin, and by mail."""
+"""What keeps messages from going out, and news from coming in, in the staff's words: on every page of the admin, and by
+mail."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,50 +12,21 @@ from django.utils.translation import gettext as _
 
 from flowlog import heartbeats
 from flowlog.models import Alarm
-from flowlog.monitoring import backups, figures
-from flowlog.monitoring.words import messages_wait
+from flowlog.monitoring import backups, connected
+from flowlog.monitoring.incident import Incident
 from flowlog.times import moment
 from integrations.inbound import way_back
 from integrations.instances.connections import needs_phone, why_held
 from integrations.models import EvolutionInstance
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """One thing that is amiss with the messages, and since when. `address` is the page of the admin to look at next."""
-
-    kind: str
-    name: str
-    since: datetime | None
-    headline: str
-    detail: str
-    address: str
-    permission: str
-    instance_id: int | None = None
-    # None: everybody's.
-    store_id: int | None = None
-
-    @property
-    def keeps_back(self) -> bool:
-        """Whether messages wait for its end."""
-        return self.kind not in (Alarm.Kind.OLD_BACKUP, Alarm.Kind.WAY_BACK)
-
-    def waiting(self, stores: frozenset[int] | None = None) -> str:
-        """How many messages wait for its end, of these stores; nothing of what keeps none back. One query."""
-        if not self.keeps_back:
-            return ""
-        of: dict[str, Any] = {"instance": self.instance_id} if self.instance_id else {}
-        if stores is not None:
-            of["instance__store__in"] = stores
-        return messages_wait(figures.waiting(**of), figures.COUNTED)
-
-
 def present() -> list[Incident]:
-    """All troubles there are now. Two queries."""
+    """All troubles there are now. Three queries while there is none."""
     pulses = heartbeats.pulses()
     silent = [words(pulses[name]) for name, words in _OF_PULSES.items() if pulses[name].silent]
     instances = way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
-    return silent + [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
+    of_instances = [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
+    return [*silent, *of_instances, *connected.present()]
 
 
 def lasting_ones() -> list[Incident]:

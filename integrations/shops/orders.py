@@ -16,6 +16,7 @@ from integrations.shops import SHOPS, placing
 from integrations.shops.meanings import Meaning, meanings_of
 from integrations.shops.models import ID_LENGTH, NUMBER_LENGTH, REASON_LENGTH
 from integrations.shops.news import Nothing, OrderNews
+from integrations.shops.polling import can_poll
 from integrations.sources import worklist
 from orders.models import Order
 from orders.services import bring_to, tell_of_creation
@@ -58,7 +59,8 @@ def take_in(news: ShopNews, told: OrderNews | Nothing) -> None:
         news.external_number = placing.storable(told.external_number)[:NUMBER_LENGTH]
         news.statuses, news.changed_at = [placing.storable(each) for each in told.statuses], told.changed_at
         news.result, news.reason = _judge(news, told)
-        if news.connection.last_error:
+        # What went wrong with asking is over when that succeeds.
+        if news.connection.last_error and not can_poll(news.connection):
             ShopConnection.objects.filter(pk=news.connection_id).update(last_error="")
     finish(news)
 

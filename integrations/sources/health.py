@@ -5,7 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Count,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Now, TruncDate
 from django.utils.translation import gettext as _
 
@@ -19,6 +33,8 @@ SILENT_AFTER = timedelta(days=3)
 REFUSED_LATELY = timedelta(days=7)
 # Somebody may mend the secret there while a refused request is still on its way.
 GRACE = timedelta(minutes=1)
+# Of what may have a second webhook with another secret, or may be up again in a while, nobody is told at once.
+STILL, LASTING = timedelta(hours=1), timedelta(hours=6)
 
 OK, OFF, NEW, SILENT, REFUSED, TROUBLE = "ok", "off", "new", "silent", "refused", "trouble"
 UNREADABLE = "unreadable"
@@ -35,10 +51,14 @@ def judged(connections: type[Connection]) -> QuerySet[Any]:
     )
 
 
-_TELLS_NOTHING = Q(days__gte=REGULAR_DAYS, last_news_at__lt=Now() - SILENT_AFTER)
+# The days are only counted of those that are silent.
+_TELLS_NOTHING = Q(last_news_at__lt=Now() - SILENT_AFTER) & Q(days__gte=REGULAR_DAYS)
 _DOES_NOT_ANSWER = Q(answered_at__lt=Now() - SILENT_AFTER)
 _REFUSED = Q(refused_at__gt=Now() - REFUSED_LATELY) & (
     Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + GRACE)
+)
+_STILL_REFUSED = Q(refused_at__gt=Now() - REFUSED_LATELY) & (
+    Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + STILL)
 )
 _TROUBLE = ~Q(last_error="")
 _UNREADABLE = Q(unreadable_since__isnull=False)
@@ -47,6 +67,30 @@ _UNREADABLE = Q(unreadable_since__isnull=False)
 def troubled(connections: type[Connection]) -> QuerySet[Any]:
     """Those that are on and whose news does not come in as it should."""
     return judged(connections).filter(_UNREADABLE | _silent(connections) | _REFUSED | _TROUBLE, is_on=True)
+
+
+def alarming(connections: type[Connection]) -> QuerySet[Any]:
+    """Those that are on and of whose trouble the staff are told without looking.
+
+    `alarm` is the state that is the trouble, or empty; what may be over in a moment is none. `unmapped`: news waits
+    for the meaning of a status.
+    """
+    model: Any = connections
+    news = model._meta.get_field("news").related_model
+    rows = news._default_manager.filter(
+        connection__isnull=False, result=news.Result.UNKNOWN_STATUS, seen_at__isnull=True
+    )
+    alarm = Case(
+        When(_UNREADABLE, then=Value(UNREADABLE)),
+        When(_STILL_REFUSED, then=Value(REFUSED)),
+        When(_TROUBLE & Q(answered_at__lt=Now() - LASTING), then=Value(TROUBLE)),
+        When(_silent(connections), then=Value(SILENT)),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    unmapped = ExpressionWrapper(Q(pk__in=rows.values("connection")), output_field=BooleanField())
+    found: QuerySet[Any] = judged(connections).annotate(alarm=alarm, unmapped=unmapped)
+    return found.filter(~Q(alarm="") | Q(unmapped=True), is_on=True)
 
 
 def _silent(connections: type[Connection]) -> Q:

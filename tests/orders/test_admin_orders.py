@@ -85,7 +85,7 @@ class TestList:
             counts.append(len(queries))
         # The session, the person, their permissions (twice), their stores, the number of orders, the orders, and for
         # the column of WhatsApp the latest messages and answers; and the numbers of the six views.
-        assert counts == [19, 19]
+        assert counts == [20, 20]
 
     @pytest.mark.parametrize(
         "term",

@@ -290,7 +290,7 @@ class TestOrders:
             with CaptureQueriesContext(connection) as queries:
                 client.get(page.redirect_chain[-1][0])
             counts.append(len(queries))
-        assert counts == [11, 11]
+        assert counts == [12, 12]
 
     @pytest.mark.parametrize(
         ("content", "words"),

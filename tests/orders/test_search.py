@@ -95,7 +95,7 @@ class TestOrders:
             with CaptureQueriesContext(connection) as queries:
                 client.get("/admin/orders/order/", query)
             counts.append(len(queries))
-        assert counts == [19, 19]
+        assert counts == [20, 20]
         for term in ("joao", "#" + wanted.code, "0005", "pao queijo"):
             page = client.get("/admin/orders/order/", {"q": term})
             assert [row.code for row in page.context["cl"].result_list] == [wanted.code], term

@@ -15,7 +15,8 @@ register = template.Library()
 
 @register.inclusion_tag("flowlog/banner.html", takes_context=True)
 def health_banner(context: RequestContext) -> dict[str, Any]:
-    """What keeps messages from going out, for those who may see the log. Two queries while there is nothing."""
+    """What keeps messages from going out and news from coming in, for those who may see the log. Three queries while
+    there is nothing."""
     user = context["request"].user
     if not user.has_perm("integrations.view_notificationlog"):
         return {"incidents": []}
