@@ -98,11 +98,12 @@ class EndpointAdmin(StepPages):
             (_("Send again"), self._address("replay", endpoint.pk)),
         )
         waiting = endpoint.events.filter(state__in=OutgoingEvent.UNFINISHED).count()
+        words = ngettext("%(number)d event waits.", "%(number)d events wait.", waiting)
         return {
             "endpoint": endpoint,
             "state": (STATE_COLOURS[found], STATE_WORDS[found]),
             "state_words": endpoint.off_reason or endpoint.last_error,
-            "waiting": ngettext("%(number)d event waits.", "%(number)d events wait.", waiting) % {"number": waiting},
+            "waiting": words % {"number": waiting} if waiting else "",
             "buttons": buttons if may else (),
             "try_address": self._address("try", endpoint.pk) if may else "",
             "events_address": reverse(
@@ -160,11 +161,13 @@ class EndpointAdmin(StepPages):
             self.message_user(request, words % {"number": number}, messages.SUCCESS if number else messages.WARNING)
             return redirect(self._address("change", pk))
         hint = _("They have the same ids as before: a system that knows them passes them by.")
-        return self._page(request, endpoint, _("Send again"), form=form, hint=hint)
+        return self._page(request, endpoint, _("Send again"), form=form, hint=hint, does=True)
 
     def _show(self, request: HttpRequest, secret: str) -> None:
         words = _("This is the secret. It is shown only now: copy it into your system, and keep it like a password.")
-        self.message_user(request, format_html("{} <code>{}</code>", words, secret), messages.WARNING, UNKEPT)
+        self.message_user(
+            request, format_html('{} <code class="flowlog-file">{}</code>', words, secret), messages.WARNING, UNKEPT
+        )
 
     @label_column(STATE_COLOURS, description=gettext_lazy("state"))
     def state_label(self, endpoint: Endpoint) -> tuple[str, Words]:

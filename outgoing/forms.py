@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import (
@@ -18,7 +19,7 @@ from outgoing import kinds
 
 class EndpointForm(forms.ModelForm):
     kinds = forms.MultipleChoiceField(
-        label=gettext_lazy("events"),
+        label=capfirst(gettext_lazy("events")),
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=gettext_lazy("None chosen: all of them, also those that come later."),
@@ -34,10 +35,10 @@ class EndpointForm(forms.ModelForm):
 class SpanForm(forms.Form):
     """From when to when; both ends count."""
 
-    since = forms.SplitDateTimeField(label=gettext_lazy("from"), widget=UnfoldAdminSplitDateTimeWidget)
-    until = forms.SplitDateTimeField(label=gettext_lazy("until"), widget=UnfoldAdminSplitDateTimeWidget)
+    since = forms.SplitDateTimeField(label=capfirst(gettext_lazy("from")), widget=UnfoldAdminSplitDateTimeWidget)
+    until = forms.SplitDateTimeField(label=capfirst(gettext_lazy("until")), widget=UnfoldAdminSplitDateTimeWidget)
     delivered = forms.BooleanField(
-        label=gettext_lazy("also what was delivered"),
+        label=capfirst(gettext_lazy("also what was delivered")),
         required=False,
         widget=UnfoldBooleanWidget,
         help_text=gettext_lazy("Else only what was given up or cancelled."),

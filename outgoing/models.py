@@ -155,7 +155,7 @@ class OutgoingEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.type} {self.webhook_id}"
+        return str(kinds.words_of(self.kind))
 
     @property
     def type(self) -> str:

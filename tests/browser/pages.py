@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from integrations.models import CustomerReply, EvolutionInstance
 from orders.models import Order, Store
+from outgoing.models import Endpoint
 from tests.browser.shop import Shop
 
 ORDERS, LOG = "/admin/orders/order/", "/admin/integrations/notificationlog/"
@@ -58,6 +59,8 @@ def pages_of_work(shop: Shop) -> Iterator[tuple[str, str]]:
             f"/admin/integrations/evolutioninstance/{EvolutionInstance.objects.get(name='flowlog').pk}/{page}/",
             f"whatsapp-{page}",
         )
+    for page in ("rotate", "replay"):
+        yield f"/admin/outgoing/endpoint/{Endpoint.objects.latest('pk').pk}/{page}/", f"webhook-{page}"
 
 
 def pages_of_strangers(order: Order) -> Iterator[tuple[str, str]]:

@@ -148,6 +148,8 @@ def test_a_span_is_sent_again(chief: Client) -> None:
     begins = now - timedelta(days=1, hours=1)
     form |= {"since_0": f"{begins:%d/%m/%Y}", "since_1": f"{begins:%H:%M}"}
     replay = f"{LIST}{endpoint.pk}/replay/"
+    asked = page(chief, replay)
+    assert ("Reenviar" in asked, "Salvar" in asked) == (True, False)
     assert "1 evento é enviado de novo." in page(chief, replay, **form, _once="a")
     assert [state for _name, state in told(endpoint)] == ["delivered", "pending", "failed"]
     assert "1 evento é enviado de novo." in page(chief, replay, **form, delivered="on", _once="b")
