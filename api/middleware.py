@@ -1,4 +1,5 @@
-"""What holds of every address under `/api/`, known or not: problems as problems, JSON only, no large bodies."""
+"""What holds of every address under `/api/`, known or not: problems as problems, JSON only, no large bodies, and probes
+(HEAD, OPTIONS) answered as HTTP has it."""
 
 from __future__ import annotations
 
@@ -25,12 +26,26 @@ def answer_programs(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
             with suppress(UnreadablePostError):
                 discard(request)
             return _with_headers(request, refused.response())
+        method = request.method
+        if method == "HEAD":
+            request.method = "GET"
         response = get_response(request)
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            response = method_not_allowed(response.headers.get("Allow", "")).response()
+            response = _other_method(str(method), response.headers.get("Allow", ""))
+        if method == "HEAD":
+            response.headers["Content-Length"] = str(len(response.content))
+            response.content = b""
         return _with_headers(request, response)
 
     return middleware
+
+
+def _other_method(method: str, allowed: str) -> HttpResponse:
+    """The answer to a method that the address does not take, and to one that asks which it takes."""
+    methods = ", ".join(["HEAD"] * ("GET" in allowed) + [allowed, "OPTIONS"])
+    if method == "OPTIONS":
+        return HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": methods})
+    return method_not_allowed(methods).response()
 
 
 def _refusal(request: HttpRequest) -> Problem | None:

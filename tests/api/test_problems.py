@@ -96,6 +96,24 @@ def test_every_address_answers_with_a_problem(method: str, path: str, status: in
         assert "GET" in answer.headers["Allow"]
 
 
+def test_probes_are_answered(program: Program) -> None:
+    client, headers = Client(), {"authorization": f"Bearer {program.secret}"}
+    got = client.get("/api/v1/orders", headers=headers)
+    looked = client.head("/api/v1/orders", headers=headers)
+    assert (looked.status_code, looked.content) == (200, b"")
+    assert looked.headers["Content-Type"] == got.headers["Content-Type"]
+    assert looked.headers["Content-Length"] == str(len(got.content))
+    assert client.head("/api/v1/orders").status_code == 401
+    assert client.head("/api/v1/nada", headers=headers).status_code == 404
+    code = program.post("/orders", ORDER)[1]["code"]
+    refused = client.head(f"/api/v1/orders/{code}/cancel", headers=headers)
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "POST, OPTIONS")
+    asked = client.options("/api/v1/orders", headers=headers)
+    assert (asked.status_code, asked.content) == (204, b"")
+    assert set(asked.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
+    assert client.options("/api/v1/nada", headers=headers).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "status", "code"),
     [
