@@ -56,7 +56,7 @@ _AMBIGUOUS = _words("cancelar cancele cancelem cancela desativar desative desati
 _PERHAPS = _words(
     "tudo pode podem agora isso disso daqui numero contato telefone celular cadastro inscricao recebimento nome "
     # Whom nobody meant to write to, and who has said it before.
-    "errado errada engano pessoa cliente pedi falei para pra"
+    "errado errada engano pessoa cliente pedi falei para pra minha meu"
 )
 _STRANGER = re.compile(r"\bnao (?:conheco|sou)\b")
 # Too short to tell, where nothing but courtesy stands beside them.
@@ -64,6 +64,9 @@ _CURT = _words("sai saia para chega exclua exclui excluir excluam remove tira ti
 # One of them may be deleted, as when it was written to the wrong chat.
 _SINGLE = _words("mensagem msg aviso notificacao")
 _DELETING = _words("remover remova removam")
+# Beside one of these a word of leaving is no wish, however short the text.
+_ELSEWHERE = _words("nao sim vou vai vao vamos ia ja posso quando hoje amanha depois carro moto")
+_FEW_WORDS = 4
 # With these, the wish is for the contrary.
 _NEVER = _words("nunca jamais nenhum nenhuma")
 
@@ -96,6 +99,11 @@ _HALF_SENTENCES = re.compile(
     rf"\b(?:{_NO}(?: mais)?(?: voltar a)? receber|{_STOP}(?: me)? {_SEND}|nao(?: me)? {_SENT} mais"
     rf"|nunca mais(?: me)? {_SENT}|{_TAKE_OFF}(?:{_ANY}| {_MY_NUMBER})|saia? d(?:[ao]|es[ae]) (?:lista|grupo)"
     rf"|(?:{'|'.join(_AMBIGUOUS)}){_ANY}|{_NO}(?: o)? (?:envio|recebimento) de{_ANY}"
+    rf"|(?:{'|'.join(_AMBIGUOUS)})(?: o)? (?:envio|recebimento) de{_ANY}|nao tenho interese em(?: receber)?{_ANY}"
+    rf"|nao precisam?(?: mais)?(?: de)?(?: me)? (?:mandar|enviar|escrever){_ANY}"
+    r"|nao precisam? mais(?: de)?(?: me)? (?:mandar|enviar|escrever|avisar|notificar)"
+    r"|nao(?: quero| queria| desejo| gostaria de)?(?: mais)? ser(?: mais)?"
+    r" (?:notific|avis|incomod|perturb|contat)ad[oa]s?"
     r"|revogo(?: [oa])?(?: minha| meu)? (?:consentimento|autorizacao))\b"
 )
 # Longer texts say more than one thing; and nobody's wish begins so late.
@@ -167,4 +175,7 @@ def _is_doubtful(words: list[str]) -> bool:
     if any(sentence.search(text) for sentence in (*_SENTENCES, _HALF_SENTENCES)):
         return not said & ORDER or bool(said & MESSAGES)
     hints, said = LEAVING | _AMBIGUOUS, frozenset(_STRANGER.sub("", text).split())
-    return bool(said & hints) and said <= hints | _BESIDE | MESSAGES | _PERHAPS
+    if not said & hints:
+        return False
+    is_short = len(words) <= _FEW_WORDS and bool(said & LEAVING) and not said & (ORDER | _ELSEWHERE | _NEVER)
+    return is_short or said <= hints | _BESIDE | MESSAGES | _PERHAPS

@@ -37,6 +37,10 @@ UNSURE = (
     "número errado, sair", "engano, parem", "não conheço vocês, sair", "não sou essa pessoa, parem",
     "já pedi pra sair", "já pedi para parar",
     "cancelar recebimento", "desativar notificações", "não autorizo o envio de mensagens", "revogo meu consentimento",
+    "opa, sair", "1. Sair", "Pare imediatamente", "Sair Flowlog", "Cancelar minha inscrição",
+    "cancelar o envio de mensagens",
+    "não tenho interesse em receber mensagens", "não precisa mais mandar mensagem", "não precisa mais avisar",
+    "não quero mais ser avisado", "Gostaria de não ser mais notificada",
     "deixar de receber", "apaga a mensagem", "apague essa mensagem", "remova a mensagem", "Tira o aviso",
     "cancelar inscrição", "não desejo voltar a receber", "chega de me mandar", "quero parar de receber",
 )  # fmt: skip
@@ -50,6 +54,7 @@ NONE = (
     "Chega mensagem sim, obrigado", "quero para receber os avisos", "pode mandar para o whatsapp", "para o celular",
     "Deixe sua mensagem", "Olá! Deixe sua mensagem, por favor.", "pode deixar mensagem",
     "No momento não posso atender, deixe sua mensagem", "muito obrigada", "deixar de molho", "vou sair, valeu",
+    "não precisa avisar", "cancelar envio", "parar o carro ali",
     "me tira uma dúvida", "tira meu nome da nota", "vocês nunca me mandaram mensagem", "nunca voltar", "jamais voltar",
 )  # fmt: skip
 IN = ("VOLTAR", "voltar", "Quero voltar!", "voltar, por favor", "voltar a receber mensagens", "quero voltar a receber")
