@@ -24,6 +24,7 @@ from flowlog.operations.checklists import backup, gateway, installation, postdep
 from flowlog.operations.checklists.units import units
 from integrations.models import CarrierConnection, ShopConnection
 from integrations.sources import health
+from outgoing import health as outgoing
 
 # Seconds. Longer than any check takes whose servers answer, however slowly.
 PATIENCE = 20.0
@@ -136,12 +137,12 @@ def _incidents() -> Iterator[Item]:
 
 
 def _connections() -> Iterator[Item]:
-    """Shops' systems and carriers whose news does not come in as it should."""
-    for model in (ShopConnection, CarrierConnection):
-        if number := health.troubled(model).count():
-            words = _("Silent, refused, or in trouble: %(number)d.") % {"number": number}
-            address = needs.list_of(f"integrations_{model._meta.model_name}")
-            yield warning(str(model._meta.verbose_name_plural), words, _open(address))
+    """Shops' systems and carriers whose news does not come in as it should, and systems that do not take ours."""
+    for rows in (health.troubled(ShopConnection), health.troubled(CarrierConnection), outgoing.troubled()):
+        if number := rows.count():
+            words, model = _("Silent, refused, or in trouble: %(number)d."), rows.model._meta
+            address = needs.list_of(model.label_lower.replace(".", "_"))
+            yield warning(str(model.verbose_name_plural), words % {"number": number}, _open(address))
 
 
 def _open(address: str) -> str:

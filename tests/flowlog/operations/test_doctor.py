@@ -30,6 +30,7 @@ from integrations.carriers.models import CarrierConnection
 from integrations.instances import connections
 from integrations.models import EvolutionInstance, WebhookTally
 from orders.models import Store
+from outgoing.models import Endpoint
 from tests.broker import purge
 from tests.embedded import BASE_DIR
 from tests.factories import PHONE, make_instance, make_order
@@ -174,11 +175,17 @@ class TestWrong:
         assert item.name == "migrations"
         assert item.words.startswith("A aplicar: api.0001")
 
-    def test_carriers_in_trouble_are_counted(self) -> None:
-        CarrierConnection.objects.create(store=Store.get_default(), source="generic", name="Zuleica", last_error="x")
-        [item] = [item for item in call()[1] if item.name == "transportadoras ligadas"]
-        todo = "Abra http://127.0.0.1:9/admin/integrations/carrierconnection/"
-        assert item == warning("transportadoras ligadas", "Em silêncio, recusadas ou com problema: 1.", todo)
+    def test_other_systems_in_trouble_are_counted(self) -> None:
+        store = Store.get_default()
+        CarrierConnection.objects.create(store=store, source="generic", name="Zuleica", last_error="x")
+        Endpoint.objects.create(store=store, description="Zuleica", is_on=False, off_reason="x")
+        words, found = "Em silêncio, com recusas ou com problema: 1.", call()[1]
+        for name, address in (
+            ("transportadoras ligadas", "integrations/carrierconnection/"),
+            (str(Endpoint._meta.verbose_name_plural), "outgoing/endpoint/"),
+        ):
+            todo = f"Abra http://127.0.0.1:9/admin/{address}"
+            assert [item for item in found if item.name == name] == [warning(name, words, todo)]
 
     def test_without_redis_the_rest_is_looked_at(self, settings: Any) -> None:
         settings.REDIS_URL = NOWHERE
