@@ -6,9 +6,10 @@ transaction of its own.
 
 from __future__ import annotations
 
+import hmac
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db.models import Model
@@ -30,6 +31,22 @@ ROWS: dict[type[Model], str] = {
 }  # fmt: skip
 
 
+def _signed_by_us(body: bytes) -> dict[str, str]:
+    now = str(int(time.time()))
+    signature = hmac.new(shops.SECRET.encode(), f"{now}.".encode() + body, "sha256").hexdigest()
+    return {"X-Flowlog-Timestamp": now, "X-Flowlog-Signature": f"sha256={signature}"}
+
+
+# How the other sources sign.
+SIGNED: dict[str, Callable[[bytes], dict[str, str]]] = {
+    "yampi": lambda body: {"X-Yampi-Hmac-SHA256": shops.sign(body)},
+    "nuvemshop": lambda body: {
+        "x-linkedstore-hmac-sha256": hmac.new(shops.SECRET.encode(), body, "sha256").hexdigest()
+    },
+    "generic": _signed_by_us,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
     orders: int
@@ -43,6 +60,8 @@ def measure(sizes: Sizes) -> Iterator[Figure]:
     [store] = make_stores(1)
     with server(workers=1) as one:
         yield from webhooks(one, store, sizes.orders)
+        for source in SIGNED:
+            yield taken_in(one, store, source, sizes.orders)
         yield from made_by_the_api(one, store, sizes.orders)
 
 
@@ -58,7 +77,7 @@ def webhooks(one: Server, store: Store, number: int) -> Iterator[Figure]:
     statements = statements_of(_work_off)
     bare, taken = one.post_all("/floor/shop", posts[WARM_UP:]), one.post_all(path, posts[WARM_UP:])
     name = "only saying 200"
-    yield Figure("shops' webhooks, one web process", taken.per_second, "/s", bare.per_second, name, least=0.6)
+    yield Figure("woocommerce's webhooks, one web process", taken.per_second, "/s", bare.per_second, name, least=0.6)
     yield Figure("processor for one", taken.cpu_ms, "ms", bare.cpu_ms, name)
     yield Figure("p95 of their answers", taken.p95, "ms", bare.p95, name)
     yield Figure("statements of an order taken in", len(statements) / WARM_UP)
@@ -67,6 +86,17 @@ def webhooks(one: Server, store: Store, number: int) -> Iterator[Figure]:
     made = number / (time.perf_counter() - started)
     assert Order.objects.count() == number + WARM_UP
     yield Figure("orders taken in by a worker", made, "/s", insert_again(), "a bare insert of the same rows")
+
+
+def taken_in(one: Server, store: Store, source: str, number: int) -> Figure:
+    """Webhooks of another source: stored as they are, whatever is in them."""
+    path = f"/webhooks/orders/{source}/{shops.make_connection(source, store).token}"
+    bodies = [shops.written(shops.order(id=each + 1)) for each in range(number)]
+    posts = [(body, {"Content-Type": "application/json", **SIGNED[source](body)}) for body in bodies]
+    one.post_all(path, posts[:WARM_UP])
+    bare, taken = one.post_all("/floor/shop", posts), one.post_all(path, posts)
+    return Figure(f"{source}'s webhooks, one web process", taken.per_second, "/s", bare.per_second, "only saying 200",
+                  least=0.6)  # fmt: skip
 
 
 def _customer(number: int) -> dict[str, str]:
