@@ -251,7 +251,17 @@ class TestServersDown:
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("code") / "flowlog"
     folder.mkdir()
-    for name in ("flowlog", "orders", "integrations", "notifications", "api", "locale", "templates", "static"):
+    for name in (
+        "flowlog",
+        "orders",
+        "integrations",
+        "notifications",
+        "api",
+        "outgoing",
+        "locale",
+        "templates",
+        "static",
+    ):
         shutil.copytree(BASE_DIR / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("manage.py", "requirements.txt", ".env.example"):
         shutil.copy(BASE_DIR / name, folder)
