@@ -72,6 +72,14 @@ class ConnectionAdmin(StepPages):
             "token": self.token_view,
         }
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """With what troubles its rows, asked once for all of them."""
+        found: Any = super().get_changelist_instance(request)
+        troubles = health.troubles(self.model, [row.pk for row in found.result_list])
+        for row in found.result_list:
+            row.troubles = troubles
+        return found
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
         """It is switched off: what came in says by which system."""
         return False
@@ -251,7 +259,7 @@ class ConnectionAdmin(StepPages):
 
     @label_column(STATE_COLOURS, description=gettext_lazy("state"))
     def state_label(self, connection: Connection) -> tuple[str, Words]:
-        state = health.state(connection)
+        state = health.state(connection, getattr(connection, "troubles", None))
         return state, STATE_WORDS[state]
 
     @admin.display(description=gettext_lazy("last news"))

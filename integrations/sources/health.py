@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -99,15 +100,25 @@ def _silent(connections: type[Connection]) -> Q:
     return only_asked & _DOES_NOT_ANSWER | ~only_asked & _TELLS_NOTHING
 
 
-def state(connection: Connection) -> str:
-    """One of the states above, the worst that holds."""
+def troubles(connections: type[Connection], keys: Iterable[int]) -> dict[int, str]:
+    """Of each that has one, the worst state that holds, by one statement."""
+    conditions = (UNREADABLE, _UNREADABLE), (REFUSED, _REFUSED), (TROUBLE, _TROUBLE), (SILENT, _silent(connections))
+    worst = Case(
+        *(When(condition, then=Value(name)) for name, condition in conditions),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    rows = judged(connections).filter(pk__in=keys).annotate(worst=worst)
+    return dict(rows.exclude(worst="").values_list("pk", "worst"))
+
+
+def state(connection: Connection, known: Mapping[int, str] | None = None) -> str:
+    """One of the states above, the worst that holds. `known` is what `troubles` says of it and others."""
     if not connection.is_on:
         return OFF
-    row = judged(type(connection)).filter(pk=connection.pk)
-    silent = _silent(type(connection))
-    for name, condition in ((UNREADABLE, _UNREADABLE), (REFUSED, _REFUSED), (TROUBLE, _TROUBLE), (SILENT, silent)):
-        if row.filter(condition).exists():
-            return name
+    found = troubles(type(connection), [connection.pk]) if known is None else known
+    if connection.pk in found:
+        return found[connection.pk]
     is_heard = connection.polled_at if connection.source in connection.only_asked() else connection.last_news_at
     return OK if is_heard else NEW
 

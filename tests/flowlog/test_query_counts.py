@@ -1,0 +1,89 @@
+"""What each list of the admin, and each page in it, asks of the database: so many statements, whatever the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django_celery_results.models import TaskResult
+
+from integrations.models import EvolutionInstance
+from tests.shops import make_shop
+from tests.staff import client_of, make_staff
+
+pytestmark = pytest.mark.django_db
+
+# Beyond what the frame of any page asks: who it is, and how the system is.
+LISTS = {
+    "api_apitoken": 4,
+    "auth_group": 3,
+    "auth_user": 4,
+    "django_celery_results_taskresult": 1,
+    "integrations_carrierconnection": 5,
+    "integrations_carriernews": 3,
+    "integrations_customerreply": 4,
+    "integrations_evolutioninstance": 3,
+    "integrations_notificationlog": 3,
+    "integrations_shopconnection": 5,
+    "integrations_shopnews": 3,
+    "integrations_webhookevent": 1,
+    "notifications_messagetext": 2,
+    "orders_customer": 3,
+    "orders_member": 4,
+    "orders_order": 11,
+    "orders_store": 3,
+    "outgoing_endpoint": 4,
+    "outgoing_outgoingevent": 3,
+}
+
+
+def cost(client: Client, address: str) -> int:
+    """Of the page's second time: what is remembered between requests is remembered."""
+    client.get(address)
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code in (200, 302), address
+    return len(asked)
+
+
+def costs(client: Client) -> dict[str, tuple[int, int]]:
+    """Of each list, and of the page of its oldest row. Of numbers on hold the banner would count what waits at each."""
+    EvolutionInstance.objects.update(held_at=None, held_code="", held_reason="", probe_at=None)
+    found = {}
+    for model in admin.site._registry:
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        oldest = model._default_manager.order_by("pk").first()
+        assert oldest, f"There is no {name} to look at."
+        page = reverse(f"admin:{name}_change", args=[oldest.pk])
+        found[name] = (cost(client, reverse(f"admin:{name}_changelist")), cost(client, page))
+    return found
+
+
+def another(number: int) -> None:
+    """Of what is of no shop."""
+    TaskResult.objects.create(task_id=f"t{number}", task_name="notifications.tasks.sweep", status="SUCCESS")
+    group = Group.objects.create(name=f"Grupo {number}")
+    group.permissions.add(*Permission.objects.filter(codename__endswith="_order"))
+
+
+def test_lists_and_pages_cost_the_same_whatever_is_in_them() -> None:
+    boss: Any = make_staff("chefe", group="")
+    User.objects.filter(pk=boss.pk).update(is_superuser=True)
+    client = client_of(User.objects.get(pk=boss.pk))
+    for number in range(2):
+        another(number)
+    make_shop("Acerola", digits="1111", tracking="AA100000005BR")
+    make_shop("Borboleta", digits="2222", tracking="AA200000008BR")
+    few = costs(client)
+    for number in range(2, 5):
+        another(number)
+    make_shop("Caju", digits="3333", tracking="AA300000009BR")
+    make_shop("Damasco", digits="4444", tracking="AA400000002BR")
+    assert costs(client) == few
+    frame = cost(client, "/admin/password_change/")
+    assert {name: of_list - frame for name, (of_list, _of_page) in few.items()} == LISTS
