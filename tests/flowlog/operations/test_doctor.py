@@ -453,15 +453,15 @@ class TestUnits:
 
 NAME, CPF = "Zuleica Pompeu", "529.982.247-25"
 SECRETS = {
-    "EVOLUTION_API_KEY": "gateway-key-77", "EVOLUTION_WEBHOOK_SECRET": "webhook-secret-77",
-    "METRICS_TOKEN": "metrics-token-77", "TRACKING_WEBHOOK_SECRET": "carrier-secret-77",
-    "EMAIL_URL": "smtp+tls://ana%40loja.com.br:mail-password-77@127.0.0.1:9", "CREDENTIALS_KEYS": "A" * 43 + "=",
-    "DEADMAN_PING_URL": "http://127.0.0.1:9/ping-path-77", "EARLIER_SECRET_KEYS": "earlier-key-77",
-    "SENTRY_DSN": "http://sentry-key-77@127.0.0.1:9/1", "NOTIFICATIONS_OVERRIDE_RECIPIENT": "+5511955554444",
+    "EVOLUTION_API_KEY": "gateway-key-77secret", "EVOLUTION_WEBHOOK_SECRET": "webhook-secret-77secret",
+    "METRICS_TOKEN": "metrics-token-77secret", "TRACKING_WEBHOOK_SECRET": "carrier-secret-77secret",
+    "EMAIL_URL": "smtp+tls://ana%40loja.com.br:mail-password-77secret@127.0.0.1:9", "CREDENTIALS_KEYS": "A" * 43 + "=",
+    "DEADMAN_PING_URL": "http://127.0.0.1:9/ping-path-77secret", "EARLIER_SECRET_KEYS": "earlier-key-77secret",
+    "SENTRY_DSN": "http://sentry-key-77secret@127.0.0.1:9/1", "NOTIFICATIONS_OVERRIDE_RECIPIENT": "+5511955554444",
     "ALERT_EMAILS": "zuleica@loja.com.br",
 }  # fmt: skip
 HIDDEN = (
-    "-77", PRODUCTION["SECRET_KEY"], "A" * 43, "5511955554444", "955554444", "zuleica@", "ana@loja", "ana%40loja",
+    "-77secret", PRODUCTION["SECRET_KEY"], "A" * 43, "5511955554444", "955554444", "zuleica@", "ana@loja", "ana%40loja",
     "11987654321", "987654321", NAME, "Zuleica", CPF,
 )  # fmt: skip
 
@@ -476,12 +476,12 @@ class TestReport:
     @pytest.mark.django_db(transaction=True)
     def test_it_tells_how_things_stand_and_nothing_of_anybody(self, gateway: SandboxProcess, tmp_path: Path) -> None:
         log = tmp_path / "django.log"
-        line = f"2099-01-01 00:00:00,000 ERROR flowlog.startup ImportError {NAME} {PHONE} {CPF} gateway-key-77\n"
+        line = f"2099-01-01 00:00:00,000 ERROR flowlog.startup ImportError {NAME} {PHONE} {CPF} gateway-key-77secret\n"
         log.write_text(line)
-        instance = make_instance(name=PHONE.removeprefix("+"), api_url="http://127.0.0.1:9", api_key="own-key-77")
+        instance = make_instance(name=PHONE.removeprefix("+"), api_url="http://127.0.0.1:9", api_key="own-key-77secret")
         make_order(customer_name=NAME, notify=True)
         connections.hold(instance.pk, "unauthorized")
-        words = f"{NAME} {PHONE}: Bearer own-key-77"
+        words = f"{NAME} {PHONE}: Bearer own-key-77secret"
         EvolutionInstance.objects.update(held_reason=PHONE)
         WebhookTally.objects.create(source="evolution", name=PHONE, status=401, number=3, last_at=Now())
         CarrierConnection.objects.create(store=Store.get_default(), source="generic", name=NAME, last_error=words)
@@ -503,8 +503,8 @@ class TestReport:
         "wrong",
         [
             {"ALERT_EMAILS": f"ana@loja.com.br,{NAME}"},
-            {"WHATSAPP_PROCESSES": "metrics-token-77"},
-            {"DATABASE_URL": "mysql://flowlog:database-77@127.0.0.1/flowlog"},
+            {"WHATSAPP_PROCESSES": "metrics-token-77secret"},
+            {"DATABASE_URL": "mysql://flowlog:database-77secret@127.0.0.1/flowlog"},
         ],
         ids=lambda wrong: next(iter(wrong)),
     )
