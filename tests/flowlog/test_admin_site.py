@@ -225,3 +225,8 @@ def test_a_task_is_named_and_its_state_is_in_words(boss: User) -> None:
     assert tab(client, f"{tasks}{task.pk}/change/") == "Tarefa notifications.tasks.sweep · Flowlog"
     assert list(client.get(tasks, {"status": "FAILURE"}).context["cl"].result_list) == []
     assert list(client.get(tasks, {"status": "SUCCESS"}).context["cl"].result_list) == [task]
+
+
+def test_a_plain_no_is_no_alarm() -> None:
+    no, yes = (render_to_string("unfold/helpers/boolean.html", {"value": value}) for value in (False, True))
+    assert ("red" in no, 'title="Não"' in no, 'title="Sim"' in yes) == (False, True, True)
