@@ -171,7 +171,7 @@ class StoreStaff(models.Model):
         constraints = (models.UniqueConstraint(fields=["user", "store"], name="staff_once_per_store"),)
 
     def __str__(self) -> str:
-        return f"{self.user_id} @ {self.store_id}"
+        return f"{self.user} · {self.store}"
 
 
 class Customer(models.Model):

@@ -22,7 +22,7 @@ from api.v1.told import DryRun, MadeOut, Messages, OrderDetail, OrderOut, Orders
 from api.v1.work import Put
 from orders.models import Order
 
-router = Router(tags=["orders"])
+router = Router(tags=["Pedidos"])
 Scope = ApiToken.Scope
 
 _KEY: Any = Header(None, alias="Idempotency-Key", pattern=r"^[!-~]{1,255}$")

@@ -20,7 +20,7 @@ from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 
-from api.problems import CONTENT_TYPE, Problem, internal, not_found, unauthorized, unavailable
+from api.problems import CONTENT_TYPE, Problem, internal, not_found, title_of, unauthorized, unavailable
 from api.v1.endpoints import router
 from api.v1.sentences import problem_of
 
@@ -38,6 +38,7 @@ _POLICY: Mapping[str, Collection[str]] = {
     "frame-ancestors": [CSP.NONE],
 }
 _PROBLEMS_FROM = 400
+_SUCCESSES = {200: "Certo.", 201: "Feito."}
 _HEADERS = {
     "RateLimit": "Quanto resta a este token.",
     "RateLimit-Policy": "Quantas requisições por quantos segundos.",
@@ -67,6 +68,7 @@ def _described(description: OrderApi) -> OpenAPISchema:
 
 def _describe(code: int, answer: dict[str, Any]) -> None:
     headers = dict(_HEADERS)
+    answer["description"] = title_of(HTTPStatus(code)) if code >= _PROBLEMS_FROM else _SUCCESSES[code]
     if code >= _PROBLEMS_FROM:
         answer["content"] = {CONTENT_TYPE: answer["content"]["application/json"]}
     if code in (401, 413, 415, 400, 404, 405, 500, 503):
