@@ -12,20 +12,24 @@ from flowlog.staffpages.stores import stores_of
 
 register = template.Library()
 
+# More would fill a phone's screen, and each that holds messages costs a query.
+MOST = 3
+
 
 @register.inclusion_tag("flowlog/banner.html", takes_context=True)
 def health_banner(context: RequestContext) -> dict[str, Any]:
-    """What keeps messages from going out and news from coming in, for those who may see the log. Three queries while
-    there is nothing."""
+    """What keeps messages from going out and news from coming in, for those who may see the log: the first few, and how
+    many more there are. Three queries while there is nothing."""
     user = context["request"].user
     if not user.has_perm("integrations.view_notificationlog"):
         return {"incidents": []}
     present = incidents.present()
     stores = stores_of(user) if present else None
+    own = [each for each in present if stores is None or each.store_id is None or each.store_id in stores]
     return {
         "incidents": [
             (incident, incident.waiting(stores), incident.address if user.has_perm(incident.permission) else "")
-            for incident in present
-            if stores is None or incident.store_id is None or incident.store_id in stores
-        ]
+            for incident in own[:MOST]
+        ],
+        "more": len(own[MOST:]),
     }

@@ -245,6 +245,18 @@ class TestBanner:
         assert "1 mensagem na fila." in body
         assert f'href="/admin/integrations/evolutioninstance/{instance.pk}/change/"' in body
 
+    def test_of_many_the_first_and_how_many_more(self, alive: None) -> None:
+        client, asked = client_of(make_staff()), []
+        for number in range(5):
+            connections.hold(make_instance(name=f"loja-{number}", is_default=False).pk, "unauthorized")
+            with CaptureQueriesContext(connection) as queries:
+                body = " ".join(client.get("/admin/orders/order/").content.decode().split())
+            asked.append(len(queries))
+        assert [f"WhatsApp loja-{number} parado." in body for number in range(5)] == [True] * 3 + [False] * 2
+        assert body.count(f'class="{BANNER}"') == 4
+        assert '<strong>Mais 2 problemas.</strong> <a href="/admin/">Ver</a>' in body
+        assert asked[2] == asked[3] == asked[4]
+
     def test_not_for_those_who_may_not_see_the_log_nor_before_the_login(self) -> None:
         assert BANNER not in client_of(make_staff("bia", group="")).get("/admin/").content.decode()
         assert BANNER not in Client().get("/admin/login/").content.decode()
