@@ -188,7 +188,14 @@ def _was_told_that_it_goes_back(news: CarrierNews, order: Order) -> bool:
 
 def _is_late(news: CarrierNews, order: Order) -> bool:
     """Whether something that may follow it, and come before it as well, has happened since."""
-    return carried.recurs(news) and carried.is_late(news, order)
+    return carried.recurs(news) and (carried.is_late(news, order) or _was_told_of_later(news, order))
+
+
+def _was_told_of_later(news: CarrierNews, order: Order) -> bool:
+    """Whether the carrier told where the parcel was at a later time, though that took the order no further."""
+    results = (Result.REPEATED, Result.STAFF, Result.NOTED)
+    rows = CarrierNews.objects.filter(order=order, tracking_code__iexact=news.tracking_code, result__in=results)
+    return rows.filter(status__in=WAY, occurred_at__gt=news.occurred_at).exists()
 
 
 def _is_repeated(news: CarrierNews, order: Order) -> bool:

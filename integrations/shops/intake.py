@@ -77,6 +77,8 @@ def _told(news: ShopNews) -> OrderNews | Nothing | None:
     fetched: OrderNews | Nothing = fetch(told, news.connection.reveal(), calls.call)
     if isinstance(fetched, Nothing) and fetched.trouble:
         raise calls.AwayError(fetched.reason)  # the order is there once the shop has mended it
+    if news.connection.last_error:
+        _note_trouble(news, "")
     return fetched
 
 
