@@ -241,6 +241,10 @@ def _is_overtaken(news: CarrierNews, order: Order) -> bool:
     """Whether something newer that waits takes the order on from where this news has it. It is tried, and undone."""
     waiting = _waiting(news).filter(status__in=WAY).exclude(pk=news.pk).select_related("connection")
     newer = sorted((row for row in waiting if carried.clock(row) > carried.clock(news)), key=carried.clock)
+    # What came in after something newer still will be late.
+    newer = [
+        row for row in newer if not any(each.pk < row.pk and carried.clock(each) > carried.clock(row) for each in newer)
+    ]
     if not newer:
         return False
     with transaction.atomic():
