@@ -70,7 +70,7 @@ class EndpointAdmin(StepPages):
         if change:
             obj.off_reason = obj.last_error = ""
             obj.save(update_fields=[*form.changed_data, "off_reason", "last_error"])
-            delivery.wake(obj.pk)
+            delivery.wake()
             return
         secret = obj.new_secret()
         obj.save()
@@ -119,7 +119,7 @@ class EndpointAdmin(StepPages):
         event = OutgoingEvent.objects.create(
             endpoint=endpoint, kind=kinds.TEST, payload={"message": _("A test from Flowlog.")}
         )
-        delivery.wake(pk)
+        delivery.wake()
         event.refresh_from_db()
         self.message_user(request, _("The test is on its way: here it says what came of it."), messages.SUCCESS)
         return redirect("admin:outgoing_outgoingevent_change", event.pk)
@@ -155,7 +155,7 @@ class EndpointAdmin(StepPages):
             if not form.cleaned_data["delivered"]:
                 events = events.exclude(state=OutgoingEvent.State.DELIVERED)
             number = delivery.again(events)
-            delivery.wake(pk)
+            delivery.wake()
             self.log_change(request, endpoint, _("Sent again: %(number)d.") % {"number": number})
             words = ngettext("%(number)d event is sent again.", "%(number)d events are sent again.", number)
             self.message_user(request, words % {"number": number}, messages.SUCCESS if number else messages.WARNING)

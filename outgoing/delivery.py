@@ -1,7 +1,10 @@
-"""Telling endpoints of events: one at a time and in their order, each until it is taken or three days are over.
+"""Telling endpoints of events: each one at a time and in their order, until it is taken or three days are over.
 
-A claim is a row in `sending` with a fresh token and a lease. Whoever dies with it keeps the endpoint waiting for no
-longer than the lease; then the event is sent again, under the same id, by which the receiver knows it.
+A claim is a row in `sending` with its worker's token and a lease. Whoever dies with it keeps the endpoints waiting for
+no longer than the lease; then the event is sent again, under the same id, by which the receiver knows it.
+
+One process alone does so, for many endpoints at once: a system that hangs keeps neither other endpoints waiting nor a
+second process of queue `default`, which sweeps and webhooks need.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import random
 import time
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -22,7 +26,7 @@ import requests
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext as _
 
 from flowlog import publishing
@@ -43,10 +47,15 @@ LIFETIME = timedelta(days=3)
 PAUSES = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 """Seconds before another try; the last one again and again. Each is a fifth shorter or longer, at random."""
 LONGEST_PAUSE = 86400.0
-CONNECT_TIMEOUT, READ_TIMEOUT = 4, 12
-# A task begins no further call after so many seconds, and has itself called again, behind what waits meanwhile.
-TIME_BUDGET = 5.0
+CONNECT_TIMEOUT, READ_TIMEOUT = 4, 10
+# So many endpoints are told at once; those that wait for an answer cost a thread each.
+AT_ONCE = 16
+# A task begins no further call after so many seconds, and has itself called again, behind what waits meanwhile. Whoever
+# did not take the last one may hang again, and is begun with only so early that it is through by then.
+TIME_BUDGET = 20.0
+_LOOK_EVERY = 1.0
 WAKE_UP_EXPIRES = 60.0
+_LOCK = 0x6F75_7467  # any number that nothing else in this database uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,52 +74,78 @@ class Answer:
 
 
 def sweep() -> None:
-    """Give up what is too old, and wake a worker for each endpoint whose next event is due."""
+    """Give up what is too old, and wake a worker if something is due that nobody sees to."""
     unfinished = OutgoingEvent.objects.filter(_free(), since__lte=Now() - LIFETIME)
     unfinished.update(state=State.FAILED, lease_ends_at=None)
-    _wake(due_endpoints())
+    if due_endpoints():
+        _wake()
 
 
-def due_endpoints() -> list[int]:
-    """The endpoints that can be told something now."""
+def due_endpoints(worker: uuid.UUID | None = None, *, again: bool = True) -> list[int]:
+    """The endpoints that this worker can tell something now, first those that were told longest ago; without `again`,
+    none whose next event was tried before. While another worker tells something there are none."""
     heads = Endpoint.objects.filter(is_on=True).values_list(Subquery(_head_of(OuterRef("pk"))), flat=True)
-    due = OutgoingEvent.objects.filter(_claimable(), pk__in=[pk for pk in heads if pk is not None])
-    return list(due.order_by("pk").values_list("endpoint", flat=True))
+    due = OutgoingEvent.objects.filter(_claimable(worker), pk__in=[pk for pk in heads if pk is not None])
+    if not again:
+        due = due.filter(attempts=0)
+    last_told = Greatest("endpoint__last_success_at", "endpoint__last_failure_at").asc(nulls_first=True)
+    return list(due.order_by(last_told, "pk").values_list("endpoint", flat=True))
 
 
-def deliver(endpoint_id: int) -> int:
-    """Tell the endpoint what is due, for a few seconds; returns how many requests were made."""
-    ends, made = time.monotonic() + TIME_BUDGET, 0
-    while time.monotonic() < ends:
-        event = claim(endpoint_id)
-        if event is None:
-            return made
-        settle(event, send(event))
-        made += 1
-    _wake([endpoint_id])
+def deliver() -> int:
+    """Tell the endpoints what is due, for a while; returns how many requests were made.
+
+    Nothing of the database is asked by the threads that wait for answers.
+    """
+    worker, ends, made = uuid.uuid4(), time.monotonic() + TIME_BUDGET, 0
+    flying: dict[Future[Answer], OutgoingEvent] = {}
+    with ThreadPoolExecutor(AT_ONCE, "outgoing") as threads:
+        while True:
+            for event in _next_ones(worker, ends, AT_ONCE - len(flying)):
+                flying[threads.submit(send, event)] = event
+            if not flying:
+                break
+            _give_connection_back()
+            for done in wait(flying, _LOOK_EVERY, FIRST_COMPLETED).done:
+                settle(flying.pop(done), _answer_of(done))
+                made += 1
+    if time.monotonic() >= ends:
+        _wake()
     return made
 
 
-def wake(endpoint_id: int) -> None:
-    """Have it told after the commit; if that gets lost, the sweep comes in seconds."""
-    transaction.on_commit(lambda: _wake([endpoint_id]), robust=True)
+def _next_ones(worker: uuid.UUID, ends: float, most: int) -> list[OutgoingEvent]:
+    """What this worker is to send next, claimed."""
+    left = ends - time.monotonic()
+    if left <= 0:
+        return []
+    due = due_endpoints(worker, again=left > CONNECT_TIMEOUT + READ_TIMEOUT)
+    return [event for pk in due[:most] if (event := claim(pk, worker))]
 
 
-def claim(endpoint_id: int) -> OutgoingEvent | None:
-    """The endpoint's next event for this process alone, whose try counts; None if none is due, or one is in flight."""
-    token, lease = uuid.uuid4(), timedelta(seconds=settings.NOTIFICATIONS.lease)
-    # Every condition stands in the outer WHERE: it is checked again after waiting for somebody else's claim.
+def wake() -> None:
+    """Have told what is due after the commit; if that gets lost, the sweep comes in seconds."""
+    transaction.on_commit(_wake, robust=True)
+
+
+@transaction.atomic
+def claim(endpoint_id: int, worker: uuid.UUID) -> OutgoingEvent | None:
+    """The endpoint's next event for this worker alone, whose try counts; None if none is due, or one is in flight."""
+    lease = timedelta(seconds=settings.NOTIFICATIONS.lease)
+    with connection.cursor() as cursor:
+        # Two workers that claim at the same time would not see each other.
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
     on = Exists(Endpoint.objects.filter(pk=OuterRef("endpoint_id"), is_on=True))
-    head = OutgoingEvent.objects.filter(_claimable(), on, pk=Subquery(_head_of(endpoint_id)))
-    changes = {"state": State.SENDING, "lease_token": token, "lease_ends_at": Now() + lease}
+    head = OutgoingEvent.objects.filter(_claimable(worker), on, pk=Subquery(_head_of(endpoint_id)))
+    changes = {"state": State.SENDING, "lease_token": worker, "lease_ends_at": Now() + lease}
     if not head.update(attempts=F("attempts") + 1, **changes):
         return None
-    own = OutgoingEvent.objects.filter(endpoint=endpoint_id, state=State.SENDING, lease_token=token)
+    own = OutgoingEvent.objects.filter(endpoint=endpoint_id, state=State.SENDING, lease_token=worker)
     return own.select_related("endpoint").first()
 
 
 def send(event: OutgoingEvent) -> Answer:
-    """Make the request. Never raises for anything that the endpoint does."""
+    """Make the request. Never raises for anything that the endpoint does, and asks nothing of the database."""
     endpoint, body = event.endpoint, body_of(event)
     if not is_safe(endpoint.url):
         return Answer(None, _("The address must begin with https://."))
@@ -118,8 +153,6 @@ def send(event: OutgoingEvent) -> Answer:
         signed = headers_of(event.webhook_id, int(time.time()), body, endpoint.signing_secrets())
     except Unreadable as error:
         return Answer(None, str(error))
-    if not connection.in_atomic_block:
-        connection.close()  # back to the pool: a slow system must not hold a database connection
     headers = {"Content-Type": "application/json", **signed}
     try:
         answer = call(
@@ -184,17 +217,31 @@ def _free() -> Q:
     return Q(state=State.PENDING) | Q(state=State.SENDING, lease_ends_at__lte=Now())
 
 
-def _claimable() -> Q:
+def _claimable(worker: uuid.UUID | None) -> Q:
+    flying = OutgoingEvent.objects.filter(state=State.SENDING, lease_ends_at__gt=Now())
     # One that was written before the one in flight, and committed after it, waits for it all the same.
-    in_flight = OutgoingEvent.objects.filter(
-        endpoint=OuterRef("endpoint"), state=State.SENDING, lease_ends_at__gt=Now()
-    )
-    return _free() & Q(~Exists(in_flight), due_at__lte=Now())
+    in_flight = flying.filter(endpoint=OuterRef("endpoint"))
+    others = flying.exclude(lease_token=worker) if worker else flying
+    return _free() & Q(~Exists(in_flight), ~Exists(others), due_at__lte=Now())
 
 
-def _wake(endpoints: list[int]) -> None:
-    wake_ups = [WakeUp("outgoing.tasks.deliver", (pk,), f"({pk},)") for pk in endpoints]
-    publishing.publish(wake_ups, expires=WAKE_UP_EXPIRES)
+def _answer_of(done: Future[Answer]) -> Answer:
+    """What came of the request. One event with which we ourselves fail must keep no other back."""
+    error = done.exception()
+    if error is None:
+        return done.result()
+    logger.error("An outgoing event could not be sent", exc_info=error)
+    return Answer(None, _("It failed (%(error)s): see the log.") % {"error": type(error).__name__})
+
+
+def _give_connection_back() -> None:
+    """To the pool: a slow system must not hold a database connection."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
+def _wake() -> None:
+    publishing.publish([WakeUp("outgoing.tasks.deliver")], expires=WAKE_UP_EXPIRES)
 
 
 def _words(error: GatewayError) -> str:

@@ -71,8 +71,7 @@ class OutgoingEventAdmin(UncountedAdmin):
         """Under the same ids. What is on its way already goes on as it does."""
         rows = self._chosen(queryset)
         number = delivery.again(rows)
-        for endpoint in rows.order_by().values_list("endpoint", flat=True).distinct():
-            delivery.wake(endpoint)
+        delivery.wake()
         words = ngettext("%(number)d event is sent again.", "%(number)d events are sent again.", number)
         self.message_user(request, words % {"number": number}, messages.SUCCESS if number else messages.WARNING)
 

@@ -8,14 +8,14 @@ from outgoing import delivery, retention
 
 
 @shared_task(ignore_result=True)
-def deliver(endpoint_id: int) -> None:
-    """Tell one endpoint what is due, on queue `default`; woken by the sweep, and by itself while there is more."""
-    delivery.deliver(endpoint_id)
+def deliver() -> None:
+    """Tell the endpoints what is due, on queue `default`; woken by the sweep, and by itself while there is more."""
+    delivery.deliver()
 
 
 @shared_task(ignore_result=True)
 def sweep() -> None:
-    """Look which endpoints can be told something, on queue `default`."""
+    """Look whether an endpoint can be told something, on queue `default`."""
     delivery.sweep()
 
 

@@ -108,5 +108,5 @@ def headers(body: bytes, topic: str = "order.updated", **changed: str) -> dict[s
 def send(address: str, values: Any, topic: str = "order.updated", **changed: str) -> int:
     """What the shop is answered, over HTTP; redirects are not followed, as the shop does not."""
     body = values if isinstance(values, bytes) else written(values)
-    answer = requests.post(address, body, headers=headers(body, topic, **changed), timeout=10, allow_redirects=False)
+    answer = requests.post(address, body, headers=headers(body, topic, **changed), timeout=60, allow_redirects=False)
     return answer.status_code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_one_is_made_and_its_secret_shown_once(chief: Client, system: Receiver) 
     assert [SECRET.search(entry.get_change_message()) for entry in LogEntry.objects.all()] == [None]
     # With what was shown others verify what they get.
     assert "O teste está a caminho" in page(chief, f"{LIST}{endpoint.pk}/try/", x="")
-    assert delivery.deliver(endpoint.pk) == 1
+    assert delivery.deliver() == 1
     [hook] = system.hooks()
     assert verified(hook, secret) | {"timestamp": ""} == {
         "type": "test", "timestamp": "", "data": {"message": "Um teste do Flowlog."},
@@ -103,7 +104,7 @@ def test_one_that_is_gone_says_so_until_it_is_switched_on_again(chief: Client, s
     endpoint, _secret = make_endpoint(system.url)
     make_order()
     system.statuses = [410]
-    delivery.deliver(endpoint.pk)
+    delivery.deliver()
     shown = page(chief, f"{LIST}{endpoint.pk}/change/")
     assert "desativado" in shown
     assert "Respondeu 410: não há mais ninguém nesse endereço." in shown
@@ -112,7 +113,7 @@ def test_one_that_is_gone_says_so_until_it_is_switched_on_again(chief: Client, s
     shown = page(chief, f"{LIST}{endpoint.pk}/change/", **form, _continue="1", _once="b")
     assert "Respondeu 410" not in shown
     OutgoingEvent.objects.update(due_at=Now())
-    assert delivery.deliver(endpoint.pk) == 1
+    assert delivery.deliver() == 1
     assert told() == [("order.created", "delivered")]
     assert len({hook.headers["webhook-id"] for hook in system.hooks()}) == 1
 
@@ -125,7 +126,7 @@ def test_chosen_events_are_sent_again_or_given_up(chief: Client) -> None:
     shown = page(chief, EVENTS, action="send_again", _selected_action=[first, second])
     assert "1 evento é enviado de novo." in shown
     assert (told()[0], OutgoingEvent.objects.get(pk=first).attempts) == (("order.created", "pending"), 0)
-    claimed = delivery.claim(endpoint.pk)
+    claimed = delivery.claim(endpoint.pk, uuid.uuid4())
     assert claimed is not None
     assert "1 evento não é enviado." in page(chief, EVENTS, action="give_up", _selected_action=[first, third])
     assert [state for _name, state in told()] == ["sending", "pending", "cancelled"]

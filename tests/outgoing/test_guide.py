@@ -53,15 +53,15 @@ def test_its_receiver_takes_what_is_flowlogs_once() -> None:
         endpoint.url = address
         endpoint.save()
         order = make_order(until="confirmed")
-        assert delivery.deliver(endpoint.pk) == 2
+        assert delivery.deliver() == 2
         delivery.again(OutgoingEvent.objects.all())
-        assert delivery.deliver(endpoint.pk) == 2
+        assert delivery.deliver() == 2
         stranger, _secret = make_endpoint(address, kinds=["order.pay"])
         event = OutgoingEvent.objects.create(endpoint=stranger, kind="test", payload={"message": "?"})
-        delivery.deliver(stranger.pk)
+        delivery.deliver()
         assert [tried.http_status for tried in event.tries.all()] == [401]
         OutgoingEvent.objects.filter(pk=event.pk).update(due_at=Now(), endpoint=endpoint)
-        assert delivery.deliver(endpoint.pk) == 1
+        assert delivery.deliver() == 1
         process.terminate()
         assert process.stdout is not None
         assert process.stdout.read().splitlines() == [

@@ -11,6 +11,7 @@ import pytest
 import requests
 from django.conf import settings
 from django.db.models.functions import Now
+from django.test import Client
 
 from orders.models import Order
 from orders.services import apply_transition
@@ -117,22 +118,29 @@ def test_what_a_killed_worker_had_in_hand_comes_again_under_its_id(processes: Sy
     assert len({hook.headers["webhook-id"] for hook in hooks}) == 3
 
 
-def test_a_slow_system_keeps_no_other_waiting(processes: System, system: Receiver) -> None:
-    slow = Slow(system)
-    with receiver() as quick:
-        sleepy, _secret = make_endpoint(system.url)
+def test_systems_that_hang_keep_nothing_else_waiting(processes: System, system: Receiver) -> None:
+    """As many processes as in production, and more systems that hang: other systems' news and a shop's order."""
+    names = ["order.created", "order.confirmed", "order.paid"]
+    with receiver() as second, receiver() as third, receiver() as quick:
+        hanging = [system, second, third]
+        slow, sleepy = [Slow(each) for each in hanging], [make_endpoint(each.url)[0] for each in hanging]
         other, secret = make_endpoint(quick.url)
+        shop = shops.make_connection()
         processes.beat()
-        # As many processes as in production.
         processes.worker("default", "--concurrency", "2")
         order = make_order()
-        assert slow.came.wait(30)
+        assert all(each.came.wait(30) for each in slow)
         for name in ("confirm", "pay"):
             apply_transition(order, name, notify=False)
-        names = ["order.created", "order.confirmed", "order.paid"]
-        wait_until(lambda: told(other) == [(name, "delivered") for name in names], "the other one's news")
-        assert [state for _name, state in told(sleepy)] == ["sending", "pending", "pending"]
-        slow.let_go()
-        wait_until(lambda: {state for _name, state in told(sleepy)} == {"delivered"}, "the slow one's news")
-        assert [verified(hook, secret)["type"] for hook in quick.hooks()] == names
-        assert [hook.body["type"] for hook in system.hooks()] == names
+        body = shops.written(shops.order(status="processing"))
+        way = f"/webhooks/orders/woocommerce/{shop.token}"
+        assert Client().post(way, body, content_type="application/json", headers=shops.headers(body)).status_code == 200
+        wait_until(lambda: Order.objects.count() == 2, "the shop's order")
+        wait_until(lambda: told(other)[:3] == [(name, "delivered") for name in names], "the other one's news")
+        in_flight = OutgoingEvent.objects.filter(state="sending", attempts=1)
+        assert set(in_flight.values_list("endpoint", flat=True)) == {each.pk for each in sleepy}
+        for each in slow:
+            each.let_go()
+        wait_until(lambda: {state for _name, state in told()} == {"delivered"}, "all news")
+        assert [verified(hook, secret)["type"] for hook in quick.hooks()][:3] == names
+        assert [[hook.body["type"] for hook in each.hooks()][:3] for each in hanging] == [names] * 3
