@@ -119,6 +119,7 @@ def _tell_beginning(alarm: Alarm, incident: Incident) -> bool:
 
 def _tell_end(alarm: Alarm) -> bool:
     logger.warning("Alarm over: %s", alarm)
+    words = ""
     if alarm.kind == Alarm.Kind.SILENT_WORKER:
         headline = _("The messages to the customers go out again")
     elif alarm.kind == Alarm.Kind.OLD_BACKUP:
@@ -128,10 +129,10 @@ def _tell_end(alarm: Alarm) -> bool:
     elif alarm.kind == Alarm.Kind.WAY_BACK:
         headline = _("WhatsApp %(instance)s: the receipts come in again") % {"instance": alarm.name}
     elif alarm.kind in (Alarm.Kind.CONNECTION, Alarm.Kind.UNMAPPED):
-        headline = connected.over(alarm)
+        headline, words = connected.over(alarm)
     else:
         headline = _("WhatsApp %(instance)s is back") % {"instance": alarm.name}
-    return _mail(headline, [_("The trouble since %(since)s is over.") % {"since": moment(alarm.began_at)}])
+    return _mail(headline, [words or _("The trouble since %(since)s is over.") % {"since": moment(alarm.began_at)}])
 
 
 def _mail(headline: str, paragraphs: list[str]) -> bool:

@@ -1,4 +1,5 @@
-"""Shops' systems and carriers whose news does not come in, or cannot be understood, in the staff's words."""
+"""Shops' systems and carriers whose news does not come in, or cannot be understood, and systems of the shop's own that
+take no webhooks, in the staff's words."""
 
 from __future__ import annotations
 
@@ -18,6 +19,10 @@ from integrations.carriers import health as carriers
 from integrations.models import CarrierConnection, ShopConnection
 from integrations.shops import health as shops
 from integrations.sources import health
+from outgoing import health as outgoing
+from outgoing.models import Endpoint
+
+_OUTGOING = "outgoing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +57,45 @@ _HEADLINES: Mapping[str, Words] = {
 def present() -> list[Incident]:
     """All such troubles there are now. One query while there is none."""
     found = _in_trouble()
-    return [
+    of_connections = [
         incident
         for name, room in _ROOMS.items()
         if name in found
         for connection in health.alarming(room.model).select_related("store")
         for incident in _of(name, room, connection)
     ]
+    return [*of_connections, *(map(_of_endpoint, outgoing.troubled()) if _OUTGOING in found else ())]
 
 
 def troubled() -> list[QuerySet[Any]]:
     """The connections with such a trouble, of each kind."""
-    return [health.alarming(room.model) for room in _ROOMS.values()]
+    return list(_troubled().values())
 
 
-def over(alarm: Alarm) -> str:
-    """The headline of the end of such a trouble."""
+def over(alarm: Alarm) -> tuple[str, str]:
+    """The headline of the end of such a trouble, and what there is to say of it if it did not end by itself."""
     room, _colon, pk = alarm.name.partition(":")
-    row = _ROOMS[room].model._default_manager.filter(pk=pk).values_list("name", flat=True).first()
-    words = _("Each status of %(name)s has a meaning again") if alarm.kind == Alarm.Kind.UNMAPPED else _(
-        "What was wrong with %(name)s is over"
-    )  # fmt: skip
-    return words % {"name": row or alarm.name}
+    model = Endpoint if room == _OUTGOING else _ROOMS[room].model
+    row: Any = model._default_manager.filter(pk=pk).first()
+    name = {"name": str(row) if row else alarm.name}
+    if row and not row.is_on:
+        return _("%(name)s has been switched off") % name, _("While it is off nobody is told of trouble with it.")
+    if alarm.kind == Alarm.Kind.UNMAPPED:
+        return _("Each status of %(name)s has a meaning again") % name, ""
+    return _("What was wrong with %(name)s is over") % name, ""
+
+
+def _troubled() -> dict[str, QuerySet[Any]]:
+    return {name: health.alarming(room.model) for name, room in _ROOMS.items()} | {_OUTGOING: outgoing.troubled()}
 
 
 def _in_trouble() -> set[str]:
     """Which kinds have such a trouble. One query."""
-    of_shops, of_carriers = (
-        health.alarming(room.model).order_by().annotate(room=Value(name, output_field=CharField())).values_list("room")
-        for name, room in _ROOMS.items()
+    first, *others = (
+        rows.order_by().annotate(room=Value(name, output_field=CharField())).values_list("room")
+        for name, rows in _troubled().items()
     )
-    return {name for (name,) in of_shops.union(of_carriers).order_by()[: len(_ROOMS)]}
+    return {name for (name,) in first.union(*others).order_by()[: 1 + len(others)]}
 
 
 def _of(name: str, room: _Room, connection: Any) -> Iterator[Incident]:
@@ -110,6 +123,22 @@ def _of(name: str, room: _Room, connection: Any) -> Iterator[Incident]:
             permission=f"{opts.app_label}.change_{opts.model_name}",
             store_id=connection.store_id,
         )
+
+
+def _of_endpoint(endpoint: Endpoint) -> Incident:
+    headline = _("%(name)s takes no webhooks") if endpoint.is_on else _("%(name)s takes no webhooks any more")
+    waits = _("What there is to tell it waits, for three days at most.")
+    off = _("It was switched off: what happens meanwhile is never told to it. Save its page once you have seen to it.")
+    return Incident(
+        kind=Alarm.Kind.CONNECTION,
+        name=f"{_OUTGOING}:{endpoint.pk}",
+        since=endpoint.last_success_at or endpoint.created_at,
+        headline=headline % {"name": endpoint},
+        detail=f"{endpoint.off_reason or endpoint.last_error} {waits if endpoint.is_on else off}",
+        address=reverse("admin:outgoing_endpoint_change", args=[endpoint.pk]),
+        permission="outgoing.view_endpoint",
+        store_id=endpoint.store_id,
+    )
 
 
 def _since(connection: Any) -> Any:

@@ -32,6 +32,8 @@ REGULAR_DAYS, LOOKED_BACK = 5, timedelta(days=14)
 SILENT_AFTER = timedelta(days=3)
 # Who was refused longer ago has given it up.
 REFUSED_LATELY = timedelta(days=7)
+# What is too large was not taken in, whatever has come since: so long it is told of.
+TOO_LARGE_FOR = timedelta(days=3)
 # Somebody may mend the secret there while a refused request is still on its way.
 GRACE = timedelta(minutes=1)
 # Of what may have a second webhook with another secret, or may be up again in a while, nobody is told at once.
@@ -55,12 +57,15 @@ def judged(connections: type[Connection]) -> QuerySet[Any]:
 # The days are only counted of those that are silent.
 _TELLS_NOTHING = Q(last_news_at__lt=Now() - SILENT_AFTER) & Q(days__gte=REGULAR_DAYS)
 _DOES_NOT_ANSWER = Q(answered_at__lt=Now() - SILENT_AFTER)
-_REFUSED = Q(refused_at__gt=Now() - REFUSED_LATELY) & (
-    Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + GRACE)
-)
-_STILL_REFUSED = Q(refused_at__gt=Now() - REFUSED_LATELY) & (
-    Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + STILL)
-)
+_TOO_LARGE = Q(refused_why=Refusal.TOO_LARGE) & Q(refused_at__gt=Now() - TOO_LARGE_FOR)
+
+
+def _refused_since_news(grace: timedelta) -> Q:
+    newer = Q(last_news_at__isnull=True) | Q(refused_at__gt=F("last_news_at") + grace)
+    return _TOO_LARGE | Q(refused_at__gt=Now() - REFUSED_LATELY) & newer
+
+
+_REFUSED, _STILL_REFUSED = _refused_since_news(GRACE), _refused_since_news(STILL)
 _TROUBLE = ~Q(last_error="")
 _UNREADABLE = Q(unreadable_since__isnull=False)
 

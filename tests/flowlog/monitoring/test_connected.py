@@ -19,10 +19,13 @@ from integrations.carriers import intake as carriers_intake
 from integrations.models import CarrierConnection, CarrierNews, ShopConnection, ShopNews
 from integrations.shops import intake
 from orders.models import Store
+from outgoing import delivery
+from outgoing.models import Endpoint, OutgoingEvent
 from tests.factories import make_instance
 from tests.flowlog.monitoring.health import BANNER, seen_gone
 from tests.integrations import parcels, shops
 from tests.mail import mail_server
+from tests.outgoing.endpoints import make_endpoint
 from tests.staff import client_of, make_staff
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("alive")]
@@ -136,6 +139,83 @@ def test_what_fails_is_told_of_when_it_has_failed_for_hours() -> None:
     assert told() == ["Loja virtual não responde como deveria"]
 
 
+def test_what_is_too_large_is_told_of_for_days_whatever_comes_since() -> None:
+    connection = shops.make_connection()
+    assert tell(connection, {"id": 11, "text": "x" * 1024 * 1024}) == 413
+    assert tell(connection, shops.order()) == 200
+    ShopConnection.objects.update(last_news_at=Now() + timedelta(hours=1))
+    [incident] = connected.present()
+    assert incident.headline == "O que Loja virtual envia está sendo recusado"
+    assert "por ter mais de 1 MiB" in incident.detail
+    ShopConnection.objects.update(refused_at=Now() - timedelta(hours=71))
+    assert len(told()) == 1
+    ShopConnection.objects.update(refused_at=Now() - timedelta(hours=73))
+    assert told() == []
+
+
+def test_one_that_is_switched_off_is_not_said_to_be_well(settings: Any) -> None:
+    connection = shops.make_connection()
+    with mail_server() as server:
+        settings.MAILERS = mailers(server.url)
+        tell(connection, shops.order(), X_WC_Webhook_Signature="x")
+        alarms.look()
+        ShopConnection.objects.update(is_on=False)
+        alarms.look()
+        seen_gone(60)
+        alarms.look()
+        assert server.subjects[1:] == ["Flowlog: A conexão com Loja virtual foi desligada"]
+        assert (
+            server.mails[1].get_content().strip()
+            == "Enquanto estiver desligada, ninguém é avisado de problemas com ela."
+        )
+    assert not Alarm.objects.exists()
+
+
+def test_a_system_that_takes_no_webhooks_is_in_the_banner_and_in_one_mail(settings: Any) -> None:
+    client, endpoint = client_of(make_staff(group=MANAGEMENT_GROUP)), make_endpoint()[0]
+    row, page = Endpoint.objects.filter(pk=endpoint.pk), f"/admin/outgoing/endpoint/{endpoint.pk}/change/"
+    with mail_server() as server:
+        settings.MAILERS = mailers(server.url)
+        row.update(last_success_at=Now() - timedelta(minutes=59), last_error="Respondeu com 500.")
+        row.update(created_at=Now() - timedelta(days=2))
+        alarms.look()
+        row.update(last_success_at=Now() - timedelta(minutes=61))
+        shown = client.get("/admin/").content.decode()
+        assert ("ERP não recebe os webhooks." in shown, page in shown) == (True, True)
+        alarms.look()
+        alarms.look()
+        assert server.subjects == ["Flowlog: ERP não recebe os webhooks"]
+        words = " ".join(server.mails[0].get_content().split())
+        assert "Respondeu com 500. O que há para contar espera, no máximo três dias." in words
+        assert words.endswith(page)
+        row.update(last_success_at=Now(), last_error="")
+        alarms.look()
+        seen_gone(60)
+        alarms.look()
+        assert server.subjects[1:] == ["Flowlog: O problema com ERP acabou"]
+    assert not Alarm.objects.exists()
+
+
+def test_a_system_that_answered_410_is_told_of_until_its_page_is_saved(settings: Any) -> None:
+    elsewhere = Store.objects.create(name="Outra")
+    make_endpoint(store=elsewhere, description="Da outra", off_reason="Respondeu 410.", is_on=False)
+    client, endpoint = client_of(make_staff(group=MANAGEMENT_GROUP)), make_endpoint()[0]
+    delivery.settle(OutgoingEvent.objects.create(endpoint=endpoint, kind="test", payload={}), delivery.Answer(410))
+    with mail_server() as server:
+        settings.MAILERS = mailers(server.url)
+        shown = client.get("/admin/").content.decode()
+        assert ("ERP não recebe mais webhooks." in shown, "Da outra" in shown) == (True, False)
+        alarms.look()
+        subjects = {"Flowlog: ERP não recebe mais webhooks", "Flowlog: Da outra não recebe mais webhooks"}
+        assert set(server.subjects) == subjects
+        page = f"/admin/outgoing/endpoint/{endpoint.pk}/change/"
+        client.post(page, {"description": "ERP", "url": endpoint.url})
+        alarms.look()
+        seen_gone(60)
+        alarms.look()
+        assert server.subjects[2:] == ["Flowlog: A conexão com ERP foi desligada"]
+
+
 def test_credentials_that_no_key_reads_are_told_of() -> None:
     CarrierConnection.objects.filter(pk=parcels.make_connection().pk).update(unreadable_since=Now())
     assert told() == ["As credenciais de Transportadora não podem ser lidas"]
@@ -150,6 +230,7 @@ def test_whoever_works_for_another_store_is_not_told() -> None:
 
 
 def test_while_all_is_well_it_costs_one_query() -> None:
+    make_endpoint()
     for connection in (shops.make_connection(), parcels.make_connection()):
         type(connection)._default_manager.update(last_news_at=Now())
     with CaptureQueriesContext(database) as queries:
