@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from orders.accounts import account_key
-from orders.models import Customer, Store
+from orders.models import Customer, Order, Store
 
 _LOCKS = 0x666C_6F77  # the first half of each lock's key: any number that nothing else in this database uses
 
@@ -29,6 +29,16 @@ def locked_holder(store: Store, phone: str) -> Customer | None:
 def _of_account(rows: QuerySet[Customer], store: Store, phone: str) -> Customer | None:
     same = rows.filter(store=store, account=account_key(phone)).order_by("pk")
     return min(same, key=lambda customer: customer.phone != phone, default=None)
+
+
+def tell_change(customer: Customer) -> None:
+    """Have their orders count as changed: whoever reads what has changed is told their name and phone with them.
+
+    The customer is saved before, as an erasure locks them before their orders.
+    """
+    orders = Order.objects.filter(customer=customer).select_for_update(no_key=True).order_by("pk")
+    # The trigger of the table writes the time.
+    Order.objects.filter(pk__in=list(orders.values_list("pk", flat=True))).update(customer=customer)
 
 
 def lock_account(store: Store, phone: str) -> None:

@@ -26,6 +26,7 @@ from orders.admin.exports import ExportViews
 from orders.admin.imports import CustomerImportViews
 from orders.admin.phones import phone_html
 from orders.contacts import format_phone, phone_doubt, phone_warning
+from orders.customers import tell_change
 from orders.erasure import recall_refusal
 from orders.forms import CustomerForm, StoreForm
 from orders.models import Customer, Store, StoreStaff
@@ -202,6 +203,8 @@ class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportView
         obj.save(update_fields=changed if change else None)
         if "phone" in form.changed_data:
             recall_refusal(obj)
+        if change and {"name", "phone", "cpf"}.intersection(changed):
+            tell_change(obj)
         if "opted_out" in form.changed_data:
             record = consent.opt_out if form.cleaned_data["opted_out"] else consent.opt_in
             record([obj], gettext("by the staff (%(user)s)") % {"user": request.user.get_username()})
