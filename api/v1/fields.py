@@ -12,9 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Schema
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from orders.codes import compact_tracking
 from orders.contacts import certain_phone, is_storable, normalize_document
+from orders.transitions import MAX_LENGTHS
 from orders.typed import visible
 
 # A quantity of nothing is none; what is more than the column holds is refused by the pattern.
@@ -77,6 +79,14 @@ def _some(quantity: str) -> str:
     return quantity
 
 
+def _compact(text: str) -> str:
+    """As the admin takes them: however they were pasted, and no longer than is stored once they are compact."""
+    code, longest = compact_tracking(_storable(text)), MAX_LENGTHS["tracking_code"]
+    if len(code) > longest:
+        raise PydanticKnownError("string_too_long", {"max_length": longest})
+    return code
+
+
 def _read_by(reader: Callable[[str], str]) -> AfterValidator:
     """Checked by a function that raises Django's error; what it makes of the text is kept."""
 
@@ -101,5 +111,6 @@ type Text = Annotated[str, AfterValidator(_storable)]
 type Line = Annotated[str, Field(min_length=1), AfterValidator(_seen)]
 type Phone = Annotated[str, Field(max_length=40, examples=["(11) 98765-4321"]), _read_by(certain_phone)]
 type Document = Annotated[str, Field(max_length=40, examples=["529.982.247-25"]), _read_by(normalize_document)]
+type TrackingCode = Annotated[str, Field(max_length=500, examples=["AA123456785BR"]), AfterValidator(_compact)]
 type Reference = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
 type Source = Annotated[str, Field(pattern=SOURCE, examples=["minha-loja"])]

@@ -7,7 +7,20 @@ from typing import Annotated, Literal
 from django.utils.translation import gettext_lazy as _
 from pydantic import Field, StrictBool
 
-from api.v1.fields import Document, Given, Line, Moment, Money, PastMoment, Phone, Quantity, Reference, Source, Text
+from api.v1.fields import (
+    Document,
+    Given,
+    Line,
+    Moment,
+    Money,
+    PastMoment,
+    Phone,
+    Quantity,
+    Reference,
+    Source,
+    Text,
+    TrackingCode,
+)
 from orders.states import OrderState
 from orders.statuses import DeliveryMethod, DeliveryStatus, PaymentStatus
 from orders.transitions import MAX_LENGTHS, TRANSITIONS
@@ -46,7 +59,7 @@ class StateIn(Given):
     cancelled: StrictBool = False
     returned: StrictBool = False
     reason: Short = ""
-    tracking_code: Annotated[Text, Field(max_length=MAX_LENGTHS["tracking_code"])] = ""
+    tracking_code: TrackingCode = ""
     tracking_url: Annotated[Text, Field(max_length=MAX_LENGTHS["tracking_url"])] = ""
 
     def wanted(self) -> OrderState:
@@ -93,7 +106,7 @@ class PutOrderIn(OrderIn):
 class TransitionData(Given):
     """What the step takes: which of these, the guide says."""
 
-    tracking_code: Annotated[Text, Field(max_length=MAX_LENGTHS["tracking_code"])] | None = None
+    tracking_code: TrackingCode | None = None
     tracking_url: Annotated[Text, Field(max_length=MAX_LENGTHS["tracking_url"])] | None = None
     reason: Short | None = None
     pickup_code: Annotated[Text, Field(max_length=MAX_LENGTHS["pickup_code"])] | None = None

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
+from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.models import NotificationLog
 from orders.desk_models import OrderNote
 from orders.erasure import erase
@@ -16,7 +17,7 @@ from orders.services import apply_transition
 from tests.api.client import ORDER, Program
 from tests.factories import make_instance, make_order
 from tests.meetings import another
-from tests.staff import make_staff
+from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db
 PAID = {"confirmed": True, "payment": "paid"}
@@ -349,6 +350,39 @@ def test_whoever_writes_an_order_moves_its_time(program: Program) -> None:
     made = program.post("/orders", ORDER)[1]
     Order.objects.update(notes="Por fora")
     assert program.get(f"/orders/{made['code']}")[1]["updated_at"] > made["updated_at"]
+
+
+def test_whose_customer_gets_another_name_counts_as_changed(program: Program) -> None:
+    other, made = make_order(customer_phone="+5511987650000"), program.post("/orders", ORDER)[1]
+    client, customer = client_of(make_staff("gil", MANAGEMENT_GROUP)), Order.objects.get(code=made["code"]).customer
+    before = Order.objects.filter(pk=other.pk).values().get()
+
+    def save(name: str) -> list[str]:
+        since = program.get(f"/orders/{made['code']}")[1]["updated_at"]
+        values = {"name": name, "phone": "(11) 98765-4321", "cpf": ""}
+        assert client.post(f"/admin/orders/customer/{customer.pk}/change/", values).status_code == 302
+        told = program.get("/orders", updated_since=since)[1]["orders"]
+        return [order["customer"]["name"] for order in told if order["updated_at"] > since]
+
+    assert save("Maria Aparecida") == ["Maria Aparecida"]
+    assert save("Maria Aparecida") == []
+    assert Order.objects.filter(pk=other.pk).values().get() == before
+
+
+def test_a_tracking_code_is_taken_as_it_was_pasted(program: Program) -> None:
+    made = program.post("/orders", {**ORDER, "state": PAID})[1]
+    step = {"name": "ship", "data": {"tracking_code": "x" * 61}}
+    status, problem = program.post(f"/orders/{made['code']}/transitions", step)
+    [error] = problem["errors"]
+    assert (status, error["pointer"], error["message"]) == (
+        422,
+        "/data/tracking_code",
+        "Isto pode ter até 60 caracteres.",
+    )
+    pasted = "https://rastreamento.correios.com.br/app/index.php?objetos=AA 123 456 785 BR"
+    assert len(pasted) > 60
+    status, order = program.post(f"/orders/{made['code']}/transitions", {**step, "data": {"tracking_code": pasted}})
+    assert (status, order["tracking_code"]) == (200, "AA123456785BR")
 
 
 def test_another_stores_order_is_not_there(program: Program) -> None:
