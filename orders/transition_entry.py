@@ -56,7 +56,8 @@ class Transition:
     names the data it accepts; `corrects`, for one that takes back a step found wrong only later, the transitions whose
     messages were wrong: the customer is told only if one of these may have reached them. `is_final`: it ends what was
     agreed, and is not done to many by an oversight. `check` refuses data with a
-    `TransitionNotAllowed`; `effect` writes what the data means to the (locked, unsaved) order.
+    `TransitionNotAllowed`; `effect` writes what the data means to the (locked, unsaved) order. `past` is what other
+    systems call it once it has happened, where that is not its name; they compare it, so that it never changes.
 
     On the customer's page `headline` and `advice` say where the order is now (`advice_if_paid` instead, where money is
     to come back), `to_come` says the same of a step that is still hoped for, `icon` is that of
@@ -65,6 +66,7 @@ class Transition:
     """
 
     name: str
+    past: str = ""
     label: Words
     done: Words
     status_from: frozenset[OrderStatus]

@@ -56,6 +56,7 @@ __all__ = [
 _ENTRIES = (
     Transition(
         name="create",
+        past="created",
         label=_("Create"),
         done=_("Order received"),
         status_from=frozenset(),
@@ -68,6 +69,7 @@ _ENTRIES = (
     ),
     Transition(
         name="confirm",
+        past="confirmed",
         label=_("Confirm"),
         done=_("Order confirmed"),
         status_from=frozenset({OrderStatus.PENDING}),
@@ -78,6 +80,7 @@ _ENTRIES = (
     ),
     Transition(
         name="pay",
+        past="paid",
         label=_("Record payment"),
         done=_("Payment received"),
         status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.COMPLETED}),
@@ -86,6 +89,7 @@ _ENTRIES = (
     ),
     Transition(
         name="ship",
+        past="shipped",
         label=_("Ship"),
         done=_("Order shipped"),
         methods=SHIPPING_METHODS,
@@ -103,6 +107,7 @@ _ENTRIES = (
     # The customer has a wrong code, and is told the right one.
     Transition(
         name="correct_tracking",
+        past="tracking_corrected",
         label=_("Correct the tracking code"),
         done=_("Tracking code corrected"),
         methods=TRACKED_METHODS,
@@ -130,6 +135,7 @@ _ENTRIES = (
     ),
     Transition(
         name="deliver",
+        past="delivered",
         label=_("Deliver"),
         done=_("Order delivered"),
         methods=SHIPPING_METHODS,
@@ -146,6 +152,7 @@ _ENTRIES = (
     ),
     Transition(
         name="fail_delivery",
+        past="delivery_failed",
         label=_("Record failed attempt"),
         done=_("Delivery attempt failed"),
         methods=SHIPPING_METHODS,
@@ -175,6 +182,7 @@ _ENTRIES = (
     ),
     Transition(
         name="pick_up",
+        past="picked_up",
         label=_("Hand over"),
         done=_("Order picked up"),
         methods=frozenset({DeliveryMethod.PICKUP}),
@@ -191,6 +199,7 @@ _ENTRIES = (
     ),
     Transition(
         name="expire_pickup",
+        past="pickup_expired",
         label=_("Expire pickup"),
         done=_("Pickup deadline expired"),
         methods=frozenset({DeliveryMethod.PICKUP}),
@@ -205,6 +214,7 @@ _ENTRIES = (
     ),
     Transition(
         name="refund",
+        past="refunded",
         label=_("Refund"),
         done=_("Payment refunded"),
         status_from=frozenset(OrderStatus),
@@ -215,6 +225,7 @@ _ENTRIES = (
     ),
     Transition(
         name="return_order",
+        past="returned",
         label=_("Record return"),
         done=_("Order returned"),
         status_from=frozenset({OrderStatus.COMPLETED, OrderStatus.CONFIRMED}),
@@ -229,6 +240,7 @@ _ENTRIES = (
     ),
     Transition(
         name="cancel",
+        past="cancelled",
         label=_("Cancel order"),
         done=_("Order cancelled"),
         status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED}),
@@ -244,6 +256,7 @@ _ENTRIES = (
     # What the customer may hold in hand is another now.
     Transition(
         name="move_deadline",
+        past="deadline_moved",
         label=_("Move the pickup deadline"),
         done=_("Pickup deadline moved"),
         methods=frozenset({DeliveryMethod.PICKUP}),
@@ -256,6 +269,7 @@ _ENTRIES = (
     ),
     Transition(
         name="change_address",
+        past="address_changed",
         label=_("Change the delivery address"),
         done=_("Delivery address changed"),
         methods=SHIPPING_METHODS,
@@ -314,6 +328,7 @@ _ENTRIES = (
     ),
     Transition(
         name="reopen",
+        past="reopened",
         label=_("Reopen order"),
         done=_("Corrected: order reopened"),
         status_from=frozenset({OrderStatus.CANCELLED}),
@@ -327,6 +342,7 @@ _ENTRIES = (
     ),
     Transition(
         name="unpay",
+        past="unpaid",
         label=_("Payment was not received"),
         done=_("Corrected: payment not received"),
         status_from=frozenset({OrderStatus.PENDING, OrderStatus.CONFIRMED, OrderStatus.COMPLETED}),

@@ -8,26 +8,6 @@ from flowlog.translations import Words
 from orders.transitions import TRANSITIONS, UNDO, done_words
 
 TEST = "test"
-# By the names that the database's triggers give them. They are kept as they are: receivers compare these.
-_TYPES_OF_STEPS = {
-    "create": "created",
-    "confirm": "confirmed",
-    "pay": "paid",
-    "refund": "refunded",
-    "ship": "shipped",
-    "deliver": "delivered",
-    "fail_delivery": "delivery_failed",
-    "pick_up": "picked_up",
-    "expire_pickup": "pickup_expired",
-    "cancel": "cancelled",
-    "return_order": "returned",
-    "correct_tracking": "tracking_corrected",
-    "move_deadline": "deadline_moved",
-    "change_address": "address_changed",
-    "reopen": "reopened",
-    "unpay": "unpaid",
-    UNDO: "step_undone",
-}
 _OF_MESSAGES: dict[str, Words] = {
     "message.sent": _("Message sent"),
     "message.delivered": _("Message delivered"),
@@ -46,9 +26,12 @@ def choices() -> list[tuple[str, Words]]:
 
 
 def type_of(kind: str) -> str:
-    """What the webhook calls it: `order.paid`, `message.read`."""
+    """What the webhook calls it, which receivers compare: `order.paid`, `message.read`."""
     subject, _dot, name = kind.partition(".")
-    return f"order.{_TYPES_OF_STEPS.get(name, name)}" if subject == "order" else kind
+    if subject != "order":
+        return kind
+    past = "step_undone" if name == UNDO else TRANSITIONS[name].past if name in TRANSITIONS else ""
+    return f"order.{past or name}"
 
 
 def words_of(kind: str) -> Words:
