@@ -62,8 +62,8 @@ def connection_of(news: CarrierNews) -> CarrierConnection:
     return news.connection
 
 
-def describe(news: CarrierNews, told: ParcelNews) -> None:
-    """Write on the row what the carrier said, and what that means in its connection.
+def describe(news: CarrierNews, told: ParcelNews) -> tuple[str, ...]:
+    """Write on the row what the carrier said, and what that means in its connection; returns the names of the fields.
 
     What would move an order, and is of a time that cannot be, has no meaning.
     """
@@ -77,6 +77,7 @@ def describe(news: CarrierNews, told: ParcelNews) -> None:
     when = told.occurred_at
     is_sound = when and not _is_incredible(told) and when <= timezone.now() + _AHEAD
     news.occurred_at = when if when and is_sound else received_at
+    return "statuses", "status", "external_id", "description", "tracking_code", "occurred_at"
 
 
 def _meaning(news: CarrierNews, told: ParcelNews) -> str:

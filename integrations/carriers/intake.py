@@ -14,9 +14,9 @@ from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.translation import gettext as _
 
 from integrations.carriers import CARRIERS, polled
-from integrations.carriers.bringing import connection_of, finish, take_in
+from integrations.carriers.bringing import connection_of, describe, finish, take_in
 from integrations.carriers.models import CarrierConnection, CarrierNews
-from integrations.carriers.news import Told
+from integrations.carriers.news import ParcelNews, Told
 from integrations.sources import worklist
 
 __all__ = ["again", "due", "process"]
@@ -45,6 +45,12 @@ def _work_off(news: CarrierNews) -> None:
         finish(news, result=Result.RECEIVED if due_at else Result.ERROR, reason=reason, due_at=due_at)
 
 
+def _look_at(news: CarrierNews) -> tuple[str, ...]:
+    """Of which parcel it tells, and what."""
+    told = _told(news)
+    return describe(news, told) if isinstance(told, ParcelNews) else ()
+
+
 def _told(news: CarrierNews) -> Told:
     body = bytes(news.body)
     if news.headers == polled.HEADERS:
@@ -63,5 +69,5 @@ def again(rows: QuerySet[CarrierNews]) -> int:
     return worklist.again(rows.filter(connection__isnull=False).exclude(result=Result.APPLIED))
 
 
-_worklist = worklist.Worklist(CarrierConnection, CarrierNews, _work_off)
+_worklist = worklist.Worklist(CarrierConnection, CarrierNews, _look_at, _work_off)
 process, due = _worklist.process, _worklist.due

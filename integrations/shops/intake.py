@@ -11,14 +11,13 @@ from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
 from django.db.models import F
 from django.db.models.functions import Greatest, Now
-from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.translation import gettext as _
 
 from flowlog.secrets_at_rest import Unreadable
-from integrations.shops import SHOPS, polled, wishes
+from integrations.shops import SHOPS, wishes
 from integrations.shops.models import ID_LENGTH, REASON_LENGTH, ShopConnection, ShopNews
-from integrations.shops.news import Hint, Nothing, OrderNews, Told
-from integrations.shops.orders import finish, order_of, take_in
+from integrations.shops.news import Hint, Nothing, OrderNews
+from integrations.shops.orders import describe, finish, order_of, read, take_in
 from integrations.shops.placing import storable
 from integrations.sources import RefusedError, calls
 from integrations.sources.worklist import ForgottenError, Worklist, again
@@ -61,6 +60,12 @@ def _work_off(news: ShopNews) -> None:
         _try_later(news, _("It failed (%(error)s): see the log.") % {"error": type(error).__name__})
 
 
+def _look_at(news: ShopNews) -> tuple[str, ...]:
+    """Of which order it tells, and what; of a hint nothing, since what is fetched is the newest anyway."""
+    told = Nothing("") if wishes.is_one(news) else read(news)
+    return describe(news, told) if isinstance(told, OrderNews) else ()
+
+
 def _told(news: ShopNews) -> OrderNews | Nothing | None:
     """What the row says, fetched where it only hints at it; None where that has to wait."""
     told = read(news)
@@ -80,15 +85,6 @@ def _told(news: ShopNews) -> OrderNews | Nothing | None:
     if news.connection.last_error:
         _note_trouble(news, "")
     return fetched
-
-
-def read(news: ShopNews) -> Told:
-    """What was sent. Raises `RefusedError`."""
-    body = bytes(news.body)
-    if news.headers == polled.HEADERS:
-        return polled.read(body)
-    told: Told = SHOPS[news.connection.source].read(CaseInsensitiveMapping(news.headers), body)
-    return told
 
 
 def _wait(connection_id: int) -> Any:
@@ -122,5 +118,5 @@ def _note_trouble(news: ShopNews, sentence: str) -> None:
     ShopConnection.objects.filter(pk=news.connection_id).update(last_error=sentence[:REASON_LENGTH])
 
 
-_worklist = Worklist(ShopConnection, ShopNews, _work_off)
+_worklist = Worklist(ShopConnection, ShopNews, _look_at, _work_off)
 process, due = _worklist.process, _worklist.due

@@ -9,13 +9,15 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils.datastructures import CaseInsensitiveMapping
 from django.utils.translation import gettext as _
 
 from integrations.models import NotificationLog, ShopConnection, ShopNews
-from integrations.shops import SHOPS, placing
+from integrations.shops import SHOPS, placing, polled
 from integrations.shops.meanings import Meaning, meanings_of
 from integrations.shops.models import ID_LENGTH, NUMBER_LENGTH, REASON_LENGTH
-from integrations.shops.news import Nothing, OrderNews
+from integrations.shops.news import Nothing, OrderNews, Told
 from integrations.shops.polling import can_poll
 from integrations.sources import worklist
 from orders.models import Order
@@ -45,6 +47,23 @@ _WAY: Mapping[Meaning, DeliveryStatus] = {
 }
 
 
+def read(news: ShopNews) -> Told:
+    """What was sent. Raises `RefusedError`."""
+    body = bytes(news.body)
+    if news.headers == polled.HEADERS:
+        return polled.read(body)
+    told: Told = SHOPS[news.connection.source].read(CaseInsensitiveMapping(news.headers), body)
+    return told
+
+
+def describe(news: ShopNews, told: OrderNews) -> tuple[str, ...]:
+    """Write on the row which order it tells of, and what; returns the names of the fields."""
+    news.external_id = placing.storable(told.external_id)[:ID_LENGTH]
+    news.external_number = placing.storable(told.external_number)[:NUMBER_LENGTH]
+    news.statuses, news.changed_at = [placing.storable(each) for each in told.statuses], told.changed_at
+    return "external_id", "external_number", "statuses", "changed_at"
+
+
 @transaction.atomic
 def take_in(news: ShopNews, told: OrderNews | Nothing) -> None:
     """Make the order or bring it on, and write on the row what became of it: it is worked off then.
@@ -55,9 +74,7 @@ def take_in(news: ShopNews, told: OrderNews | Nothing) -> None:
     if isinstance(told, Nothing):
         _not_an_order(news, told)
     else:
-        news.external_id = placing.storable(told.external_id)[:ID_LENGTH]
-        news.external_number = placing.storable(told.external_number)[:NUMBER_LENGTH]
-        news.statuses, news.changed_at = [placing.storable(each) for each in told.statuses], told.changed_at
+        describe(news, told)
         news.result, news.reason = _judge(news, told)
         # What went wrong with asking is over when that succeeds.
         if news.connection.last_error and not can_poll(news.connection):
@@ -97,11 +114,11 @@ def _judge(news: ShopNews, told: OrderNews) -> tuple[str, str]:
     wanted = wanted_of(meanings, told, known)
     is_recent = not _was_placed_before(connection, told)
     tells = known is not None or is_recent
-    is_placed = is_recent and not wanted and Meaning.PLACED in meanings
+    is_placed = is_recent and not wanted and Meaning.PLACED in meanings and not _goes_on(news)
     if known and is_placed and tell_of_creation(known):
         return Result.APPLIED, ""  # it came in with a status that nobody is told of
     news.order = order = known or placing.place(connection, told, notify=is_placed)
-    found = _bring(order, told, wanted, made=known is None, tells=tells)
+    found = _bring(news, told, wanted, made=known is None, tells=tells)
     return _for_a_person(meanings, told, order) or found
 
 
@@ -170,18 +187,66 @@ def _if_done(told: OrderNews, order: Order | None) -> Meaning | None:
     return Meaning.SHIPPED if told.tracking_code or (order and order.tracking_code) else None
 
 
-def _bring(order: Order, told: OrderNews, wanted: dict[str, Any], *, made: bool, tells: bool) -> tuple[str, str]:
-    if not wanted:
+def _bring(news: ShopNews, told: OrderNews, wanted: dict[str, Any], *, made: bool, tells: bool) -> tuple[str, str]:
+    order = news.order
+    if not wanted or order is None:
         return (Result.APPLIED if made else Result.NOTHING_NEW), ""
-    state = OrderState(
-        reason=told.cancel_reason, tracking_code=told.tracking_code, tracking_url=told.tracking_url, **wanted
-    )
-    # Of an order of which nobody told them anything, as one that was never paid, they do not hear that it is off.
-    hears = not wanted.get("cancelled") or NotificationLog.objects.filter(order=order).exists()
-    brought = bring_to(order, state, notify=tells and hears)
+    state = _state(told, wanted)
+    tells = tells and _hears(order, wanted) and not _is_overtaken(news, order, state)
+    brought = bring_to(order, state, notify=tells)
     if brought.reason:
         return (Result.LATE if brought.late else Result.REFUSED), brought.reason
     return (Result.APPLIED if made or brought.events else Result.NOTHING_NEW), ""
+
+
+def _state(told: OrderNews, wanted: dict[str, Any]) -> OrderState:
+    return OrderState(
+        reason=told.cancel_reason, tracking_code=told.tracking_code, tracking_url=told.tracking_url, **wanted
+    )
+
+
+def _hears(order: Order, wanted: Mapping[str, Any]) -> bool:
+    """Of an order of which nobody told them anything, as one that was never paid, they do not hear that it is off."""
+    return not wanted.get("cancelled") or NotificationLog.objects.filter(order=order).exists()
+
+
+def _is_overtaken(news: ShopNews, order: Order, state: OrderState) -> bool:
+    """Whether what waits takes the order on from where this has it, of which the customer is told then instead. It is
+    tried, and undone."""
+    newer = _waiting_after(news)
+    if not newer:
+        return False
+    with transaction.atomic():
+        bring_to(order, state, notify=False)
+        moves_on = any(
+            bring_to(order, _state(told, wanted), notify=False).events
+            for told in newer
+            if (wanted := _wanted_next(news.connection, told, order)) and _hears(order, wanted)
+        )
+        transaction.set_rollback(True)
+    return moves_on
+
+
+def _goes_on(news: ShopNews) -> bool:
+    """The same of an order that is only placed: whatever it may become takes it on, but that it is off."""
+    following = (_wanted_next(news.connection, told, None) for told in _waiting_after(news))
+    return any(wanted and not wanted.get("cancelled") for wanted in following)
+
+
+def _wanted_next(connection: ShopConnection, told: OrderNews, order: Order | None) -> dict[str, Any]:
+    meanings, unknown = meanings_of(told.statuses, connection.mapping, SHOPS[connection.source].MEANINGS)
+    return {} if unknown or _was_placed_before(connection, told) else wanted_of(meanings, told, order)
+
+
+def _waiting_after(news: ShopNews) -> list[OrderNews]:
+    """What came after it of the same order, by the shop's clock too, and has waited with it while nobody was there."""
+    if not worklist.waited_out_a_standstill(news):
+        return []
+    rows = _of_same_order(news).filter(
+        connection=news.connection_id, due_at__lte=Now(), pk__gt=news.pk, changed_at__gte=news.changed_at
+    )
+    found = (read(row) for row in rows.select_related("connection").order_by("pk"))
+    return [told for told in found if isinstance(told, OrderNews)]
 
 
 def _for_a_person(meanings: Iterable[Meaning], told: OrderNews, order: Order) -> tuple[str, str] | None:

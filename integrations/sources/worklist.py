@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +20,9 @@ BATCH = 100
 TIME_BUDGET = 20.0
 # A worker that dies with it keeps others from the connection for so long. One call may begin at the end of the budget.
 LEASE = timedelta(seconds=90)
+# What has waited for so long is read before any of it is worked off: of several pieces of news of one order, which
+# would all be told at once, the customer is told of the last step alone.
+STANDSTILL = timedelta(minutes=1)
 
 
 class ForgottenError(Exception):
@@ -27,14 +32,21 @@ class ForgottenError(Exception):
 class Worklist:
     """The rows of `news` that are due, of each of the `connections` in the order of arrival, by one worker at a time.
 
-    `work_off` takes one row, with its connection and store, and sees to it that it is not due any more, or later. It
-    writes on it by `write`, and lets `ForgottenError` through.
+    `look_at` writes on a row what it is about, as far as that can be seen, and returns the names of what it wrote; what
+    it raises says that nothing can. `work_off` takes one row, with its connection and store, and sees to it that it is
+    not due any more, or later. It writes on it by `write`, and lets `ForgottenError` through.
     """
 
-    def __init__(self, connections: type[Model], news: type[Model], work_off: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        connections: type[Model],
+        news: type[Model],
+        look_at: Callable[[Any], Iterable[str]],
+        work_off: Callable[[Any], None],
+    ) -> None:
         self._connections: Any = connections._default_manager
         self._news: Any = news._default_manager
-        self._work_off = work_off
+        self._look_at, self._work_off = look_at, work_off
 
     def process(self) -> int:
         """Work off what is due; returns how many rows were looked at."""
@@ -63,6 +75,8 @@ class Worklist:
     def _of_connection(self, pk: int, ends: float) -> int:
         done = 0
         while rows := list(self.due().filter(connection=pk).order_by("pk").select_related("connection__store")[:BATCH]):
+            if not done and waited_out_a_standstill(rows[0]):
+                self._read_ahead(pk, ends)
             for news in rows:
                 if time.monotonic() >= ends:
                     return done
@@ -73,6 +87,28 @@ class Worklist:
                 done += 1
         return done
 
+    def _read_ahead(self, pk: int, ends: float) -> None:
+        """Look at what has waited out a standstill. Whoever takes a row off the list meanwhile is left alone."""
+        unread = self.due().filter(connection=pk, external_id="", received_at__lte=Now() - STANDSTILL)
+        last = 0
+        while rows := list(unread.filter(pk__gt=last).order_by("pk").select_related("connection__store")[:BATCH]):
+            for news in rows:
+                if time.monotonic() >= ends:
+                    return
+                last = news.pk
+                try:
+                    names = self._look_at(news)
+                except Exception as error:  # noqa: BLE001 - it is said once it is worked off
+                    logger.debug("News %s cannot be read ahead: %s", news.pk, type(error).__name__)
+                    continue
+                with suppress(ForgottenError):
+                    write(news, names)
+
+
+def waited_out_a_standstill(news: Any) -> bool:
+    """Whether others that came after it may wait, too, and are known by what they are about."""
+    return bool(news.received_at <= timezone.now() - STANDSTILL)
+
 
 def write(news: Any, names: Iterable[str]) -> None:
     """Save these fields of a row that is being worked off, in the transaction of what was made of it.
@@ -82,7 +118,8 @@ def write(news: Any, names: Iterable[str]) -> None:
     customer, as an erasure does.
     """
     listed = type(news)._default_manager.filter(pk=news.pk, due_at__isnull=False)
-    if not listed.update(**{name: getattr(news, name) for name in names}):
+    values = {name: getattr(news, name) for name in names}
+    if values and not listed.update(**values):
         raise ForgottenError
 
 
