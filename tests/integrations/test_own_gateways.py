@@ -16,6 +16,8 @@ from django.test import Client
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
 from integrations.models import EvolutionInstance
 from tests.factories import make_instance
+from tests.integrations import parcels, shops
+from tests.outgoing.endpoints import make_endpoint
 from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db
@@ -132,3 +134,19 @@ def test_the_stored_keys_are_encrypted_anew(instance: EvolutionInstance, setting
     settings.CREDENTIALS_KEYS = []
     with pytest.raises(CommandError, match="CREDENTIALS_KEYS não está definida"):
         call_command("rotate_credentials")
+
+
+def test_so_are_the_secrets_of_all_that_is_connected(settings: Any) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    settings.CREDENTIALS_KEYS = [old]
+    shop, carrier = shops.make_connection(), parcels.make_connection()
+    endpoint, former = make_endpoint()
+    secret = endpoint.new_secret()
+    endpoint.save()
+    settings.CREDENTIALS_KEYS = [new, old]
+    call_command("rotate_credentials", stdout=StringIO())
+    settings.CREDENTIALS_KEYS = [new]
+    for row in (shop, carrier, endpoint):
+        row.refresh_from_db()
+    assert (shop.reveal()["secret"], carrier.reveal()["secret"]) == (shops.SECRET, parcels.SECRET)
+    assert endpoint.signing_secrets() == [secret, former]
