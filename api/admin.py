@@ -77,7 +77,9 @@ class ApiTokenAdmin(ModelAdmin):
         token = obj.renew()
         obj.save()
         words = _("This is the token. It is shown only now: copy it into your program, and keep it like a password.")
-        self.message_user(request, format_html("{} <code>{}</code>", words, token), messages.WARNING, UNKEPT)
+        self.message_user(
+            request, format_html('{} <code class="flowlog-file">{}</code>', words, token), messages.WARNING, UNKEPT
+        )
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
         token = self.get_object(request, object_id)

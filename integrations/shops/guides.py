@@ -28,7 +28,7 @@ _GUIDES: Mapping[str, Sequence[Words]] = {
     "nuvemshop": (
         _("In Nuvemshop's partner panel make an app of your own that may read orders and customers."),
         _("There enter the address to come back to and the three about personal data (LGPD), all as they stand above."),
-        _("Enter the app's number and its secret here, under Credentials."),
+        _("Enter the app's number, its secret and your e-mail here, under Credentials."),
         _("Press Install in Nuvemshop, and allow it. Its webhooks of orders are registered by that."),
     ),
     "yampi": (

@@ -193,7 +193,7 @@ class ConnectionAdmin(StepPages):
             self.message_user(request, self._woken(words, number), messages.SUCCESS)
             return redirect(self._address("change", pk))
         words = _("What the statuses of %(name)s mean") % {"name": connection.name}
-        hint = _("Each is done once it is told; the customer is told of the last step alone.")
+        hint = _("What each word of that system means for the order. The customer is told of the last step alone.")
         return self._page(request, connection, words, form=form, hint=hint)
 
     def _waits_for_a_meaning(self, connection: Any, former: Mapping[str, str]) -> QuerySet[Any]:

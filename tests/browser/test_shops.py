@@ -8,10 +8,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
+from integrations.carriers import CARRIERS
 from integrations.models import ShopConnection
-from integrations.shops import intake
+from integrations.shops import SHOPS, intake
 from orders.models import Order
 from tests.browser.screen import DESK, PHONE, Opener, expect_no_sideways_scrolling, log_in, photograph
+from tests.integrations import parcels, shops
 from tests.integrations.shops import SECRET, order, send
 from tests.staff import make_staff
 
@@ -66,3 +68,21 @@ def _give_it_a_meaning(page: Page, connection: ShopConnection) -> None:
     photograph(page, "shop-mapping")
     page.get_by_role("button", name="Salvar").click()
     expect(page.get_by_text("1 aviso será aplicado de novo.")).to_be_visible()
+
+
+def test_what_a_connection_asks_for_and_a_token_fit_a_phone(opened: Opener, live_server: Any) -> None:
+    with opened(PHONE, base_url=live_server.url) as page:
+        log_in(page, make_staff(group=MANAGEMENT_GROUP), live_server.url)
+        for made, model, sources in (
+            (shops.make_connection, "shopconnection", SHOPS),
+            (parcels.make_connection, "carrierconnection", CARRIERS),
+        ):
+            for source in sources:
+                page.goto(f"/admin/integrations/{model}/{made(source).pk}/credentials/")
+                expect_no_sideways_scrolling(page)
+        page.goto("/admin/api/apitoken/add/")
+        page.fill("[name=name]", "ERP")
+        page.get_by_label("ler pedidos").check()
+        page.get_by_role("button", name="Salvar", exact=True).click()
+        expect(page.get_by_text("flw_live_").first).to_be_visible()
+        expect_no_sideways_scrolling(page)

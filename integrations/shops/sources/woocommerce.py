@@ -32,7 +32,7 @@ CREDENTIALS = (
     Credential(
         "secret",
         gettext_lazy("Secret"),
-        gettext_lazy("As in the shop's webhook."),
+        gettext_lazy("The same here and in the shop's webhook: make one up, the longer the better."),
         secret=True,
         required=True,
         signs=True,
