@@ -36,6 +36,7 @@ class Alarm(models.Model):
         WAY_BACK = "way_back"
         CONNECTION = "connection"
         UNMAPPED = "unmapped_status"
+        SCHEMA = "schema"
 
     kind = models.CharField(max_length=20, choices=Kind)
     name = models.CharField(max_length=100)

@@ -114,6 +114,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "axes.middleware.AxesMiddleware",
+    "flowlog.schema.RefuseChanges",
 ]
 ROOT_URLCONF = "flowlog.urls"
 WSGI_APPLICATION = "flowlog.wsgi.application"

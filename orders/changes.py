@@ -13,6 +13,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
+from flowlog import schema
 from flowlog.times import moment
 from orders.models import Order, OrderEvent
 from orders.signals import StatusChange, order_status_changed
@@ -79,12 +80,14 @@ def locked(orders: QuerySet[Order]) -> QuerySet[Order]:
     They are read after the locks are held, with their store and customer: a join under FOR UPDATE would drop, or
     show as it was, what changed while waiting.
     """
+    schema.require()
     pks = list(orders.select_for_update().order_by("pk").values_list("pk", flat=True))
     return _whole_orders().filter(pk__in=pks).order_by("pk")
 
 
 def lock_and_read(order: Order) -> None:
     """Lock the order and bring the object up to date, with its store and customer."""
+    schema.require()
     Order.objects.select_for_update().get(pk=order.pk)
     order.refresh_from_db(from_queryset=_whole_orders())
 

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from flowlog import schema
 from orders import codes, customers, erasure
 from orders.amounts import number, set_total
 from orders.bring import bring_to
@@ -108,6 +109,7 @@ def create_order(
     Raises `ValidationError` for anything that cannot be; then nothing is stored. A phone that may be another's than was
     meant is taken: whoever can ask asks `contacts.phone_warning` before.
     """
+    schema.require()
     typed = [customer_name, customer_phone, customer_cpf, delivery_address, notes]
     if not all(is_storable(text) for text in [*typed, *(str(values.get("description", "")) for values in items)]):
         raise ValidationError(_("The text has characters that cannot be stored."))
@@ -146,6 +148,7 @@ def add_order(
 
     Raises `ValidationError`.
     """
+    schema.require()
     if order.delivery_method not in DeliveryMethod:
         raise ValidationError(_("“%(method)s” is not a delivery method."), params={"method": order.delivery_method})
     if order.customer.store_id != order.store_id:

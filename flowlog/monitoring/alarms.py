@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from flowlog import heartbeats
+from flowlog import heartbeats, schema
 from flowlog.models import Alarm, Heartbeat
 from flowlog.monitoring import backups, connected, incidents
 from flowlog.monitoring.incident import Incident
@@ -82,7 +82,7 @@ def tell_of_failed_backup() -> list[str]:
 
 def _all_is_well() -> bool:
     """Whether there is no trouble, and none to tell the end of. One query, since it is asked so often."""
-    if backups.missing_since():
+    if backups.missing_since() or schema.missing():
         return False
     held = EvolutionInstance.objects.filter(held_at__isnull=False)
     troubled = (held, way_back.troubled(), *connected.troubled(), Alarm.objects.all())
@@ -124,6 +124,8 @@ def _tell_end(alarm: Alarm) -> bool:
         headline = _("The messages to the customers go out again")
     elif alarm.kind == Alarm.Kind.OLD_BACKUP:
         headline = _("The database is backed up again")
+    elif alarm.kind == Alarm.Kind.SCHEMA:
+        headline = _("Orders can be changed again")
     elif alarm.kind == Alarm.Kind.LATE_SWEEP:
         headline = _("Messages that wait are looked for again")
     elif alarm.kind == Alarm.Kind.WAY_BACK:

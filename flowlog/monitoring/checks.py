@@ -5,17 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from flowlog import heartbeats
+from flowlog import heartbeats, schema
 from flowlog.broker import redis_client
 from flowlog.monitoring import figures
 from flowlog.monitoring.words import oldest_is_due
@@ -109,15 +106,9 @@ def _way_back() -> Iterator[Check]:
 
 
 def _migrations() -> Iterator[Check]:
-    missing = len(_known_migrations() - set(MigrationRecorder(connection).applied_migrations()))
+    missing = len(schema.missing_now())
     words = ngettext("%(number)d is not applied.", "%(number)d are not applied.", missing) % {"number": missing}
     yield Check("migrations", not missing, words if missing else _("All are applied."))
-
-
-@cache
-def _known_migrations() -> frozenset[tuple[str, str]]:
-    """What this process's code brings along; it cannot change while the process lives."""
-    return frozenset(MigrationLoader(None).disk_migrations)
 
 
 _IN_THE_DATABASE: tuple[tuple[str, Callable[[], Iterator[Check]]], ...] = (

@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from flowlog import heartbeats
+from flowlog import heartbeats, schema
 from flowlog.models import Alarm
 from flowlog.monitoring import backups, connected
 from flowlog.monitoring.incident import Incident
@@ -26,7 +26,7 @@ def present() -> list[Incident]:
     silent = [words(pulses[name]) for name, words in _OF_PULSES.items() if pulses[name].silent]
     instances = way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
     of_instances = [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
-    return [*silent, *of_instances, *connected.present()]
+    return [*_schema(), *silent, *of_instances, *connected.present()]
 
 
 def lasting_ones() -> list[Incident]:
@@ -39,6 +39,23 @@ def lasting_ones() -> list[Incident]:
     ]
     since = backups.missing_since()
     return [*lasting, _old_backup(since)] if since else lasting
+
+
+def _schema() -> list[Incident]:
+    """That the database is behind this process's code."""
+    if not (missing := schema.missing()):
+        return []
+    return [
+        Incident(
+            kind=Alarm.Kind.SCHEMA,
+            name="migrations",
+            since=None,
+            headline=_("Orders cannot be changed: the database is behind this version"),
+            detail=schema.words(missing),
+            address=reverse("admin:index"),
+            permission="integrations.view_notificationlog",
+        )
+    ]
 
 
 def _silent_worker(pulse: heartbeats.Pulse) -> Incident:
