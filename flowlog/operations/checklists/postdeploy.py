@@ -79,11 +79,13 @@ def checks(
     *, phone: str, timeout: float, since: datetime | None, own: frozenset[str] | None = None
 ) -> Sequence[tuple[str, Check]]:
     """The checklist; without a `phone` nothing is sent. `own` are the queues that this machine serves, None for all."""
+    watch = workers.BeatWatch()
     return (
         ("workers", partial(workers.consumed_by_this_revision, timeout, own)),
+        ("beat", watch.begin),
         ("log", partial(log_has_no_import_errors, since)),
         ("migrations", pending_migrations),
         ("web", web),
         ("trial", partial(trial.send, phone, timeout, own) if phone else trial.rehearse),
-        ("beat", partial(workers.beat, settings.NOTIFICATIONS.sweep_interval + timeout)),
+        ("beat", partial(watch.end, settings.NOTIFICATIONS.sweep_interval + timeout)),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from celery.utils.nodenames import gethostname, nodesplit
@@ -116,19 +117,34 @@ def _old(node: Node, amiss: Judge) -> Item:
     )
 
 
-def beat(timeout: float) -> Iterator[Item]:
-    """The periodic tasks come: within `timeout` seconds the most frequent of them, the sweep, was done once more.
+class BeatWatch:
+    """Whether the periodic tasks come, watched while other things are looked at: the most frequent of them, the sweep,
+    is done once more between `begin` and the `end`.
 
-    What the beat before a restart had published is done by the time that workers and test order have been looked at.
+    Begun once the workers run, who have then done what the beat before a restart had published.
     """
-    first, ends = heartbeats.pulses()[heartbeats.SWEEP].beat_at, time.monotonic() + timeout
-    while (latest := heartbeats.pulses()[heartbeats.SWEEP].beat_at) == first:
-        if time.monotonic() > ends:
-            yield warning(
-                "beat",
-                _("No periodic task came in %(seconds)d s.") % {"seconds": timeout},
-                "sudo systemctl status flowlog-beat flowlog-worker-default",
-            )
-            return
-        time.sleep(_PAUSE)
-    yield ok("beat", _("Periodic tasks come; the last at %(time)s.") % {"time": f"{latest:%H:%M:%S} UTC"})
+
+    _first: datetime | None = None
+
+    def begin(self) -> Iterator[Item]:
+        """From here on; nothing is said yet."""
+        self._first = _last_sweep()
+        yield from ()
+
+    def end(self, timeout: float) -> Iterator[Item]:
+        """Within `timeout` seconds from now, if not before."""
+        ends = time.monotonic() + timeout
+        while (latest := _last_sweep()) == self._first:
+            if time.monotonic() > ends:
+                yield warning(
+                    "beat",
+                    _("No periodic task came in %(seconds)d s.") % {"seconds": timeout},
+                    "sudo systemctl status flowlog-beat flowlog-worker-default",
+                )
+                return
+            time.sleep(_PAUSE)
+        yield ok("beat", _("Periodic tasks come; the last at %(time)s.") % {"time": f"{latest:%H:%M:%S} UTC"})
+
+
+def _last_sweep() -> datetime | None:
+    return heartbeats.pulses()[heartbeats.SWEEP].beat_at
