@@ -3,7 +3,7 @@ RUNNABLE := .venv/runnable
 INSTALLED := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop demo test lint format hooks bench faults installation-test browser-test messages clean
+.PHONY: help run stop demo test lint format hooks bench faults installation-test browser-test messages hashes clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get
 messages: export DEBUG = true
 messages: $(INSTALLED) ## Collect the texts to translate (needs gettext)
 	$(PY) manage.py makemessages --locale pt_BR --ignore var --ignore tests
+
+hashes: $(INSTALLED) ## Write requirements-hashes.txt anew, after a pin of requirements.txt has changed
+	@deploy/hash_requirements.sh
 
 clean: ## Delete everything that was generated, the development data too
 	@if [ -x $(PY) ]; then DEBUG=true $(PY) manage.py dev --reset; fi

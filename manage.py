@@ -15,7 +15,7 @@ def say_what_is_missing(error: Exception) -> None:
     """`doctor`, where the libraries are not: in the words themselves, for what translates them is among what misses."""
     python = BASE_DIR / ".venv" / "bin" / "python"
     if not python.exists():
-        words = f"✘ Python: não há ambiente em {BASE_DIR}/.venv.\n    → sudo {BASE_DIR}/deploy/install.sh"
+        words = f"✘ Python: não há ambiente em {BASE_DIR}/.venv.\n    → sudo /root/flowlog/deploy/install.sh"
     elif Path(sys.prefix).resolve() != (BASE_DIR / ".venv").resolve():
         words = f"✘ Python: {sys.executable} não é o do Flowlog.\n    → {python} manage.py doctor"
     else:

@@ -12,22 +12,24 @@ source "$ROOT/deploy/release_steps.sh"
 
 help() {
     cat <<'TEXT'
-Uso: sudo deploy/deploy.sh --number +5511987654321 [opções]
+Uso: sudo -u flowlog deploy/deploy.sh --number +5511987654321 [opções]
 
   --number NÚMERO       para onde vai a mensagem do pedido de teste
   --dry                 não envia mensagem de teste
   --accept-migrations   aplica as migrations mesmo que check_migrations aconselhe algo antes (leia o conselho!)
+  --apply-advice        executa antes os comandos que check_migrations aconselha para o que foi feito à mão no banco
   --timeout SEGUNDOS    quanto esperar pela web, pelos workers e pela mensagem de teste (padrão: 60)
 TEXT
 }
 
 read_options() {
-    TEST=() ACCEPT="" TIMEOUT=60
+    TEST=() APPLY=(--apply) TIMEOUT=60
     while [ $# -gt 0 ]; do
         case $1 in
             --number) TEST=(--number "$(value_of "$@")"); shift 2 ;;
             --dry) TEST=(--dry); shift ;;
-            --accept-migrations) ACCEPT=1; shift ;;
+            --accept-migrations) APPLY+=(--accept); shift ;;
+            --apply-advice) APPLY+=(--apply-advice); shift ;;
             --timeout) TIMEOUT=$(value_of "$@"); check_number --timeout "$TIMEOUT"; shift 2 ;;
             -h | --help) help; exit ;;
             *) usage_error "opção desconhecida: $1" ;;
@@ -38,10 +40,12 @@ read_options() {
 
 # Nada mudou ainda: o que não está certo aqui só impede.
 check_tree() {
-    BRANCH=$(git symbolic-ref --quiet --short HEAD) ||
-        die "o código não está num ramo (depois de um rollback?). Volte com: sudo -u $APP_USER git -C $ROOT checkout main"
+    DETACHED=""
+    BRANCH=$(git symbolic-ref --quiet --short HEAD) || { DETACHED=1 && BRANCH=$(branch_before_rollback); } ||
+        die "o código não está num ramo (voltou à mão?). Volte com: sudo -u $APP_USER git -C $ROOT checkout main"
     [[ $BRANCH =~ ^(main|production)$ ]] || die "deploy só dos ramos main e production, não de \"$BRANCH\"."
     check_clean
+    FOUND=$(git rev-parse HEAD)
     BEFORE=$(running_revision)
     FORMER=$(noted_revision former-revision) || FORMER=""
 }
@@ -49,7 +53,8 @@ check_tree() {
 pull() {
     # --force: uma tag que mudou de lugar no repositório muda aqui também.
     git fetch --quiet --force --tags origin || die "não foi possível falar com o repositório (acima); nada mudou."
-    git pull --quiet --ff-only origin "$BRANCH" || die "não foi possível baixar o ramo $BRANCH (acima); nada mudou."
+    check_signature "$(git rev-parse "refs/remotes/origin/$BRANCH")"
+    { { [ -z "$DETACHED" ] || git checkout --quiet "$BRANCH"; } && git merge --quiet --ff-only "refs/remotes/origin/$BRANCH"; } || die "não foi possível baixar o ramo $BRANCH (acima); nada mudou."
     AFTER=$(git rev-parse HEAD)
     NEWEST=$AFTER
     log "Código: $(short "$BEFORE") → $(short "$AFTER")"
@@ -59,16 +64,18 @@ pull() {
 prepare() {
     step "Bibliotecas" install_requirements &&
         step "Conferência antes (predeploy)" manage predeploy &&
-        step "Migrations pendentes (check_migrations)" check_migrations &&
-        step "Migrations (migrate)" manage migrate --no-input --verbosity 1 &&
+        step "Migrations (check_migrations, migrate)" migrate &&
         step "Arquivos estáticos (collectstatic)" collect_static
 }
 
+# Confere e, sem conselho, aplica no mesmo processo: cada início do Django custa segundos.
 # shellcheck disable=SC2329  # um passo: step a chama pelo nome
-check_migrations() {
+migrate() {
     local status=0
-    manage check_migrations || status=$?
-    [ "$status" != 1 ] || [ -z "$ACCEPT" ] || { log "Aceito por --accept-migrations."; return 0; }
+    manage check_migrations "${APPLY[@]}" || status=$?
+    [ "$status" != 1 ] || printf '%s\n' \
+        "Os comandos acima são da versão nova, e aqui volta a anterior. Para que o deploy os execute, o mesmo comando com" \
+        "--apply-advice; para aplicar as migrations apesar dos avisos, com --accept-migrations."
     return "$status"
 }
 
@@ -79,11 +86,25 @@ activate() {
             manage postdeploy --since "$STARTED" --timeout "$TIMEOUT" --queues "$(served_queues)" "${TEST[@]}"
 }
 
+# Ctrl-C. No meio de um git pull pode haver arquivos novos sem que o ramo tenha andado; antes dele não havia nenhum à mão.
+# shellcheck disable=SC2329  # trap a chama pelo nome
+interrupted() {
+    trap '' INT TERM
+    log "Interrompido."
+    AFTER=$(git rev-parse HEAD)
+    if [ -z "$PREPARING" ] && [ "$AFTER" = "$FOUND" ]; then
+        { git reset --quiet --hard "$FOUND" && git clean --quiet -d --force; } ||
+            die "o código ficou a meio caminho; faça: sudo -u $APP_USER git -C $ROOT reset --hard $FOUND"
+        die "o deploy parou enquanto baixava o código; nada mudou."
+    fi
+    go_back
+}
+
 go_back() {
     trap '' INT TERM
     log "FALHOU: voltando à revisão $(short "$BEFORE")."
     if [ "$AFTER" != "$BEFORE" ]; then
-        git reset --quiet --hard "$BEFORE" ||
+        if [ -n "$DETACHED" ]; then git checkout --quiet --force --detach "$BEFORE"; else git reset --quiet --hard "$BEFORE"; fi ||
             die "não foi possível voltar o código; faça: sudo -u $APP_USER git -C $ROOT reset --hard $BEFORE"
     fi
     step "Bibliotecas da revisão anterior" install_requirements || log "Continuo mesmo assim."
@@ -101,7 +122,8 @@ go_back() {
 # As unidades instaladas são cópias; quem as troca é install.sh.
 mention_units() {
     git diff --quiet "$BEFORE" "$AFTER" -- deploy/systemd deploy/nginx deploy/logrotate ||
-        log "AVISO: unidades, nginx ou logrotate mudaram nesta versão. Rode: sudo deploy/install.sh"
+        log "AVISO: unidades, nginx ou logrotate mudaram nesta versão. Rode:" \
+            "sudo git -C /root/flowlog pull origin $BRANCH && sudo /root/flowlog/deploy/install.sh"
 }
 
 main() {
@@ -111,10 +133,11 @@ main() {
     open_log "$ROOT/logs/deploy.log"
     take_lock "$ROOT/var/deploy.lock"
     check_tree
-    RESTARTED="" STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z)
+    RESTARTED="" STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) PREPARING=""
     log "Deploy por ${SUDO_USER:-$(id -un)}, ramo $BRANCH."
+    trap interrupted INT TERM
     pull
-    trap 'log "Interrompido."; go_back' INT TERM
+    PREPARING=1
     prepare || go_back
     STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) RESTARTED=1
     activate || go_back

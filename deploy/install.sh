@@ -12,6 +12,7 @@ source "$ROOT/deploy/install_steps.sh"
 BACKUPS=/var/backups/flowlog
 UNITS=(web worker-default worker-whatsapp)
 CHANGES=0
+NAME='^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$'
 
 help() {
     cat <<'TEXT'
@@ -88,7 +89,7 @@ check_options() {
         usage_error "--dir pede um caminho absoluto de letras, números e . _ / -, não \"$DIR\"."
     [[ ! $DIR/ =~ ^/(home|root|tmp|var/tmp|run|etc)/ ]] ||
         usage_error "--dir não pode ficar em $DIR: os serviços não enxergam essa pasta. Use /opt ou /srv."
-    [ -z "$DOMAIN" ] || [[ $DOMAIN =~ ^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$ ]] ||
+    [ -z "$DOMAIN" ] || [[ $DOMAIN =~ $NAME ]] ||
         usage_error "--domain pede um nome como pedidos.exemplo.com.br, não \"$DOMAIN\"."
     [ -z "$EVOLUTION_URL" ] || [[ $EVOLUTION_URL =~ ^(https://[^[:space:]]+|http://(127\.0\.0\.1|localhost)(:[0-9]+)?/?)$ ]] ||
         usage_error "--evolution-url deve começar com https:// (http só neste servidor)."
@@ -118,6 +119,8 @@ fill_in() {
     agree DATABASE_URL "$DATABASE_URL" "$(env_value DATABASE_URL)"
     agree REDIS_URL "$REDIS_URL" "$(env_value REDIS_URL)"
     DOMAIN=${DOMAIN:-$(env_value ALLOWED_HOSTS | cut -d, -f1)}
+    # Do .env também: os nomes vão para a configuração do nginx.
+    [ -z "$DOMAIN" ] || [[ $DOMAIN =~ $NAME ]] || usage_error "ALLOWED_HOSTS em $DIR/.env: \"$DOMAIN\" não é um nome."
     [ -n "$DOMAIN" ] || usage_error "diga sob que nome o Flowlog atende: --domain pedidos.exemplo.com.br"
     DATABASE_URL=${DATABASE_URL:-$(env_value DATABASE_URL)}
     DATABASE_URL=${DATABASE_URL:-postgresql://flowlog:$(secret)@127.0.0.1:5432/flowlog}
@@ -130,11 +133,32 @@ fill_in() {
     fi
 }
 
+# O que root executa e põe em /etc vem de um clone só dele: o código dos serviços é de quem os roda.
+check_own_code() {
+    local foreign
+    foreign=$(find "$ROOT/deploy" "$ROOT/.git" \( ! -user root -o -perm /002 \) ! -type l -print -quit 2>/dev/null || true)
+    [ -z "$foreign" ] || usage_error "$foreign pode ser mudado por outros. Rode este script de um clone de root:" \
+        "sudo git clone $(git -c safe.directory="$ROOT" -C "$ROOT" remote get-url origin 2>/dev/null || printf ENDEREÇO) /root/flowlog"
+}
+
+# … e da mesma revisão que o código dos serviços.
+check_same_code() {
+    local ours theirs
+    [ -d "$DIR/.git" ] && [ -d "$ROOT/.git" ] || return 0
+    ours=$(git -C "$ROOT" rev-parse HEAD)
+    theirs=$(as_app git -C "$DIR" rev-parse HEAD)
+    [[ $theirs =~ ^[0-9a-f]{40}$ ]] || die "o git não responde em $DIR."
+    [ "$ours" = "$theirs" ] || usage_error "este clone está em ${ours:0:12} e o código em $DIR em ${theirs:0:12}. Antes:" \
+        "sudo git -C $ROOT fetch --tags origin && sudo git -C $ROOT checkout --detach $theirs"
+    [ -z "$(git -C "$ROOT" status --porcelain -- deploy)" ] || usage_error "há mudanças feitas à mão em $ROOT/deploy."
+}
+
 check_system() {
     # shellcheck disable=SC1091
     (source /etc/os-release && [[ " $ID ${ID_LIKE:-} " =~ \ debian\  ]]) ||
         die "este script conhece Debian e Ubuntu; em outro sistema siga DEPLOY.md à mão."
     [ "$(id -u)" = 0 ] || usage_error "rode como root: sudo deploy/install.sh …"
+    check_own_code
     [ -d /run/systemd/system ] || [ -n "$DRY_RUN" ] || die "o systemd não está rodando aqui."
 }
 
@@ -185,6 +209,7 @@ main() {
     fi
     check_options
     check_system
+    check_same_code
     fill_in
     PYTHON=$DIR/.venv/bin/python
     [ ! -d "$DIR" ] || cd "$DIR"

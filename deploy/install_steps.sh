@@ -66,8 +66,9 @@ have_folders() {
     [ -d "$DIR/logs" ] && [ -d "$DIR/var" ] && [ -d "$BACKUPS" ] && [ -z "$(foreign_file)" ]
 }
 make_folders() {
-    chown -R "$APP_USER:$APP_USER" "$DIR"
-    install -d -o "$APP_USER" -g "$APP_USER" -m 750 "$DIR/logs" "$DIR/var"
+    chown --recursive --no-dereference "$APP_USER:$APP_USER" "$DIR"
+    # Na pasta dele trabalha só ele: um link que ele pusesse ali levaria a mão de root a outro lugar.
+    as_app mkdir -p -m 750 "$DIR/logs" "$DIR/var"
     install -d -o "$APP_USER" -g "$APP_USER" -m 700 "$BACKUPS"
 }
 
@@ -80,7 +81,7 @@ make_venv() {
     if [ -z "$WANTED_PYTHON" ] && apt-cache show python3.13-venv >/dev/null 2>&1; then
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.13-venv >/dev/null
     fi
-    found=$(as_app env PYTHON="$WANTED_PYTHON" sh deploy/find_python.sh) ||
+    found=$(as_app env PYTHON="$WANTED_PYTHON" sh "$DIR/deploy/find_python.sh") ||
         die "$APP_USER não encontra um Python 3.13 com venv. Instale-o onde ele o alcance (não em /root): o pacote" \
             "python3.13-venv onde existe, uv, ou pyenv em /opt; e diga qual com --python /opt/…/bin/python3.13"
     as_app "$found" -m venv --clear "$DIR/.venv"
@@ -91,20 +92,27 @@ have_requirements() {
     answer=$(as_app "$PYTHON" -m pip install --disable-pip-version-check --no-index --dry-run -r requirements.txt) &&
         [[ $answer != *"Would install"* ]]
 }
-make_requirements() { as_app "$PYTHON" -m pip install --disable-pip-version-check --quiet -r requirements.txt; }
+make_requirements() { install_packages as_app; }
 
 # -- Configuração ----------------------------------------------------------------------------------
 
 have_env() {
-    [ -f "$DIR/.env" ] && [ "$(stat -c '%a %U %G' "$DIR/.env")" = "640 root $APP_USER" ]
+    [ -f "$DIR/.env" ] && [ ! -L "$DIR/.env" ] && [ "$(stat -c '%a %U %G' "$DIR/.env")" = "640 root $APP_USER" ]
 }
 make_env() {
-    if [ ! -f "$DIR/.env" ]; then
-        (umask 077 && if [ -n "$ENV_FILE" ]; then cat "$ENV_FILE"; else new_env; fi >"$DIR/.env.new")
-        mv "$DIR/.env.new" "$DIR/.env"
-    fi
-    chown "root:$APP_USER" "$DIR/.env"
-    chmod 640 "$DIR/.env"
+    local from=$DIR/.env new
+    [ ! -L "$from" ] || die "$from é um link; ponha no lugar dele o arquivo."
+    new=$(mktemp)
+    if [ -f "$from" ]; then
+        cat "$from"
+    elif [ -n "$ENV_FILE" ]; then
+        cat "$ENV_FILE"
+    else
+        new_env
+    fi >"$new"
+    # Um arquivo novo no lugar do que houver.
+    install -o root -g "$APP_USER" -m 640 -T "$new" "$DIR/.env"
+    rm "$new"
 }
 new_env() {
     cat <<TEXT
@@ -129,11 +137,7 @@ TEXT
 # -- PostgreSQL e Redis ----------------------------------------------------------------------------
 
 # Lê usuário, senha e banco do .env, para que valha o que o Flowlog vai usar.
-read_database() {
-    local settings
-    settings=$(as_app "$PYTHON" "$DIR/deploy/pgenv.py") || return 1
-    eval "$settings"
-}
+read_database() { take_database as_app "$PYTHON" "$DIR/deploy/pgenv.py"; }
 as_postgres() { (cd / && env -u PGHOST -u PGPASSWORD -u PGUSER -u PGDATABASE runuser -u postgres -- "$@"); }
 have_database() (
     read_database
@@ -184,17 +188,15 @@ make_redis() {
 
 # -- Serviços --------------------------------------------------------------------------------------
 
-# Um arquivo desta pasta com os nomes deste servidor no lugar.
+# Um arquivo desta pasta, a do clone de root, com os nomes deste servidor no lugar.
 rendered() {
-    local source=$DIR/deploy
-    [ -d "$source" ] || source=$ROOT/deploy
     # Onde o IPv6 está desligado o nginx não pode escutar nele.
     sed -e "s#/opt/flowlog#$DIR#g" -e "s#@DOMAIN@#$DOMAIN#g" -e "s#@CERTIFICATE@#$CERTIFICATE#g" \
-        -e "s#@KEY@#$KEY#g" -e "$([ -e /proc/net/if_inet6 ] || printf '/listen \\[::\\]/d')" "$source/$1"
+        -e "s#@KEY@#$KEY#g" -e "$([ -e /proc/net/if_inet6 ] || printf '/listen \\[::\\]/d')" "$ROOT/deploy/$1"
 }
 is_rendered() { [ -f "$2" ] && [ "$(rendered "$1")" = "$(cat "$2")" ]; }
 
-unit_files() { (cd "$DIR/deploy/systemd" && find . -type f -printf '%P\n'); }
+unit_files() { (cd "$ROOT/deploy/systemd" && find . -type f -printf '%P\n'); }
 have_units() {
     local file
     for file in $(unit_files); do

@@ -51,6 +51,14 @@ as_app() {
     fi
 }
 
+# Só o que tem o resumo que o repositório conhece: quem trocasse um pacote no caminho não entraria. Uma revisão antiga, à
+# qual se volta, pode não ter a lista. Uso, na pasta do código: install_packages [as_app]
+install_packages() {
+    local list=(--require-hashes --requirement requirements-hashes.txt)
+    [ -f requirements-hashes.txt ] || list=(--requirement requirements.txt)
+    "$@" "$PYTHON" -m pip install --disable-pip-version-check --quiet "${list[@]}"
+}
+
 # systemctl, com os direitos que ele pede.
 control() {
     if [ "$(id -u)" = 0 ]; then
@@ -86,12 +94,23 @@ open_log() {
     touch "$LOG"
 }
 
-# PGHOST, PGPASSWORD … do endereço do banco: assim a senha não aparece na lista de processos.
-use_database() {
-    local settings
-    settings=$(cd "$ROOT" && "$PYTHON" deploy/pgenv.py) || exit 1
-    eval "$settings"
+# PGHOST, PGPASSWORD … do endereço do banco: assim a senha não aparece na lista de processos. O que o programa do outro
+# usuário diz é só lido, nunca executado: quem chama pode ser root. Uso: take_database COMANDO…
+take_database() {
+    local pairs pair status=0
+    mapfile -d '' -t pairs < <("$@")
+    wait "$!" || status=$?
+    [ "$status" = 0 ] || return "$status"
+    for pair in "${pairs[@]}"; do
+        case ${pair%%=*} in
+            PGHOST | PGPORT | PGUSER | PGPASSWORD | PGDATABASE | PGSSLMODE | PGSSLROOTCERT | PGSSLCERT | PGSSLKEY)
+                export "${pair%%=*}=${pair#*=}"
+                ;;
+            *) return 1 ;;
+        esac
+    done
 }
+use_database() { take_database "$PYTHON" "$ROOT/deploy/pgenv.py" || exit 1; }
 
 # Quantas linhas cada tabela tem, como SQL que psql executa (\gexec): esquema.tabela|linhas
 # shellcheck disable=SC2034  # usado por quem lê este arquivo

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Prints what libpq's programs need to reach the database of DATABASE_URL, as `export` lines for a shell.
+"""Prints what libpq's programs need to reach the database of DATABASE_URL: `NAME=value`, each ended by a NUL.
 
 The address comes from the environment or from `.env` in the current folder, as for Flowlog itself. Ends with 1 and a
 sentence if there is none, or none of PostgreSQL's.
 """
 
-import shlex
 import sys
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -48,7 +47,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"ERRO: {error}")
     for name, value in found.items():
-        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+        sys.stdout.write(f"{name}={value}\0")
 
 
 if __name__ == "__main__":

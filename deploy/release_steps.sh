@@ -1,6 +1,7 @@
 # O que deploy.sh e rollback.sh fazem da mesma maneira. Espera lib.sh, ROOT e LOG.
 # shellcheck shell=bash
 
+SIGNERS=${SIGNERS:-/etc/flowlog/allowed_signers}
 SERVICES=(flowlog-web flowlog-worker-default flowlog-worker-whatsapp)
 
 short() { printf '%.12s' "$1"; }
@@ -16,12 +17,28 @@ noted_revision() {
     [[ $noted =~ ^[0-9a-f]{40}$ ]] && git cat-file -e "$noted^{commit}" 2>/dev/null && printf '%s' "$noted"
 }
 
+# O ramo que rollback.sh deixou, se desde então ninguém mexeu no código.
+branch_before_rollback() {
+    local commit branch
+    read -r commit branch <"$ROOT/var/rolled-back" && [ "$commit" = "$(git rev-parse HEAD)" ] && printf '%s' "$branch"
+} 2>/dev/null
+
 # Código mexido à mão se perderia, ou entraria sem que ninguém soubesse.
 check_clean() {
     local changes
     changes=$(git status --porcelain) || die "o git não responde em $ROOT (acima); nada mudou."
     [ -z "$changes" ] ||
         die "há mudanças feitas à mão no código; veja \"sudo -u $APP_USER git -C $ROOT status\" e guarde-as ou desfaça-as."
+}
+
+# Quem pôs chaves em SIGNERS só aceita uma revisão com uma tag que uma delas assinou.
+check_signature() {
+    local tag
+    [ -e "$SIGNERS" ] || return 0
+    while IFS= read -r tag; do
+        git -c gpg.ssh.allowedSignersFile="$SIGNERS" verify-tag --raw "$tag" 2>&1 | grep -q '^Good "git" signature for ' && return 0
+    done < <(git tag --points-at "$1")
+    die "a revisão $(short "$1") não leva uma tag assinada por quem está em $SIGNERS; nada mudou."
 }
 
 manage() { "$PYTHON" manage.py "$@"; }
@@ -37,11 +54,27 @@ step() {
     return "$status"
 }
 
-install_requirements() {
-    "$PYTHON" -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+# Faz o resto da linha, a não ser que já tenha sido feito para a mesma marca $2 e ninguém tenha mexido em $3 depois.
+unless_done() {
+    local note=$ROOT/var/$1 mark=$2 result=$3
+    shift 3
+    if [ -e "$result" ] && [ ! "$result" -nt "$note" ] && [ "$(cat "$note" 2>/dev/null)" = "$mark" ]; then
+        return 0
+    fi
+    rm -f "$note"
+    "$@" && printf '%s\n' "$mark" >"$note"
 }
 
-collect_static() { manage collectstatic --no-input --verbosity 0; }
+# Qualquer pacote que entra ou sai muda a pasta deles.
+install_requirements() {
+    unless_done requirements-of "$(cat requirements*.txt | sha256sum)" "$(echo .venv/lib/python3.*/site-packages)" install_packages
+}
+
+# Saem dos arquivos de static/, dos que as bibliotecas trazem e de como settings.py os guarda.
+collect_static() {
+    unless_done static-of "$(git ls-files --stage -- 'static/*' '*/static/*' requirements.txt flowlog/settings.py | sha256sum)" \
+        staticfiles/staticfiles.json manage collectstatic --no-input --verbosity 0
+}
 
 # Os que existem neste servidor: web e workers podem estar em servidores diferentes.
 enabled_services() {
@@ -54,13 +87,19 @@ enabled_services() {
 # As filas que este servidor atende, como postdeploy as quer: default,whatsapp
 served_queues() { enabled_services | sed -n 's/^flowlog-worker-//p' | paste -sd,; }
 
+# Todos ao mesmo tempo: cada worker termina primeiro o que tem em mãos, e um não espera pelo outro.
 restart_services() {
-    local service found
+    local service found pids=() pid status=0
     mapfile -t found < <(enabled_services)
     [ ${#found[@]} -gt 0 ] || { printf 'nenhum serviço do Flowlog está ligado neste servidor.\n'; return 1; }
     for service in "${found[@]}"; do
-        control restart "$service" || return 1
+        control restart "$service" &
+        pids+=($!)
     done
+    for pid in "${pids[@]}"; do
+        wait "$pid" || status=1
+    done
+    return "$status"
 }
 
 # Se este servidor tem o serviço web, espera que ele responda, até $1 segundos.

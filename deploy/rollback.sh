@@ -11,7 +11,7 @@ source "$ROOT/deploy/release_steps.sh"
 
 help() {
     cat <<'TEXT'
-Uso: sudo deploy/rollback.sh [TAG|HASH] [--yes]
+Uso: sudo -u flowlog deploy/rollback.sh [TAG|HASH] [--yes]
 
 Sem TAG ou HASH volta à revisão que rodava antes da última troca (veja logs/deploy.log).
   --yes     não pergunta, nem quando a revisão antiga pode precisar de um esquema que não existe mais
@@ -63,13 +63,17 @@ main() {
     warn_about_schema "$COMMIT"
     confirm
     trap '' INT TERM
+    # O próximo deploy volta sozinho ao ramo. Antes dele nada da versão abandonada fica na pasta, de onde um serviço que cai
+    # e volta a pegaria.
+    BRANCH=$(git symbolic-ref --quiet --short HEAD || branch_before_rollback) || BRANCH=main
     git checkout --quiet --detach "$COMMIT"
+    printf '%s %s\n' "$COMMIT" "$BRANCH" >"$ROOT/var/rolled-back"
     step "Bibliotecas" install_requirements || log "Continuo: os serviços voltam com as que há."
     step "Arquivos estáticos" collect_static || log "Continuo: os serviços voltam com os que há."
     { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers 60; } ||
         die "o código voltou, mas os serviços não: veja systemctl status 'flowlog-*'"
     log "PRONTO: $(short "$NEWEST") → $(short "$COMMIT"). Confira com: sudo -u $APP_USER $PYTHON manage.py postdeploy --dry"
-    log "O próximo deploy pede o ramo de volta: sudo -u $APP_USER git -C $ROOT checkout main"
+    log "O próximo deploy volta sozinho ao ramo $BRANCH: não o traga à mão, que um serviço que cai começa com o que está na pasta."
 }
 
 main "$@"

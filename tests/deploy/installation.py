@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -47,6 +48,14 @@ for number in range({first}, {last}):
         items=[{{"description": "Camiseta", "quantity": 1, "unit_price": "59.90"}}], delivery_method="courier",
     )
     apply_transition(order, "confirm")
+"""
+# What somebody who has become `flowlog` would write into its files, for root to stumble upon.
+TAKE_OVER = r"""
+for script in deploy/*.sh; do sed -i '2i [ "$(id -u)" != 0 ] || touch /root/owned' "$script"; done
+printf '%s\n' 'print("export PGHOST=$(touch /root/owned)\0", end="")' >deploy/pgenv.py
+printf '\n[Service]\nExecStartPre=+/usr/bin/touch /root/owned\n' >>deploy/systemd/flowlog-web.service
+mv logs logs.old
+ln -s /etc logs
 """
 # Opens a page dozens of times a second, by several clients, until its standard input ends; prints what came back.
 HAMMER = """
@@ -324,11 +333,81 @@ def test_restarts_under_load_lose_no_request_and_no_message(server: Server, caps
 
 def test_deploy_takes_all_steps(server: Server, operator: Operator, releases: Releases) -> None:
     commit = releases.release("v3")
-    said = operator.run(f"sudo /opt/flowlog/deploy/deploy.sh --number {PHONE}")
+    said = operator.run(f"sudo -u flowlog /opt/flowlog/deploy/deploy.sh --number {PHONE}")
     assert f"→ {commit[:12]}" in said.splitlines()[-1]
     assert revision(server) == commit
     assert running_revisions(server) == {commit}
     assert active(server) == ALL_ACTIVE
+
+
+def test_who_takes_over_the_code_does_not_become_root(server: Server, operator: Operator, releases: Releases) -> None:
+    """Whatever `flowlog` writes into its own files, root runs and copies none of it."""
+    refused = server.try_("/root/flowlog/deploy/install.sh")
+    assert (refused.returncode, "Antes: sudo git -C /root/flowlog fetch" in refused.stderr) == (2, True)
+    operator.run("sudo git -C /root/flowlog pull origin main")
+    server.run(f"cd /opt/flowlog; sudo -u flowlog bash -ec {shlex.quote(TAKE_OVER)}")
+    server.try_("sed -i s/^RestartSec=5/RestartSec=7/ /etc/systemd/system/flowlog-web.service")
+    server.try_("/root/flowlog/deploy/install.sh")
+    for command in commands():
+        if command.startswith("sudo -u flowlog /opt/flowlog/deploy/"):
+            server.try_(f"{command} --help")
+    server.try_("systemctl restart flowlog-web")
+    assert server.try_("ls /root/owned").returncode != 0
+    assert server.run("stat -c %U /etc").strip() == "root"
+    assert "owned" not in server.run("cat /etc/systemd/system/flowlog-web.service")
+    server.run("cd /opt/flowlog; sudo -u flowlog bash -c 'rm logs; mv logs.old logs; git checkout --quiet .'")
+    operator.run("sudo /root/flowlog/deploy/install.sh")
+    assert active(server) == ALL_ACTIVE
+    from_there = server.try_("/opt/flowlog/deploy/install.sh")
+    assert (from_there.returncode, "Rode este script de um clone de root" in from_there.stderr) == (2, True)
+
+
+MODEL = """
+    remark = models.CharField(max_length=20, blank=True, default="", db_default="")
+
+    def __str__(self) -> str:
+        return self.queue
+"""
+MIGRATION = """
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("flowlog", "{before}")]
+    operations = [
+        migrations.AddField(
+            "heartbeat", "remark", models.CharField(blank=True, db_default="", default="", max_length=20)
+        )
+    ]
+"""
+
+
+def test_what_was_made_by_hand_is_told_and_then_applied_as_advised(server: Server, releases: Releases) -> None:
+    before = revision(server)
+    models = releases.folder / "flowlog" / "models.py"
+    good, newest = models.read_text(), max((releases.folder / "flowlog" / "migrations").glob("0*.py")).stem
+    migration = releases.folder / "flowlog" / "migrations" / "0999_heartbeat_remark.py"
+    models.write_text(good.replace(MODEL.partition("\n\n")[2], MODEL.lstrip("\n"), 1))
+    migration.write_text(MIGRATION.format(before=newest))
+    commit = releases.release("v4-by-hand")
+    column = "ALTER TABLE flowlog_heartbeat ADD remark varchar(20) DEFAULT $$$$ NOT NULL"
+    server.run(f"sudo -u postgres psql --quiet --command 'SET ROLE flowlog' --command '{column}' flowlog")
+    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry")
+    assert (done.returncode, revision(server)) == (1, before)
+    assert "python manage.py migrate flowlog 0999_heartbeat_remark --fake" in done.stdout
+    assert "o mesmo comando com --apply-advice" in " ".join(done.stdout.split())
+    assert active(server) == ALL_ACTIVE
+    server.run("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --apply-advice")
+    assert revision(server) == commit
+    assert "✘" not in manage(server, "postdeploy --dry")
+    # The tests to come know of no such column.
+    models.write_text(good)
+    migration.unlink()
+    releases.release("v4-without-it")
+    server.run("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry")
+    forget = "DELETE FROM django_migrations WHERE name = $$0999_heartbeat_remark$$"
+    drop = "ALTER TABLE flowlog_heartbeat DROP remark"
+    server.run(f"sudo -u postgres psql --quiet --command '{forget}' --command '{drop}' flowlog")
 
 
 def test_a_broken_release_rolls_itself_back(server: Server, releases: Releases) -> None:
@@ -337,7 +416,7 @@ def test_a_broken_release_rolls_itself_back(server: Server, releases: Releases) 
     good = tasks.read_text()
     tasks.write_text(f"{good}\nfrom notifications import nonsense\n")
     releases.release("v4-broken")
-    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 10")
     assert done.returncode == 1
     assert f"o deploy falhou e foi desfeito: roda a revisão {before[:12]}" in done.stdout + done.stderr
     assert "nonsense" in server.run("cat /opt/flowlog/logs/deploy.log /opt/flowlog/logs/django.log")
@@ -355,7 +434,7 @@ def test_a_release_whose_site_does_not_start_rolls_itself_back(server: Server, r
     good = module.read_text()
     module.write_text(f"{good}\nimport nonsense\n")
     releases.release("v4-without-a-site")
-    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 10")
     assert done.returncode == 1
     assert "o serviço web não responde" in done.stdout
     assert revision(server) == before
@@ -370,7 +449,7 @@ def test_a_deploy_after_a_pull_by_hand_goes_back_to_what_ran(server: Server, rel
     tasks.write_text(f"{good}\nfrom notifications import nonsense\n")
     releases.release("v5-broken")
     server.run(BY_HAND.format("git pull --quiet origin main"))
-    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 10")
     assert done.returncode == 1
     assert f"o deploy falhou e foi desfeito: roda a revisão {before[:12]}" in done.stdout + done.stderr
     assert revision(server) == before
@@ -387,7 +466,7 @@ def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Se
         good.replace("def deliver(", "def _gone(", 1) + "\n\ndef deliver(*_a, **_k):\n    import nonsense\n"
     )
     releases.release("v6-broken")
-    done = server.try_(f"/opt/flowlog/deploy/deploy.sh --number {PHONE} --timeout 10")
+    done = server.try_(f"sudo -u flowlog /opt/flowlog/deploy/deploy.sh --number {PHONE} --timeout 10")
     assert done.returncode == 1
     assert "Reinício da web e dos dois workers" in done.stdout
     assert revision(server) == before
@@ -408,7 +487,7 @@ def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Se
 def test_deploy_refuses(server: Server, spoil: str, mend: str, words: str) -> None:
     before = revision(server)
     server.run(BY_HAND.format(spoil))
-    done = server.try_("/opt/flowlog/deploy/deploy.sh --dry")
+    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry")
     server.run(BY_HAND.format(mend))
     assert done.returncode == 1
     assert words in done.stdout + done.stderr
@@ -421,21 +500,33 @@ def test_rollback_goes_to_a_tag_and_back(server: Server, operator: Operator) -> 
     [cancel] = [command for command in commands() if "notifications cancel" in command]
     assert "0 mensagens canceladas." in operator.run(cancel)
     assert operator.run("python manage.py check_migrations --against v1.4.0").startswith("✔")
-    done = operator.run("sudo /opt/flowlog/deploy/rollback.sh v1.4.0")
+    done = operator.run("sudo -u flowlog /opt/flowlog/deploy/rollback.sh v1.4.0")
     assert "PRONTO" in done
     tagged = server.run("git -C /root/flowlog ls-remote origin refs/tags/v1.4.0").split()[0]
     assert revision(server) == tagged
     wait_until_workers_run(server, tagged)
+    # A process that dies comes back with the release that was gone back to, not with the one that was fled from.
+    server.run("systemctl kill --signal=KILL flowlog-worker-default")
+    ends = time.monotonic() + 60
+    while server.run("systemctl show --property=NRestarts --value flowlog-worker-default").strip() != "1":
+        assert time.monotonic() < ends
+    wait_until_workers_run(server, tagged)
     # Without a name: back to where we came from.
-    operator.run("sudo /opt/flowlog/deploy/rollback.sh")
+    operator.run("sudo -u flowlog /opt/flowlog/deploy/rollback.sh")
     assert revision(server) == newest
     assert active(server) == ALL_ACTIVE
     operator.run("git checkout <tag_ou_hash>")
     assert revision(server) == tagged
-    unknown = server.try_("/opt/flowlog/deploy/rollback.sh v99 --yes")
+    unknown = server.try_("sudo -u flowlog /opt/flowlog/deploy/rollback.sh v99 --yes")
     assert (unknown.returncode, 'não há revisão "v99"' in unknown.stderr) == (2, True)
     operator.run("sudo -u flowlog git -C /opt/flowlog checkout main")
     assert revision(server) == newest
+    server.run("systemctl restart 'flowlog-worker-*' flowlog-web")
+    # The next deploy needs no branch to be brought back first.
+    server.run("sudo -u flowlog /opt/flowlog/deploy/rollback.sh v1.4.0 --yes")
+    server.run("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry")
+    assert server.run(BY_HAND.format("git symbolic-ref --short HEAD")) == "main\n"
+    wait_until_workers_run(server, newest)
 
 
 def test_a_backup_is_made_checked_and_restored(server: Server, operator: Operator) -> None:
@@ -446,7 +537,9 @@ def test_a_backup_is_made_checked_and_restored(server: Server, operator: Operato
     operator.run("sudo systemctl start flowlog-backup")
     [dump] = [name for name in operator.run("sudo ls /var/backups/flowlog").split() if name.endswith(".dump")]
     operator.stands_for["flowlog-AAAAMMDD-HHMMSS.dump"] = dump
-    restore = "sudo /opt/flowlog/deploy/restore.sh /var/backups/flowlog/flowlog-AAAAMMDD-HHMMSS.dump --replace"
+    restore = (
+        "sudo -u flowlog /opt/flowlog/deploy/restore.sh /var/backups/flowlog/flowlog-AAAAMMDD-HHMMSS.dump --replace"
+    )
     before = statuses(server)
     assert before == {"sent": before["sent"], "pending": 2}
     # They go out after the copy was made.

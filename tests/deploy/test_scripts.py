@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.deploy.guide import commands
 from tests.deploy.scripts import Scripts
 
 ALL = ("install", "deploy", "rollback", "backup", "restore")
@@ -199,3 +202,116 @@ class TestRunningRevision:
         if noted is not None:
             (clone.root / "var" / "web-revision").write_text(noted)
         assert self.running(clone) == self.git(clone, "rev-parse", "HEAD")
+
+
+class TestForeignFiles:
+    """What root is told by files that `flowlog` may change is only read, and only where it makes sense."""
+
+    def bash(self, scripts: Scripts, script: str) -> subprocess.CompletedProcess[str]:
+        begin = "set -euo pipefail; ROOT=$PWD; source deploy/lib.sh; source deploy/install_steps.sh; DOMAIN=x KEY=y; "
+        begin += "CERTIFICATE=z; "
+        return subprocess.run(
+            ["bash", "-c", begin + script], cwd=scripts.root, capture_output=True, text=True, check=False, timeout=30
+        )
+
+    def test_what_pgenv_prints_is_not_run(self, scripts: Scripts) -> None:
+        take = "take_database printf '%s\\0' 'PGHOST=$(touch owned)' 'PGUSER=a=b c'"
+        done = self.bash(scripts, f'{take}; printf \'%s|%s\' "$PGHOST" "$PGUSER"')
+        assert (done.returncode, done.stdout) == (0, "$(touch owned)|a=b c")
+        assert self.bash(scripts, "take_database printf 'LD_PRELOAD=x\\0' || exit 3").returncode == 3
+        assert self.bash(scripts, "take_database false || exit 4").returncode == 4
+        assert not (scripts.root / "owned").exists()
+
+    def test_what_goes_into_etc_comes_from_roots_own_copy(self, scripts: Scripts) -> None:
+        theirs = scripts.root / "theirs" / "deploy" / "systemd"
+        theirs.mkdir(parents=True)
+        (theirs / "flowlog-web.service").write_text("ExecStart=/usr/bin/touch /root/owned\n")
+        (theirs / "flowlog-evil.service").write_text("")
+        done = self.bash(scripts, "DIR=$PWD/theirs; unit_files; rendered systemd/flowlog-web.service")
+        assert (done.returncode, "owned" in done.stdout, "evil" in done.stdout) == (0, False, False)
+        assert f"WorkingDirectory={scripts.root}/theirs\n" in done.stdout
+
+    def test_no_line_of_the_guide_has_root_run_the_services_code(self) -> None:
+        assert [line for line in commands() if re.match(r"sudo (?:/opt|\.venv|python)", line)] == []
+
+
+class TestSignatures:
+    """With keys configured only a release that one of them has signed comes in."""
+
+    def test_an_unsigned_one_is_refused(self, scripts: Scripts, tmp_path: Path) -> None:
+        key, signers = tmp_path / "key", tmp_path / "signers"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        signers.write_text(f"ana@example.com {key.with_suffix('.pub').read_text()}")
+
+        def git(*arguments: str) -> None:
+            who = (
+                "-c",
+                "user.name=A",
+                "-c",
+                "user.email=a@example.com",
+                "-c",
+                "gpg.format=ssh",
+                "-c",
+                f"user.signingkey={key}",
+            )
+            subprocess.run(["git", *who, *arguments], cwd=scripts.root, capture_output=True, check=True)
+
+        def accepted() -> bool:
+            script = "ROOT=$PWD; SIGNERS=$1; source deploy/lib.sh; source deploy/release_steps.sh; check_signature HEAD"
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", script, "-", signers],
+                cwd=scripts.root,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0 or "não leva uma tag assinada" in done.stderr
+            return done.returncode == 0
+
+        git("init", "--quiet")
+        git("commit", "--quiet", "--allow-empty", "--no-gpg-sign", "--message", "one")
+        git("tag", "--annotate", "--no-sign", "--message", "v1", "v1")
+        assert not accepted()
+        git("tag", "--sign", "--message", "v1.1", "v1.1")
+        assert accepted()
+        signers.write_text(f"ana@example.com {key.with_suffix('.pub').read_text()[:30]}AAAA\n")
+        assert not accepted()
+        signers.unlink()
+        assert accepted()
+
+
+class TestInterrupted:
+    """Ctrl-C while the code is fetched: a word, and nothing half done."""
+
+    GIT = """#!/bin/sh
+case " $* " in *" merge "*|*" pull "*)
+    echo new >half-way; echo changed >>README.md; kill -INT "$PPID"; exit 130 ;;
+esac
+exec {git} "$@"
+"""
+
+    def test_it_says_that_nothing_has_changed(self, scripts: Scripts, tmp_path: Path) -> None:
+        real = shutil.which("git")
+
+        def git(*arguments: str) -> str:
+            who = ("-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+            done = subprocess.run(
+                ["git", *who, *arguments], cwd=scripts.root, capture_output=True, text=True, check=True
+            )
+            return done.stdout.strip()
+
+        (scripts.root / ".gitignore").write_text("/.venv\n/logs/\n/var/\n")
+        (scripts.root / "README.md").write_text("Flowlog\n")
+        git("init", "--quiet", "--initial-branch=main")
+        git("add", "--all")
+        git("commit", "--quiet", "--message", "one")
+        git("clone", "--quiet", "--bare", ".", str(tmp_path / "origin"))
+        git("remote", "add", "origin", str(tmp_path / "origin"))
+        before = git("rev-parse", "HEAD")
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "git").write_text(self.GIT.format(git=real))
+        (tmp_path / "bin" / "git").chmod(0o755)
+        done = scripts.run("deploy", "--dry", PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+        assert (done.returncode, done.stderr) == (1, "ERRO: o deploy parou enquanto baixava o código; nada mudou.\n")
+        assert "Interrompido." in scripts.log("deploy")
+        assert (git("rev-parse", "HEAD"), git("status", "--porcelain")) == (before, "")

@@ -102,8 +102,15 @@ def _told(cause: Mapping[str, Any]) -> Iterator[Item]:
     elif cause["kind"] == "file":
         yield _file(Path(cause["file"]), words, cause["errno"])
     else:
-        todo = _("`pip install -r requirements.txt`; if that does not help: `sudo %(folder)s/deploy/rollback.sh`.")
-        yield failed(_("code"), _("It cannot be loaded: %(error)s") % {"error": words}, todo % {"folder": BASE_DIR})
+        todo = _(
+            "`pip install -r requirements.txt`; if that does not help: "
+            "`sudo -u %(owner)s %(folder)s/deploy/rollback.sh`."
+        )
+        yield failed(
+            _("code"),
+            _("It cannot be loaded: %(error)s") % {"error": words},
+            todo % {"folder": BASE_DIR, "owner": BASE_DIR.owner()},
+        )
 
 
 def _setting(words: str) -> Item:

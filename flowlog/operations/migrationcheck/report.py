@@ -99,18 +99,37 @@ def _finding(migration: Migration, changes: Sequence[Change], context: Context) 
     )
 
 
-def commands(found: Sequence[Finding]) -> list[str]:
-    """What to type, in this order. Empty where `migrate` is enough.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One migration to be brought into the database by its name, after this SQL; `fake`: only noted as applied."""
+
+    app: str
+    name: str
+    sql: Sequence[str]
+    fake: bool
+
+    @property
+    def typed(self) -> list[str]:
+        """What to type for it."""
+        shell = "\n".join(["python manage.py dbshell -- -v ON_ERROR_STOP=1 <<'SQL'", *self.sql, "SQL"])
+        migrate = f"python manage.py migrate {self.app} {self.name}{' --fake' if self.fake else ''}"
+        return [shell, migrate] if self.sql else [migrate]
+
+
+def orders(found: Sequence[Finding]) -> list[Order]:
+    """What to do before `migrate`, in this order. Empty where `migrate` is enough.
 
     Faking one migration fakes all that it builds on, so each of those before it is applied by its name; the SQL of an
     incomplete one builds on them, too.
     """
     faked = [number for number, each in enumerate(found) if each.advice in (Advice.FAKE, Advice.COMPLETE)]
-    if not faked:
-        return []
-    typed = []
-    for number, each in enumerate(found[: faked[-1] + 1]):
-        if each.advice is Advice.COMPLETE:
-            typed.append("\n".join(["python manage.py dbshell -- -v ON_ERROR_STOP=1 <<'SQL'", *each.sql, "SQL"]))
-        typed.append(f"python manage.py migrate {each.app} {each.name}{' --fake' if number in faked else ''}")
-    return [*typed, "python manage.py migrate"]
+    return [
+        Order(each.app, each.name, each.sql if each.advice is Advice.COMPLETE else (), fake=number in faked)
+        for number, each in enumerate(found[: faked[-1] + 1] if faked else ())
+    ]
+
+
+def commands(found: Sequence[Finding]) -> list[str]:
+    """The same as commands to type, `migrate` at their end. Empty where `migrate` is enough."""
+    typed = [command for order in orders(found) for command in order.typed]
+    return [*typed, "python manage.py migrate"] if typed else []

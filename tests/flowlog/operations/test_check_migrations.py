@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import call_command
-from django.db import connection
+from django.core.management import CommandError, call_command
+from django.db import ProgrammingError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
@@ -155,6 +155,36 @@ def assert_nothing_was_done_or_is() -> None:
     assert "fake" not in text
     assert set(advice_by_name().values()) == {Advice.APPLY}
     assert (schema(), _applied()) == before
+
+
+class TestApplying:
+    """What deploy.sh has it do: the migrations, and with a word of the operator's what it advises."""
+
+    def test_without_advice_it_migrates(self, behind: Facts) -> None:
+        assert check("--apply")[0] == 0
+        assert_migrated(behind)
+
+    def test_with_advice_it_changes_nothing_unless_that_is_accepted(self, behind: Facts) -> None:
+        sql("ALTER TABLE integrations_notificationlog ADD anonymised_at date NULL")
+        before = schema(), _applied()
+        assert check("--apply")[0] == 1
+        assert (schema(), _applied()) == before
+        with pytest.raises(ProgrammingError, match="already exists"):
+            check("--apply", "--accept")
+        sql("ALTER TABLE integrations_notificationlog DROP anonymised_at")
+
+    def test_the_advice_is_carried_out_as_if_typed(self, behind: Facts) -> None:
+        sql("ALTER TABLE integrations_notificationlog ADD anonymised_at date NULL")
+        code, text = check("--apply", "--apply-advice")
+        assert code == 0, text
+        assert_migrated(behind)
+
+    def test_what_stops_it_is_told_with_its_migration(self, behind: Facts) -> None:
+        sql("ALTER TABLE integrations_notificationlog ADD anonymised_at jsonb NULL")
+        with pytest.raises(CommandError, match=rf"Parou em integrations.{NAMES['0007']}: "):
+            check("--apply", "--apply-advice")
+        assert ("integrations", NAMES["0007"]) not in _applied()
+        sql("ALTER TABLE integrations_notificationlog DROP anonymised_at")
 
 
 class TestMadeByHand:

@@ -331,9 +331,8 @@ class TestUnloaded:
             module.write_text(good)
             shutil.rmtree(code / "logs", ignore_errors=True)
         assert lines[0].startswith("✘ código: Não pode ser carregado: ImportError: cannot import name 'nonsense'")
-        assert (
-            lines[1] == f"    → `pip install -r requirements.txt`; se não adiantar: `sudo {code}/deploy/rollback.sh`."
-        )
+        back = f"`sudo -u {BASE_DIR.owner()} {code}/deploy/rollback.sh`"
+        assert lines[1] == f"    → `pip install -r requirements.txt`; se não adiantar: {back}."
 
     def test_a_folder_that_cannot_be_used(self, code: Path) -> None:
         assert self.first(code, LOG_DIR="/dev/null/logs")[0].startswith("✘ /dev/null/logs: ")
@@ -361,7 +360,8 @@ class TestUnloaded:
             f"    → {BASE_DIR}/.venv/bin/python -m pip install -r {BASE_DIR}/requirements.txt\n"
         )
         done = run(code, PYTHONPATH=str(tmp_path))
-        assert done.stdout == f"✘ Python: não há ambiente em {code}/.venv.\n    → sudo {code}/deploy/install.sh\n"
+        words = f"✘ Python: não há ambiente em {code}/.venv."
+        assert done.stdout == f"{words}\n    → sudo /root/flowlog/deploy/install.sh\n"
 
     def test_another_command_says_what_it_always_said(self, code: Path) -> None:
         command, env = [sys.executable, "manage.py", "check"], PRODUCTION | {"REDIS_URL": "nonsense"}

@@ -7,11 +7,13 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
+from django.db import connection
 from django.utils.translation import gettext as _
 
-from flowlog.operations.migrationcheck.report import Advice, Finding, commands, findings
+from flowlog.operations.migrationcheck.report import Advice, Finding, commands, findings, orders
 from flowlog.operations.migrationcheck.rollback import UnknownRevisionError, unknown_to
 from flowlog.translations.argparse_words import DJANGOS_OPTIONS
 
@@ -21,7 +23,8 @@ SAFE, ADVICE, COULD_NOT_CHECK = 0, 1, 2
 class Command(BaseCommand):
     help = _(
         "Say what of the pending migrations was already made by hand, and which lock tables or break the running "
-        "version. Changes nothing. Exits with 0 if `migrate` may simply run, 1 with advice, 2 if it could not check."
+        "version. Changes nothing by itself. Exits with 0 if `migrate` may simply run, 1 with advice, 2 if it could "
+        "not check."
     )
     suppressed_base_arguments = DJANGOS_OPTIONS
     requires_system_checks: Any = ()
@@ -33,9 +36,19 @@ class Command(BaseCommand):
             help=_("Say which applied migrations this older revision does not know, and what of them it would miss."),
         )  # fmt: skip
 
+        parser.add_argument("--apply", action="store_true", help=_("Migrate afterwards, unless there is advice."))
+        parser.add_argument(
+            "--accept", action="store_true", help=_("With --apply: migrate whatever the advice. Read it before."),
+        )  # fmt: skip
+        parser.add_argument(
+            "--apply-advice", action="store_true",
+            help=_("Carry out the commands that it advises for what was made by hand, and look again."),
+        )  # fmt: skip
+
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            advice = self._against(options["against"]) if options["against"] else self._pending(as_json=options["json"])
+            found = [] if options["against"] else self._pending(**options)
+            advice = self._against(options["against"]) if options["against"] else any(e.needs_advice for e in found)
         except (DatabaseError, UnknownRevisionError) as error:
             reason = str(error).strip().partition("\n")[0]
             if isinstance(error, UnknownRevisionError):
@@ -43,17 +56,39 @@ class Command(BaseCommand):
             else:
                 self.stderr.write(_("The database could not be looked at: %(reason)s") % {"reason": reason})
             sys.exit(COULD_NOT_CHECK)
-        if advice:
+        if advice and not options["accept"]:
             sys.exit(ADVICE)
+        if found and options["apply"]:
+            call_command("migrate", interactive=False, stdout=self.stdout)
 
-    def _pending(self, *, as_json: bool) -> bool:
-        """Whether somebody should read what it said."""
+    def _pending(self, **options: Any) -> list[Finding]:
+        """What is pending, told; after the advice was carried out, if it is to be."""
         found = findings()
-        if as_json:
+        if options["json"]:
             self.stdout.write(json.dumps(_as_data(found), ensure_ascii=False, indent=2))
         else:
             self._tell(found)
-        return any(each.needs_advice for each in found)
+        if options["apply_advice"] and self._carry_out(found):
+            found = findings()
+            self._tell(found)
+        return found
+
+    def _carry_out(self, found: list[Finding]) -> bool:
+        """What would be typed, but for the last `migrate`; whether there was anything to do, and it could be done."""
+        wanted = orders(found)
+        if not wanted or any(each.advice is Advice.UNDO for each in found[: len(wanted)]):
+            return False
+        for order in wanted:
+            try:
+                with connection.cursor() as cursor:
+                    for statement in order.sql:
+                        cursor.execute(statement)
+                call_command("migrate", order.app, order.name, fake=order.fake, interactive=False, stdout=self.stdout)
+            except DatabaseError as error:
+                reason = str(error).strip().partition("\n")[0]
+                words = _("It stopped at %(migration)s: %(reason)s. Mend what it says; it goes on from there.")
+                raise CommandError(words % {"migration": f"{order.app}.{order.name}", "reason": reason}) from error
+        return True
 
     def _against(self, revision: str) -> bool:
         """Whether the revision would miss something."""
