@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from django.conf import settings
 from django.db import connection
 
 from tests.integrations.sandbox import SandboxProcess
+from tests.launcher import python
 
 READY = " ready."
 PATIENCE = 40.0
@@ -48,14 +48,7 @@ class Process:
 
     def __init__(self, app: str, arguments: list[str], log: IO[bytes], env: dict[str, str]) -> None:
         self.log = Path(log.name)
-        self.popen = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", app, *arguments],
-            cwd=settings.BASE_DIR,
-            env=env,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        self.popen = python("-m", "celery", "-A", app, *arguments, env=env, stdout=log, stderr=log, group=True)
         self._told_to_stop = False
 
     def output(self) -> str:
@@ -135,8 +128,7 @@ def web_server(application: str = "flowlog.wsgi", **env: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = [f"--bind=127.0.0.1:{port}", "--threads=4", "--log-level=warning"]
-    command = [sys.executable, "-m", "gunicorn", application, *options]
-    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment(**{"WEB_CONCURRENCY": "2"} | env))
+    server = python("-m", "gunicorn", application, *options, env=environment(**{"WEB_CONCURRENCY": "2"} | env))
     try:
         wait_until(lambda: answers(port), "the web server")
         yield f"http://127.0.0.1:{port}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from flowlog.logs.config import is_command
-from tests.embedded import BASE_DIR
+from tests.launcher import run
 from tests.processes import environment
 
 DATABASE_IS_AWAY = "O banco de dados não responde. Confira DATABASE_URL e o servidor. ("
@@ -17,11 +16,7 @@ NOWHERE = "postgresql://flowlog:password@127.0.0.1:9/flowlog"
 
 
 def manage(*arguments: str, logs: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=BASE_DIR, env=environment(**{"LOG_DIR": str(logs)} | env), capture_output=True, text=True, timeout=60,
-        check=False,
-    )  # fmt: skip
+    return run("manage.py", *arguments, env=environment(**{"LOG_DIR": str(logs)} | env))
 
 
 def shell(code: str, logs: Path) -> subprocess.CompletedProcess[str]:

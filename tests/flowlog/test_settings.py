@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from flowlog.addresses import check_redis_url
 from flowlog.broker import broker_url
 from flowlog.env import Env
 from flowlog.timings import Timings
+from tests import launcher
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 PRODUCTION = {
@@ -36,14 +36,7 @@ PRODUCTION = {
 def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
     """Python with production's environment; a value of "" leaves that setting out."""
     inherited = {name: os.environ[name] for name in ("PATH", "LOG_DIR", "HOME") if name in os.environ}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=BASE_DIR,
-        env=inherited | PRODUCTION | changed,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return launcher.run(*arguments, env=inherited | PRODUCTION | changed)
 
 
 def test_check_deploy_is_clean_with_production_settings() -> None:

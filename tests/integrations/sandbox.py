@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import requests
 
 from flowlog.devtools.sandbox.faults import Fault
+from tests.launcher import Launched, python
 
-BASE_DIR = Path(__file__).resolve().parents[2]
 _TIMEOUT = 20
 _POLL = 0.01
 
@@ -33,7 +32,8 @@ class SandboxProcess:
         self.api_key = api_key
         self.base_url = ""
         self.port = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[bytes] | Launched | None = None
+        self._told: IO[str] | None = None
         self._options = [*options, *(f"--create={name}" for name in instances)]
         if data is not None:
             self._options.append(f"--data={data}")
@@ -44,17 +44,14 @@ class SandboxProcess:
 
     def start(self) -> None:
         """Start the process and wait until it listens."""
-        command = [sys.executable, str(BASE_DIR / "manage.py"), "evolution_sandbox", f"--port={self.port}"]
-        self._process = subprocess.Popen(
-            [*command, f"--api-key={self.api_key}", *self._options],
-            cwd=BASE_DIR,
-            env={**os.environ, "DEBUG": "true"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        reads, writes = os.pipe()
+        self._told = os.fdopen(reads)
+        with os.fdopen(writes, "w") as stdout:
+            self._process = python(
+                "manage.py", "evolution_sandbox", f"--port={self.port}", f"--api-key={self.api_key}", *self._options,
+                env={**os.environ, "DEBUG": "true"}, stdout=stdout,
+            )  # fmt: skip
+        line = self._told.readline()
         if "http://" not in line:
             self.stop()
             raise RuntimeError(f"The sandbox did not start: {line!r}")
@@ -67,8 +64,8 @@ class SandboxProcess:
             return
         self._process.kill()
         self._process.wait(_TIMEOUT)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        if self._told is not None:
+            self._told.close()
         self._process = None
 
     def messages(self, number: str | None = None) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from flowlog.mail.mailers import mailers
 from flowlog.models import Alarm
 from flowlog.operations.checklists import installation
 from flowlog.staffpages.groups import MANAGEMENT_GROUP
-from tests.embedded import BASE_DIR
 from tests.flowlog.test_settings import PRODUCTION
+from tests.launcher import run
 from tests.mail import mail_server
 from tests.staff import make_staff
 
@@ -24,10 +23,7 @@ from tests.staff import make_staff
 def alarm(logs: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """The command with production's settings, and a database that does not answer."""
     away = {"DATABASE_URL": "postgresql://flowlog:secret-word@127.0.0.1:9/flowlog", "LOG_DIR": str(logs)}
-    return subprocess.run(
-        [sys.executable, "manage.py", "alarm", *arguments],
-        cwd=BASE_DIR, env=PRODUCTION | away | env, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    return run("manage.py", "alarm", *arguments, env=PRODUCTION | away | env)
 
 
 def test_a_failed_backup_is_told_though_the_database_is_away(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from flowlog.operations.checklists import backup, installation, servers
 from flowlog.operations.checklists import gateway as gateway_checks
 from flowlog.operations.checklists import predeploy as predeploy_checks
 from integrations.instances import connections
+from tests import launcher
 from tests.embedded import BASE_DIR, RUN_HOME
 from tests.factories import make_instance
 from tests.flowlog.test_settings import PRODUCTION
@@ -43,10 +43,7 @@ def states(items: Any) -> list[tuple[str, State]]:
 
 
 def predeploy(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", "predeploy", *arguments],
-        cwd=BASE_DIR, env=environment(**env), capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    return launcher.run("manage.py", "predeploy", *arguments, env=environment(**env))
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ import requests
 
 from flowlog.devtools import sandbox as sandbox_package
 from flowlog.devtools.sandbox.faults import BY_ENDING, MAGIC_NUMBERS, Fault
+from tests.embedded import BASE_DIR
 from tests.flowlog.devtools.sandbox.api import Api, assert_error
-from tests.integrations.sandbox import BASE_DIR, SandboxProcess, sandbox
+from tests.integrations.sandbox import SandboxProcess, sandbox
 
 # -- Control -------------------------------------------------------------------------------------
 
