@@ -19,7 +19,7 @@ stop: ## End what `make run` started in this checkout, from another terminal
 demo: $(RUNNABLE) .env ## Take two demo orders through their life over the real system, and show what was sent
 	@$(PY) manage.py dev --demo $(PORTS)
 
-# A file's tests stay together: they share what their fixtures start. In the order of their names the slow ones come first.
+# A file's tests stay together: they share what their fixtures start. Which come first, tests/conftest.py says.
 test: $(INSTALLED) ## Run all tests, on all cores (ARGS="-k something", ARGS="tests/orders -n 0")
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 

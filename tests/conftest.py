@@ -12,12 +12,35 @@ from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
 from flowlog import schema
+from tests.embedded import WORKER
 from tests.flush import quick_flush
 from tests.integrations.sandbox import SandboxProcess, sandbox
 
 # How long one example takes says how busy the machine is.
 hypothesis_settings.register_profile("flowlog", hypothesis_settings.get_profile("default"), deadline=None)
 hypothesis_settings.load_profile("flowlog")
+
+
+# They take longest, and in the order of names others would come before them. What begins last should not take long: in
+# the end the workers wait for each other.
+LONGEST = (
+    "tests/orders/test_transitions.py",
+    "tests/browser/test_every_page.py",
+    "tests/faults/test_crashes.py",
+    "tests/faults/test_campaign.py",
+    "tests/orders/test_bring.py",
+    "tests/notifications/test_end_to_end.py",
+    "tests/notifications/test_several.py",
+    "tests/integrations/test_restarts.py",
+    "tests/outgoing/test_story.py",
+    "tests/test_recipes.py",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a parallel run, whole files in this order. Where there are notes, tests/statements.py knows it better."""
+    if WORKER and not config.getoption("other_servers"):
+        items.sort(key=lambda item: LONGEST.index(name) if (name := item.location[0]) in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)

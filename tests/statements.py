@@ -19,6 +19,7 @@ import re
 import shutil
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     # What is new since then, too.
     chosen |= there.keys() - {note["test"] for note in notes}
     config.hook.pytest_deselected(items=[item for name, item in there.items() if name not in chosen])
-    items[:] = [item for item in items if item.nodeid in chosen]
+    seconds = {note["test"]: note["seconds"] for note in notes}
+    items[:] = longest_first([item for item in items if item.nodeid in chosen], seconds)
+
+
+def longest_first(items: list[pytest.Item], seconds: dict[str, float]) -> list[pytest.Item]:
+    """File by file: at the end no worker is alone with a long one."""
+    files: dict[str, float] = defaultdict(float)
+    for item in items:
+        files[item.location[0]] += seconds.get(item.nodeid, 0)
+    return sorted(items, key=lambda item: (-files[item.location[0]], item.location[0]))
 
 
 def choose(notes: list[dict[str, Any]], marked: set[str]) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.statements import _digest, choose
+from tests.statements import _digest, choose, longest_first
 
 
 def note(test: str, asked: str, seconds: float = 1, several: bool = False) -> dict[str, Any]:
@@ -21,6 +21,19 @@ def test_all_is_asked_again_by_the_quickest() -> None:
 def test_what_is_marked_or_asked_by_several_threads_is_always_repeated() -> None:
     notes = [note("marked", "a"), note("at once", "a", several=True), note("a", "a"), note("b", "a b")]
     assert choose(notes, {"marked", "gone"}) == {"marked", "at once", "b"}
+
+
+def test_the_files_that_take_longest_come_first() -> None:
+    class Test:
+        def __init__(self, nodeid: str) -> None:
+            self.nodeid = nodeid
+            self.location = (nodeid.partition("::")[0], 0, "")
+
+    names = ["a.py::one", "b.py::one", "c.py::new", "a.py::two", "b.py::two"]
+    tests: Any = [Test(name) for name in names]
+    seconds = {"a.py::one": 2.0, "a.py::two": 2.0, "b.py::one": 5.0, "b.py::two": 0.1}
+    ordered = [test.nodeid for test in longest_first(tests, seconds)]
+    assert ordered == ["b.py::one", "b.py::two", "a.py::one", "a.py::two", "c.py::new"]
 
 
 @pytest.mark.parametrize(
