@@ -18,8 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.embedded import BASE_DIR
-
+BASE_DIR = Path(__file__).resolve().parents[2]
 # The first Debian whose own packages have Python 3.13.
 SUITE = "trixie"
 HOMES = BASE_DIR / "var" / "debian"
