@@ -102,6 +102,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "flowlog.logs.requests.identify_requests",
     "flowlog.monitoring.views.answer_probes",
+    "integrations.inbound.middleware.take_webhooks",
     "api.middleware.answer_programs",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
