@@ -23,6 +23,7 @@ from integrations.instances import tally
 from integrations.models import WebhookTally
 from integrations.sources import RefusedError
 from integrations.sources.door import Door
+from integrations.sources.storing import storing
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,18 @@ def _store(connection: CarrierConnection, headers: dict[str, str], body: bytes) 
     )  # fmt: skip
 
 
-_door = Door(CARRIERS, CarrierConnection, _store, waker)
+_AT_ONCE = storing(
+    CarrierConnection,
+    CarrierNews,
+    {
+        "source": "source",
+        "tracking_code": "''",
+        "status": "''",
+        "description": "''",
+        "occurred_at": "statement_timestamp()",
+    },
+)
+_door = Door(CARRIERS, CarrierConnection, _store, waker, _AT_ONCE)
 
 
 @csrf_exempt  # no browser posts here, and the signature says who does

@@ -16,6 +16,7 @@ from integrations.inbound.wakeups import Waker
 from integrations.shops import SHOPS, wishes
 from integrations.shops.models import ShopConnection, ShopNews
 from integrations.sources.door import Door
+from integrations.sources.storing import storing
 
 waker = Waker("integrations.tasks.work_off_shop_news")
 
@@ -25,7 +26,10 @@ def _store(connection: ShopConnection, headers: dict[str, str], body: bytes) -> 
     ShopNews.objects.create(connection=connection, headers=headers, body=body, **off)
 
 
-_door = Door(SHOPS, ShopConnection, _store, waker)
+_AT_ONCE = storing(
+    ShopConnection, ShopNews, {"external_id": "''", "external_number": "''", "statuses": "'[]'", "attempts": "0"}
+)
+_door = Door(SHOPS, ShopConnection, _store, waker, _AT_ONCE)
 
 
 @csrf_exempt  # no browser posts here, and the signature says who does

@@ -59,6 +59,8 @@ def json_object(body: bytes) -> Fields:
 
 def header(headers: Headers, name: str) -> str:
     """The header, however a proxy writes its name; empty without it."""
+    if name in headers:
+        return headers[name]
     return next((value for each, value in headers.items() if each.lower() == name.lower()), "")
 
 

@@ -111,7 +111,7 @@ class TestAnswer:
         def away(*_args: Any, **_kwargs: Any) -> None:
             raise OperationalError("the connection is lost")
 
-        monkeypatch.setattr(connection, "cursor", away)
+        monkeypatch.setattr(connection, "ensure_connection", away)
         assert post(receipt("3EB0", "READ")) == 503
 
     def test_unstorable_characters_are_replaced(self) -> None:
