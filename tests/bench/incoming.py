@@ -1,4 +1,4 @@
-"""Orders that come in: shops' webhooks taken in and worked off, and orders made by the API.
+"""Orders that come in: shops' and carriers' webhooks taken in, those of orders worked off, and orders made by the API.
 
 Floors: an address of the same server that only says 200, and a bare insert of the same rows, each order's in a
 transaction of its own.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Model
+from django.test import Client
 
 from api.models import OrderChange
 from integrations.models import NotificationLog, ShopNews
@@ -22,7 +23,7 @@ from tests.api.client import ORDER, make_token
 from tests.bench.clients import Server, server
 from tests.bench.figures import Figure
 from tests.bench.perfkit import Insert, bare_connection, make_stores, statements_of
-from tests.integrations import shops
+from tests.integrations import parcels, shops
 
 WARM_UP = 16
 # What an order leaves, each with how it names its order; its customer is left aside.
@@ -37,7 +38,7 @@ def _signed_by_us(body: bytes) -> dict[str, str]:
     return {"X-Flowlog-Timestamp": now, "X-Flowlog-Signature": f"sha256={signature}"}
 
 
-# How the other sources sign.
+# How the other shops' systems sign.
 SIGNED: dict[str, Callable[[bytes], dict[str, str]]] = {
     "yampi": lambda body: {"X-Yampi-Hmac-SHA256": shops.sign(body)},
     "nuvemshop": lambda body: {
@@ -61,7 +62,8 @@ def measure(sizes: Sizes) -> Iterator[Figure]:
     with server(workers=1) as one:
         yield from webhooks(one, store, sizes.orders)
         for source in SIGNED:
-            yield taken_in(one, store, source, sizes.orders)
+            yield from taken_in(one, store, source, sizes.orders)
+        yield from labels(one, store, sizes.orders)
         yield from made_by_the_api(one, store, sizes.orders)
 
 
@@ -75,11 +77,11 @@ def webhooks(one: Server, store: Store, number: int) -> Iterator[Figure]:
     one.post_all("/floor/shop", posts[:WARM_UP])
     one.post_all(path, posts[:WARM_UP])
     statements = statements_of(_work_off)
-    bare, taken = one.post_all("/floor/shop", posts[WARM_UP:]), one.post_all(path, posts[WARM_UP:])
-    name = "only saying 200"
-    yield Figure("woocommerce's webhooks, one web process", taken.per_second, "/s", bare.per_second, name, least=0.6)
-    yield Figure("processor for one", taken.cpu_ms, "ms", bare.cpu_ms, name)
-    yield Figure("p95 of their answers", taken.p95, "ms", bare.p95, name)
+    _post_here(path, *posts[0])  # since then this process knows the connection
+    known = statements_of(lambda: _post_here(path, *posts[0]))
+    _work_off()
+    yield from beside_the_floor(one, "woocommerce", path, posts[WARM_UP:])
+    yield Figure("statements of a webhook", len(known), most=1)
     yield Figure("statements of an order taken in", len(statements) / WARM_UP)
     started = time.perf_counter()
     _work_off()
@@ -88,15 +90,39 @@ def webhooks(one: Server, store: Store, number: int) -> Iterator[Figure]:
     yield Figure("orders taken in by a worker", made, "/s", insert_again(), "a bare insert of the same rows")
 
 
-def taken_in(one: Server, store: Store, source: str, number: int) -> Figure:
+def taken_in(one: Server, store: Store, source: str, number: int) -> Iterator[Figure]:
     """Webhooks of another source: stored as they are, whatever is in them."""
     path = f"/webhooks/orders/{source}/{shops.make_connection(source, store).token}"
     bodies = [shops.written(shops.order(id=each + 1)) for each in range(number)]
     posts = [(body, {"Content-Type": "application/json", **SIGNED[source](body)}) for body in bodies]
     one.post_all(path, posts[:WARM_UP])
+    yield from beside_the_floor(one, source, path, posts)
+
+
+def labels(one: Server, store: Store, number: int) -> Iterator[Figure]:
+    """Webhooks of a carrier, as Melhor Envio sends them."""
+    path = f"/webhooks/tracking/melhorenvio/{parcels.make_connection(store=store).token}"
+    bodies = [parcels.label(id=str(each)) for each in range(number)]
+    posts = [(body, {"Content-Type": "application/json", "X-ME-Signature": parcels.sign(body)}) for body in bodies]
+    one.post_all(path, posts[:WARM_UP])
+    yield from beside_the_floor(one, "melhorenvio", path, posts)
+
+
+def beside_the_floor(
+    one: Server, source: str, path: str, posts: Sequence[tuple[bytes, dict[str, str]]]
+) -> Iterator[Figure]:
+    """How many are taken in from eight clients, and what one costs, beside the address that only says 200."""
     bare, taken = one.post_all("/floor/shop", posts), one.post_all(path, posts)
-    return Figure(f"{source}'s webhooks, one web process", taken.per_second, "/s", bare.per_second, "only saying 200",
-                  least=0.6)  # fmt: skip
+    name = "only saying 200"
+    yield Figure(f"{source}'s webhooks, one web process", taken.per_second, "/s", bare.per_second, name, least=0.6)
+    yield Figure(f"{source}: processor for one", taken.cpu_ms, "ms", bare.cpu_ms, name, most=1.5)
+    yield Figure(f"{source}: p95 of the answers", taken.p95, "ms", bare.p95, name)
+
+
+def _post_here(path: str, body: bytes, headers: dict[str, str]) -> None:
+    """To this very process."""
+    answer = Client().post(path, body, "application/json", headers=headers)
+    assert answer.status_code == 200, answer.status_code
 
 
 def _customer(number: int) -> dict[str, str]:
