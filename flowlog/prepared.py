@@ -1,0 +1,198 @@
+"""Statements that are made again and again: written as queries of the ORM, compiled once, prepared by PostgreSQL.
+
+Building the same query anew costs more than the database does with it. Here the query says once what it says, with a
+`param` wherever something differs from time to time; what does not is a part of the statement, so that partial indexes
+are found. Each session prepares it when it first makes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any, cast, override
+
+import psycopg
+from django.db import connection
+from django.db.models import Expression, Model, QuerySet
+from django.db.models.sql import InsertQuery, UpdateQuery
+from psycopg.types.numeric import Int8
+
+_PLACE = re.compile(r"%[s%]")
+
+
+type Compiled = tuple[str, Any]
+"""SQL and its parameters."""
+
+
+class _Param(Expression):
+    """A place in a statement whose value is given, by this name, each time that the statement is made."""
+
+    def __init__(self, name: str, output_field: Any) -> None:
+        super().__init__(output_field=output_field)
+        self.name = name
+
+    @override
+    def as_sql(self, *_args: Any, **_options: Any) -> Any:
+        return "%s", (self,)
+
+
+def param(name: str, output_field: Any = None) -> Any:
+    """Such a place; of which kind, where the query cannot tell by itself."""
+    return _Param(name, output_field)
+
+
+class _Recording(QuerySet[Any]):
+    """A query whose `update` is not made, but returned as SQL with its parameters."""
+
+    @override
+    def update(self, **changes: Any) -> Any:
+        query: Any = self.query.chain(UpdateQuery)
+        query.add_update_values(changes)
+        return query.get_compiler(connection=connection).as_sql()
+
+
+def recording(rows: QuerySet[Any]) -> Any:
+    """The rows for a move that is to be recorded: it returns, instead of how many it changed, the statement."""
+    return _Recording(rows.model, rows.query.chain())
+
+
+class Statement:
+    """What `build` comes to, once it is needed: a query to be read, or the SQL of a move of rows that are `recording`.
+
+    Called with a value for each `param`. A text in it is a `str`, a number an `int`, whatever their columns are.
+    """
+
+    def __init__(self, build: Callable[[], Any]) -> None:
+        self._build = build
+
+    def changed(self, **values: Any) -> int:
+        """Make it; how many rows it changed."""
+        with self._made(values) as cursor:
+            return int(cursor.rowcount)
+
+    def fetched(self, **values: Any) -> list[tuple[Any, ...]]:
+        """Make it; the rows that it returns, as PostgreSQL has them."""
+        with self._made(values) as cursor:
+            return list(cursor.fetchall())
+
+    def _made(self, values: dict[str, Any]) -> Any:
+        statement = self._sql
+        cursor = _cursor()
+        cursor.execute(statement, {name: Int8(each) if type(each) is int else each for name, each in values.items()})
+        return cursor
+
+    @cached_property
+    def _sql(self) -> str:
+        built = self._build()
+        return constant(*(built.query.sql_with_params() if isinstance(built, QuerySet) else built))
+
+
+class Rows[M: Model](Statement):
+    """The same for a query of whole rows."""
+
+    def __init__(self, build: Callable[[], QuerySet[M]]) -> None:
+        super().__init__(build)
+
+    def all(self, **values: Any) -> list[M]:
+        """Make it; the rows, with what the query annotates and relates."""
+        fetched = self.fetched(**values)
+        # What an iterator of rows asks of a query, which has been compiled and made already. A copy: there are threads.
+        compiler = copy(self._compiler)
+        compiler.execute_sql = lambda **_options: [fetched]
+        queryset = self._queryset
+        stand_in = SimpleNamespace(
+            db=connection.alias,
+            model=queryset.model,
+            query=SimpleNamespace(get_compiler=lambda using: compiler),  # noqa: ARG005
+            _fetch_mode=queryset._fetch_mode,
+            _known_related_objects={},
+        )
+        return list(queryset._iterable_class(cast("Any", stand_in)))
+
+    @cached_property
+    def _queryset(self) -> Any:
+        return self._build()
+
+    @cached_property
+    def _compiler(self) -> Any:
+        compiler = self._queryset.query.get_compiler(connection=connection)
+        compiler.statement = compiler.as_sql()
+        converters = compiler.get_converters([each for each, _sql, _alias in compiler.select])
+        compiler.get_converters = lambda _columns: converters
+        return compiler
+
+    @cached_property
+    @override
+    def _sql(self) -> str:
+        return constant(*self._compiler.statement)
+
+
+def insertion(row: Model, *, returning: Sequence[str]) -> Compiled:
+    """The SQL that writes the row and returns these columns."""
+    meta = row._meta
+    query = InsertQuery(type(row))
+    query.insert_values([each for each in meta.concrete_fields if each is not meta.auto_field], [row])
+    compiler = query.get_compiler(connection=connection)
+    compiler.returning_fields = [meta.get_field(each) for each in returning]
+    [statement] = compiler.as_sql()
+    return cast("Compiled", statement)
+
+
+def returning(move: Any, rows: QuerySet[Any], answer: Any) -> Compiled:
+    """The SQL of a move of these rows, which returns the answer to a question about each."""
+    query = rows.query.chain()
+    sql, params = query.get_compiler(connection=connection).compile(answer.resolve_expression(query))
+    return f"{move[0]} RETURNING {sql}", (*move[1], *params)
+
+
+def following(move: Any, inserted: Compiled) -> Compiled:
+    """The SQL of both in one: the row is written if the move has changed one."""
+    (moving, first), (inserting, then) = move, inserted
+    into, values = inserting.split(" VALUES ")
+    values, returned = values.removeprefix("(").split(") RETURNING ")
+    both = f"WITH moved AS ({moving} RETURNING 1) {into} SELECT {values} FROM moved RETURNING {returned}"  # noqa: S608
+    return both, (*first, *then)
+
+
+def constant(statement: str, params: Iterable[Any]) -> str:
+    """The statement with all that is no `param` written out."""
+    left = iter(params)
+
+    def written(place: re.Match[str]) -> str:
+        if place[0] == "%%":
+            return "%%"
+        value = next(left)
+        if isinstance(value, _Param):
+            return f"%({value.name})s"
+        return psycopg.sql.Literal(value).as_string(connection.connection).replace("%", "%%")
+
+    connection.ensure_connection()
+    return _PLACE.sub(written, statement)
+
+
+class _Preparing(psycopg.Cursor[Any]):
+    """A cursor that prepares each statement, and sends its values beside it."""
+
+    @override
+    def execute(self, query: Any, params: Any = None, **_options: Any) -> Any:
+        try:
+            return super().execute(query, params, prepare=True)
+        except psycopg.errors.FeatureNotSupported:
+            # A column has got another type since: the next session prepares it anew.
+            self.connection.close()
+            raise
+
+    @override
+    def _convert_query(self, query: Any, params: Any = None) -> Any:
+        # Where Django's log looks for the statement.
+        self._query = super()._convert_query(query, params)
+        return self._query
+
+
+def _cursor() -> Any:
+    """One that is watched and logged like any of Django's."""
+    connection.ensure_connection()
+    return connection._prepare_cursor(_Preparing(connection.connection))  # type: ignore[attr-defined]
