@@ -175,7 +175,9 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    # What is prepared is planned once (`flowlog.prepared`).
+    "prepare_threshold": 0,
+    "options": "-c plan_cache_mode=force_generic_plan -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
 }
 # A command needs one connection, and is told at once, and why, that it cannot be had.
 if not is_command(sys.argv):
@@ -355,6 +357,10 @@ CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_TASK_SOFT_TIME_LIMIT = NOTIFICATIONS.soft_time_limit
 CELERY_TASK_TIME_LIMIT = NOTIFICATIONS.hard_time_limit
 CELERY_TASK_ANNOTATIONS = {
+    "notifications.tasks.send_whatsapp": {
+        "soft_time_limit": NOTIFICATIONS.send_soft_time_limit,
+        "time_limit": NOTIFICATIONS.send_hard_time_limit,
+    },
     "notifications.tasks.look_up": {
         "soft_time_limit": NOTIFICATIONS.lookup_soft_time_limit,
         "time_limit": NOTIFICATIONS.lookup_hard_time_limit,

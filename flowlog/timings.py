@@ -55,7 +55,7 @@ class Timings:
                 % {"call": self.call_timeout, "limit": self.soft_time_limit}
             )
 
-        longest = max(self.hard_time_limit, self.lookup_hard_time_limit)
+        longest = max(self.send_hard_time_limit, self.lookup_hard_time_limit)
         if not longest < VISIBILITY_TIMEOUT:
             raise ImproperlyConfigured(
                 _(
@@ -75,6 +75,24 @@ class Timings:
     def call_timeout(self) -> float:
         """The longest that one call to the gateway may take."""
         return self.connect_timeout + self.read_timeout
+
+    @property
+    def turn(self) -> float:
+        """How long a task begins with one message of an instance after the other.
+
+        So short that its limits, which leave the whole time for the last one, end it before the first one's lease.
+        """
+        return (self.lease - self.hard_time_limit) / 6
+
+    @property
+    def send_soft_time_limit(self) -> float:
+        """What a task that sends may take: a turn, and the last message's time."""
+        return self.turn + self.soft_time_limit
+
+    @property
+    def send_hard_time_limit(self) -> float:
+        """The same, until its worker is killed."""
+        return self.turn + self.hard_time_limit
 
     @property
     def lookup_soft_time_limit(self) -> float:

@@ -15,13 +15,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.expressions import CombinedExpression
+from django.db.models import Count, DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import GreaterThan
 
 from flowlog.logs.context import about
-from integrations.instances.connections import probe_pause
+from flowlog.prepared import Rows, Statement, following, insertion, param, recording
+from integrations.instances.connections import alive, probe_pause
 from integrations.messages import state_changes
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
 from notifications import policy, quiet, texts
@@ -77,16 +77,20 @@ def oldest_due(instance: Any) -> QuerySet[NotificationLog, Any]:
     return due().filter(instance=instance).order_by("next_attempt_at", "pk").values("pk")[:1]
 
 
-def ready_instances() -> QuerySet[EvolutionInstance]:
-    """Instances that may send a message now: a free slot, pace, daily cap; one that is held, its next probe."""
-    return idle_instances().exclude(capped()).filter(next_send_at__lte=Now())
+def ready_instances(*, before: Any = None) -> QuerySet[EvolutionInstance]:
+    """Instances that may send a message now: a free slot, pace, daily cap; one that is held, its next probe.
+
+    A slot with the token `before` is as good as free.
+    """
+    return idle_instances(before=before).exclude(capped()).filter(next_send_at__lte=Now())
 
 
-def idle_instances() -> QuerySet[EvolutionInstance]:
+def idle_instances(*, before: Any = None) -> QuerySet[EvolutionInstance]:
     """Instances with a free slot; one that is held, only when its next probe is due."""
-    return EvolutionInstance.objects.filter(
-        Q(slot_until__isnull=True) | Q(slot_until__lte=Now()), Q(held_at__isnull=True) | Q(probe_at__lte=Now())
-    )
+    free = Q(slot_until__isnull=True) | Q(slot_until__lte=Now())
+    if before is not None:
+        free |= Q(slot_token=before)
+    return EvolutionInstance.objects.filter(free, Q(held_at__isnull=True) | Q(probe_at__lte=Now()))
 
 
 def capped() -> Q:
@@ -116,33 +120,91 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     prepare waits for one that can, without standing in another's way.
     """
     token = uuid.uuid4()
-    ready = Exists(ready_instances().filter(pk=OuterRef("instance_id")))
-    # None if it is not ready, so that the search for what is next there does not even begin.
-    own_instance = NotificationLog.objects.filter(ready, pk=notification_id).values("instance")[:1]
     with transaction.atomic():
-        claimable = due().filter(ready | Q(instance__isnull=True))
-        next_up = claimable.filter(pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), Value(notification_id)))
-        if not state_changes.to_sending(next_up, token, lease_until=_lease_end(), task_id=task_id):
+        if not _TAKE.changed(id=notification_id, token=token, lease=_lease(), task_id=task_id):
             return None
-        own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
-        row = with_texts(policy.with_consent(own)).select_related("instance", "order__customer", "order__store").get()
-        try:
-            refusal = policy.refusal(row)
-            if not refusal and quiet.put_off(row, own):
-                return Claim(row, token, over=True)
-            if not refusal:
-                render(row)
-        except Exception:  # whatever a template or an odd row raises must not stop the messages behind it
-            with about(notification=row.pk, order=row.snapshot_order_code):
-                logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
-            state_changes.put_back(own, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
-            return Claim(row, token, over=True)
-        if refusal:
-            state_changes.to_skipped(own, refusal)
-            return Claim(row, token, over=True)
-        if not _take_slot(row.instance, token):
+        claim = _prepared(token)
+        if not claim.over and not _take_slot(claim):
             transaction.set_rollback(True)
             return None
+    return claim
+
+
+def claim_next(instance_id: int, *, before: uuid.UUID | None = None, task_id: str = "") -> Claim | None:
+    """Claim the message that is next at the instance, unless it is held; None if none may be sent now.
+
+    In the transaction that settles the claim with the token `before`, its slot goes over to the next one, unless that
+    is over. What others have locked is passed by. Raises `SlotLostError`, and the transaction must be undone, if the
+    slot went to somebody else in this moment.
+    """
+    token = uuid.uuid4()
+    values = {"instance": instance_id, "before": before, "token": token, "lease": _lease()}
+    with transaction.atomic(savepoint=False):
+        if not _TAKE_NEXT.changed(**values, task_id=task_id):
+            return None
+        claim = _prepared(token)
+        if not claim.over:
+            assert claim.notification.instance  # noqa: S101 - it is of this one
+            gap = _gap(claim.notification.instance.messages_per_minute)
+            if not (_SLOT_OVER.changed(**values, gap=gap) if before else _take_slot(claim)):
+                raise SlotLostError
+    return claim
+
+
+class SlotLostError(Exception):
+    """The instance that seemed to be ready is not."""
+
+
+def _to_take() -> Any:
+    ready = Exists(ready_instances().filter(pk=OuterRef("instance_id")))
+    # None if it is not ready, so that the search for what is next there does not even begin.
+    own_instance = NotificationLog.objects.filter(ready, pk=param("id")).order_by().values("instance")[:1]
+    claimable = due().filter(ready | Q(instance__isnull=True))
+    return _taking(claimable.filter(pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), param("id"))))
+
+
+def _to_take_next() -> Any:
+    ready = (
+        ready_instances(before=param("before"))
+        .filter(pk=param("instance"), held_at__isnull=True)
+        .order_by()
+        .values("pk")[:1]
+    )
+    next_up = oldest_due(Subquery(ready)).select_for_update(skip_locked=True, no_key=True)
+    return _taking(NotificationLog.objects.filter(pk=Subquery(next_up), status=Status.PENDING))
+
+
+def _taking(rows: QuerySet[NotificationLog]) -> Any:
+    lease_until = Now() + param("lease", DurationField())
+    return state_changes.to_sending(recording(rows), param("token"), lease_until=lease_until, task_id=param("task_id"))
+
+
+def _taken() -> QuerySet[NotificationLog]:
+    own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=param("token")).order_by()
+    return with_texts(policy.with_consent(own)).select_related("instance", "order__customer", "order__store")
+
+
+_TAKE, _TAKE_NEXT, _TAKEN = Statement(_to_take), Statement(_to_take_next), Rows(_taken)
+
+
+def _prepared(token: uuid.UUID) -> Claim:
+    """The message that was taken, with its text; over if it is not to be sent now."""
+    own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
+    [row] = _TAKEN.all(token=token)
+    try:
+        refusal = policy.refusal(row)
+        if not refusal and quiet.put_off(row, own):
+            return Claim(row, token, over=True)
+        if not refusal:
+            render(row)
+    except Exception:  # whatever a template or an odd row raises must not stop the messages behind it
+        with about(notification=row.pk, order=row.snapshot_order_code):
+            logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
+        state_changes.put_back(own, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
+        return Claim(row, token, over=True)
+    if refusal:
+        state_changes.to_skipped(own, refusal)
+        return Claim(row, token, over=True)
     return Claim(row, token)
 
 
@@ -153,18 +215,38 @@ def begin_attempt(claim: Claim) -> DeliveryAttempt | None:
     have come since this claim. On None the row has gone back, or is `sent` if it turns out that it was.
     """
     row = claim.notification
-    enough = Now() + timedelta(seconds=settings.NOTIFICATIONS.call_timeout)
-    rows = NotificationLog.objects.filter(pk=row.pk, claim_token=claim.token)
-    unsent = ~Exists(accepted(OuterRef("pk")))
-    with transaction.atomic():
-        in_time = rows.filter(unsent, status=Status.SENDING, lease_until__gt=enough)
-        if state_changes.begin_attempt(in_time, message=row.message, recipient=row.recipient):
-            return DeliveryAttempt.objects.create(notification=row, claim_token=claim.token)
+    begun = _BEGIN.fetched(
+        id=row.pk,
+        token=claim.token,
+        enough=timedelta(seconds=settings.NOTIFICATIONS.call_timeout),
+        message=row.message,
+        recipient=row.recipient,
+    )
+    if begun:
+        [(pk, started_at)] = begun
+        return DeliveryAttempt(pk=pk, notification=row, claim_token=claim.token, started_at=started_at)
     if earlier := accepted(row.pk).first():
         state_changes.to_sent(_own(claim), earlier.provider_message_id, sent_at=earlier.started_at)
     else:
         give_back(claim)
     return None
+
+
+def _to_begin() -> tuple[str, Any]:
+    """One statement, so that the attempt is on record if and only if it counts."""
+    in_time = NotificationLog.objects.filter(
+        ~Exists(accepted(OuterRef("pk"))),
+        pk=param("id"),
+        claim_token=param("token"),
+        status=Status.SENDING,
+        lease_until__gt=Now() + param("enough", DurationField()),
+    )
+    begun = state_changes.begin_attempt(recording(in_time), message=param("message"), recipient=param("recipient"))
+    attempt = DeliveryAttempt(notification_id=param("id"), claim_token=param("token"))
+    return following(begun, insertion(attempt, returning=("id", "started_at")))
+
+
+_BEGIN = Statement(_to_begin)
 
 
 def accepted(row: Any) -> QuerySet[DeliveryAttempt]:
@@ -188,23 +270,37 @@ def release_slot(claim: Claim, **changes: object) -> None:
     EvolutionInstance.objects.filter(slot_token=claim.token).update(slot_token=None, slot_until=None, **changes)
 
 
-def _take_slot(instance: EvolutionInstance | None, token: uuid.UUID) -> bool:
+def _take_slot(claim: Claim) -> bool:
     """Take the instance's only slot and set its pace. The UPDATE locks the instance until the commit."""
+    instance = claim.notification.instance
     if instance is None:
         return False
-    on_hold = instance.held_at is not None
-    probe = {"probe_at": Now() + probe_pause(instance.probes), "probes": instance.probes + 1} if on_hold else {}
-    taken = (
-        ready_instances()
-        .filter(pk=instance.pk, held_at__isnull=not on_hold)
-        .update(
-            slot_token=token,
-            slot_until=_lease_end(),
-            next_send_at=Now() + _gap(instance.messages_per_minute),
-            **probe,
-        )
+    values = {"instance": instance.pk, "token": claim.token, "lease": _lease()}
+    values["gap"] = _gap(instance.messages_per_minute)
+    if claim.probe:
+        return bool(_PROBE_SLOT.changed(**values, pause=probe_pause(instance.probes), probes=instance.probes + 1))
+    return bool(_SLOT.changed(**values))
+
+
+def _to_slot(rows: QuerySet[EvolutionInstance], **changes: Any) -> Any:
+    return recording(rows.filter(pk=param("instance"))).update(
+        slot_token=param("token"),
+        slot_until=Now() + param("lease", DurationField()),
+        next_send_at=Now() + param("gap", DurationField()),
+        **changes,
     )
-    return bool(taken)
+
+
+def _to_slot_of_probe() -> Any:
+    probe = {"probe_at": Now() + param("pause", DurationField()), "probes": param("probes")}
+    return _to_slot(ready_instances().filter(held_at__isnull=False), **probe)
+
+
+_SLOT = Statement(lambda: _to_slot(ready_instances().filter(held_at__isnull=True)))
+_PROBE_SLOT = Statement(_to_slot_of_probe)
+_SLOT_OVER = Statement(
+    lambda: _to_slot(ready_instances(before=param("before")).filter(held_at__isnull=True), **alive())
+)
 
 
 def _gap(messages_per_minute: int) -> timedelta:
@@ -223,5 +319,5 @@ def render(row: NotificationLog) -> None:
     row.recipient = settings.NOTIFICATIONS_OVERRIDE_RECIPIENT or row.recipient
 
 
-def _lease_end() -> CombinedExpression:
-    return Now() + timedelta(seconds=settings.NOTIFICATIONS.lease)
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.NOTIFICATIONS.lease)

@@ -1,4 +1,4 @@
-"""From a wake-up to a settled row: claim, send, settle, wake the next. `PROTOCOL.md` has the whole picture.
+"""From a wake-up to settled rows: claim, send, settle, and so on at one instance. `PROTOCOL.md` has the whole picture.
 
 Every UPDATE out of `sending` or `unknown` names the claim's token and the status it leaves, so that a worker that
 wakes from the dead cannot undo what happened meanwhile. No database connection is held during the call.
@@ -10,15 +10,17 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from flowlog.logs.context import about
+from flowlog.prepared import Statement, param, recording, returning
 from integrations.gateways import TOO_LATE, GatewayError, Outcome, SendReceipt, gateway_for, uptime
 from integrations.instances.connections import alive, hold, probe_at_once, resume, resume_by_proof
 from integrations.messages import retries, state_changes
@@ -58,6 +60,11 @@ class SendResult:
     duration: timedelta = timedelta()
 
     @property
+    def is_ordinary(self) -> bool:
+        """Whether it was sent, and it is known as what."""
+        return self.outcome is None and bool(self.provider_message_id)
+
+    @property
     def shows_life(self) -> bool:
         """Whether only a connected instance could have said this."""
         return bool(self.provider_message_id) or self.code == "not_on_whatsapp"
@@ -68,36 +75,76 @@ class SendResult:
         return self.outcome in {Outcome.RETRYABLE, Outcome.INSTANCE_DOWN, Outcome.UNKNOWN}
 
 
-def deliver(notification_id: int, *, task_id: str = "") -> None:
-    """Send the message that is next at this one's instance, settle it, and wake the next; else do nothing, cheaply."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How long (monotonic) a task goes on with one message of an instance after the other; of its own, with one."""
+
+    task_id: str = ""
+    until: float = 0.0
+
+    def next_after(self, claim: Claim, *, settling: bool = False) -> Claim | None:
+        """The next at the instance of one that has been settled, or is just being; see `claims.claim_next`."""
+        instance = claim.notification.instance_id
+        if instance is None or claim.probe or time.monotonic() >= self.until:
+            return None
+        return claims.claim_next(instance, before=claim.token if settling else None, task_id=self.task_id)
+
+
+ONE = Turn()
+
+
+def deliver(notification_id: int, *, task_id: str = "", seconds: float = 0.0) -> None:
+    """Send the message that is next at this one's instance and settle it; else do nothing, cheaply.
+
+    For so many seconds begin with the one after it, and so on; then wake what is next.
+    """
+    turn = Turn(task_id, time.monotonic() + seconds)
     claim = claims.claim(notification_id, task_id=task_id)
-    if claim is None:
-        return
-    # Often another one than the wake-up was for.
-    with about(notification=claim.notification.pk, order=claim.notification.snapshot_order_code):
-        if not claim.over:
-            _send(claim)
-        elif claim.probe and claim.notification.instance:
-            probes.wake_next(claim.notification.instance.pk)
-        wakeups.wake_next(claim.notification)
+    while claim is not None:
+        row = claim.notification
+        # Often another one than the wake-up was for.
+        with about(notification=row.pk, order=row.snapshot_order_code):
+            claim = _deal_with(claim, turn)
+            if claim is None:
+                # Only now that the slot is free: whatever was woken before found it taken.
+                wakeups.wake_next(row)
 
 
-def _send(claim: Claim) -> None:
+def _deal_with(claim: Claim, turn: Turn) -> Claim | None:
+    """Send it, unless that is over; returns the next one, if there is time for it."""
+    if not claim.over:
+        return _send(claim, turn)
+    if claim.probe and claim.notification.instance:
+        probes.wake_next(claim.notification.instance.pk)
+    return _go_on(claim, turn)
+
+
+def _go_on(claim: Claim, turn: Turn) -> Claim | None:
+    try:
+        following = turn.next_after(claim)
+    except claims.SlotLostError:
+        return None
+    if following:
+        wakeups.wake_elsewhere(claim.notification)
+    return following
+
+
+def _send(claim: Claim, turn: Turn = ONE) -> Claim | None:
     claimed_at, not_after = time.monotonic(), uptime() + _time_to_write()
     attempt = claims.begin_attempt(claim)
     if attempt is None:
         claims.release_slot(claim)
-        return
+        return None
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     row = claim.notification
     result = _call(row, not_after)
     if result.code == TOO_LATE:
         _give_up(claim, attempt)
-        return
+        return None
     # Before anything else can fail: what the gateway said is not to be had a second time.
     said = result.code or f"sent, {result.provider_message_id or 'a message without id'}"
     logger.info("Notification %s (%s to %s): %s", row.pk, row.event, mask_phone(row.recipient), said)
-    _settle_surely(claim, attempt, result, until=claimed_at + settings.NOTIFICATIONS.soft_time_limit)
+    return _settle_surely(claim, attempt, result, turn, until=claimed_at + settings.NOTIFICATIONS.soft_time_limit)
 
 
 def _time_to_write() -> float:
@@ -114,14 +161,16 @@ def _give_up(claim: Claim, attempt: DeliveryAttempt) -> None:
         attempt.delete()
 
 
-def _settle_surely(claim: Claim, attempt: DeliveryAttempt, result: SendResult, *, until: float) -> None:
-    """Settle, again while the database is away, since an answer in hand must not become an unknown outcome.
+def _settle_surely(
+    claim: Claim, attempt: DeliveryAttempt, result: SendResult, turn: Turn = ONE, *, until: float
+) -> Claim | None:
+    """Settle and go on; again while the database is away, since an answer in hand must not become an unknown outcome.
 
     Given up when `until` (monotonic) is near: then the lease ends, and a look-up finds the message.
     """
     for number in range(1000):
         try:
-            return settle(claim, attempt, result)
+            return settle(claim, attempt, result, turn)
         except IntegrityError:
             if not result.provider_message_id:
                 raise
@@ -137,26 +186,68 @@ def _settle_surely(claim: Claim, attempt: DeliveryAttempt, result: SendResult, *
     raise AssertionError("unreachable: the pauses outlast any time limit")
 
 
-def settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult) -> None:
-    """Write what the call came to.
+def settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult, turn: Turn = ONE) -> Claim | None:
+    """Write what the call came to, and return the claim of the next, if the turn goes on.
 
     If the claim was lost meanwhile, only the attempt is written, except that proof of delivery makes an
     `unknown` row, or one put back to `pending`, or given up since, `sent`.
     """
+    # As `_settle` does it, in constant statements; of a lost claim they find nothing.
+    if result.is_ordinary and not claim.probe:
+        try:
+            with transaction.atomic():
+                row = claim.notification
+                if sent := _SENT.fetched(id=row.pk, token=claim.token, provider_message_id=result.provider_message_id):
+                    following = turn.next_after(claim, settling=True)
+                    if following is None or following.over:
+                        _FREED.changed(instance=row.instance_id, token=claim.token)
+                    _complete(attempt, result)
+                    if following and sent == [(True,)]:
+                        transaction.on_commit(partial(wakeups.wake_elsewhere, row), robust=True)
+                    return following
+        except (IntegrityError, OperationalError, InterfaceError):
+            raise
+        except Exception as error:  # whatever is wrong with the next one, this one is sent
+            unforeseen = not isinstance(error, claims.SlotLostError)
+            logger.warning("Notification %s: its task cannot go on", claim.notification.pk, exc_info=unforeseen)
+            turn = ONE
+    with transaction.atomic():
+        _settle(claim, attempt, result)
+    return _go_on(claim, turn)
+
+
+def _to_sent() -> Any:
+    """Returns as well whether another message of the order waits at another instance."""
+    rows = NotificationLog.objects.filter(pk=param("id"), status=Status.SENDING, claim_token=param("token"))
+    waits_elsewhere = NotificationLog.objects.filter(
+        ~Q(instance=OuterRef("instance")), order=OuterRef("order"), status=Status.PENDING
+    )
+    sent = state_changes.to_sent(recording(rows), param("provider_message_id"))
+    return returning(sent, rows, Exists(waits_elsewhere))
+
+
+def _to_free() -> Any:
+    slot = EvolutionInstance.objects.filter(pk=param("instance"), slot_token=param("token"))
+    return recording(slot).update(slot_token=None, slot_until=None, **alive())
+
+
+_SENT, _FREED = Statement(_to_sent), Statement(_to_free)
+
+
+def _settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult) -> None:
     row = claim.notification
     own = NotificationLog.objects.filter(pk=row.pk, status=Status.SENDING, claim_token=claim.token)
-    with transaction.atomic():
-        settled = _move(own, claim, attempt, result)
-        if not settled and result.outcome is None:
-            open_or_given_up = Q(status__in=(Status.UNKNOWN, Status.PENDING)) | Q(
-                status=Status.FAILED, error_code__in=GIVEN_UP
-            )
-            late = NotificationLog.objects.filter(open_or_given_up, pk=row.pk)
-            state_changes.to_sent(late, result.provider_message_id, sent_at=attempt.started_at)
-            if result.shows_life:
-                resume_by_proof(row.instance_id, attempt.started_at)
-        claims.release_slot(claim, **(_judge_instance(claim, result) if settled else {}))
-        _complete(attempt, result)
+    settled = _move(own, claim, attempt, result)
+    if not settled and result.outcome is None:
+        open_or_given_up = Q(status__in=(Status.UNKNOWN, Status.PENDING)) | Q(
+            status=Status.FAILED, error_code__in=GIVEN_UP
+        )
+        late = NotificationLog.objects.filter(open_or_given_up, pk=row.pk)
+        state_changes.to_sent(late, result.provider_message_id, sent_at=attempt.started_at)
+        if result.shows_life:
+            resume_by_proof(row.instance_id, attempt.started_at)
+    claims.release_slot(claim, **(_judge_instance(claim, result) if settled else {}))
+    _complete(attempt, result)
 
 
 def _move(own: state_changes.Rows, claim: Claim, attempt: DeliveryAttempt, result: SendResult) -> int:
@@ -247,12 +338,20 @@ def _accepted(receipt: SendReceipt) -> SendResult:
 
 
 def _complete(attempt: DeliveryAttempt, result: SendResult) -> None:
-    attempt.outcome = result.outcome or DeliveryAttempt.Result.SENT
-    attempt.error_code = result.code
-    attempt.http_status = result.http_status
-    attempt.response_body = result.response_body
-    attempt.provider_message_id = result.provider_message_id
-    attempt.duration = result.duration
-    attempt.save(
-        update_fields=["outcome", "error_code", "http_status", "response_body", "provider_message_id", "duration"]
+    outcome, code = result.outcome or DeliveryAttempt.Result.SENT, result.code
+    told = {"http_status": result.http_status, "body": result.response_body, "message": result.provider_message_id}
+    _COMPLETED.changed(id=attempt.pk, outcome=str(outcome), code=code, duration=result.duration, **told)
+
+
+def _to_complete() -> Any:
+    return recording(DeliveryAttempt.objects.filter(pk=param("id"))).update(
+        outcome=param("outcome"),
+        error_code=param("code"),
+        http_status=param("http_status"),
+        response_body=param("body"),
+        provider_message_id=param("message"),
+        duration=param("duration"),
     )
+
+
+_COMPLETED = Statement(_to_complete)

@@ -65,8 +65,7 @@ def _wake(rows: Sequence[NotificationLog], delay: timedelta) -> None:
     if not delay:
         wakeups.publish(rows)
     elif delay.total_seconds() <= wakeups.LONGEST_COUNTDOWN:
-        first = {row.instance_id: row for row in reversed(rows)}
-        wakeups.publish(first.values(), countdown=delay.total_seconds())
+        wakeups.publish(rows, countdown=delay.total_seconds())
 
 
 def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -> list[NotificationLog]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Task, shared_task
+from django.conf import settings
 
 from notifications import delivery, questions, reminders
 from notifications import sweep as sweeping
@@ -15,10 +16,10 @@ def send_whatsapp(self: Task, notification_id: int, snapshot: dict[str, Any]) ->
     """Wake up for one message, on queue `whatsapp`.
 
     The task carries the snapshot, so that who reads the queue sees what waits. The row holds the same one and is what
-    is read: a wake-up sends the oldest message that is due at the instance, which may be another than its own, and
+    is read: a wake-up sends the oldest messages that are due at the instance, which may be others than its own, and
     only the row knows the text of an earlier attempt and whether the customer's data were erased meanwhile.
     """
-    delivery.deliver(notification_id, task_id=self.request.id or "")
+    delivery.deliver(notification_id, task_id=self.request.id or "", seconds=settings.NOTIFICATIONS.turn)
 
 
 @shared_task(ignore_result=True)

@@ -66,7 +66,8 @@ _RATES = {
 _ARMED_RATES = {Action.KILL: (28, 4), Action.KILL_CHILD: (21, 2), Action.FREEZE: (18, 2)}
 # A worker that stands still between its last look at the lease and the request would send long after the gateway was
 # found not to have the message. No protocol closes that window without the gateway's help; it is as short as it can be.
-_FREEZES = [point for point in Point if point is not Point.BEFORE_REQUEST]
+# And one that stands still before its commit has its rows locked until PostgreSQL ends its session, after a minute.
+_FREEZES = [point for point in Point if point not in {Point.BEFORE_REQUEST, Point.BEFORE_COMMIT}]
 # Not by number of sends: these would also deliver to numbers that are not on WhatsApp, or refuse them in other words.
 _BY_SHARE = [*SENDS, Fault.NOT_ON_WHATSAPP, Fault.META_RECIPIENT]
 _BY_NUMBER = [fault for fault in Fault if fault not in _BY_SHARE]

@@ -19,6 +19,7 @@ import django
 django.setup()
 
 from flowlog.celery import app  # noqa: E402 - only now the models can be loaded
+from flowlog.timings import Timings  # noqa: E402
 from integrations.evolution.client import EvolutionClient  # noqa: E402
 from integrations.gateways import transport  # noqa: E402
 from notifications import claims, delivery, lookups  # noqa: E402
@@ -39,6 +40,8 @@ class Point(StrEnum):
     """The request is written, its answer not read."""
     AFTER_ANSWER = "after_answer"
     """The answer is read, nothing is settled."""
+    BEFORE_COMMIT = "before_commit"
+    """The answer is settled and the next message claimed, and neither is committed."""
     AFTER_SETTLE = "after_settle"
     AFTER_LOOK_UP = "after_look_up"
     """The gateway has said whether it has the message, nothing is settled."""
@@ -88,7 +91,7 @@ def _around(owner: Any, name: str, *, before: Point | None = None, after: Point 
         if before:
             _pass(before)
         result = original(*args, **kwargs)
-        if after and not (after is Point.AFTER_CLAIM and result is None):
+        if after and not (after in {Point.AFTER_CLAIM, Point.BEFORE_COMMIT} and result is None):
             _pass(after)
         return result
 
@@ -97,6 +100,7 @@ def _around(owner: Any, name: str, *, before: Point | None = None, after: Point 
 
 def _install() -> None:
     _around(claims, "claim", before=Point.BEFORE_CLAIM, after=Point.AFTER_CLAIM)
+    _around(claims, "claim_next", after=Point.BEFORE_COMMIT)
     _around(claims, "begin_attempt", after=Point.BEFORE_REQUEST)
     _around(delivery, "_call", after=Point.AFTER_ANSWER)
     _around(delivery, "settle", after=Point.AFTER_SETTLE)
@@ -132,4 +136,6 @@ if os.environ.get("FAULTS"):
     _install()
 if os.environ.get("PATIENT"):
     # Not by the command's options: the settings go before them.
-    app.conf.update(task_soft_time_limit=900, task_time_limit=1000)
+    app.conf.update(task_soft_time_limit=900, task_time_limit=1000, task_annotations=None)
+    # Else a busy machine needs all of a turn for the first message.
+    Timings.turn = 1.0  # type: ignore[assignment]
