@@ -1,8 +1,12 @@
 """gunicorn's settings in production. The number of processes is WEB_CONCURRENCY, which gunicorn reads itself."""
 
+import gc
+
 wsgi_app = "flowlog.wsgi"
 # Under systemd the socket comes from flowlog-web.socket, and this address is not used.
 bind = "127.0.0.1:8000"
+# Imported once, in memory once, and before anything says that it is ready.
+preload_app = True
 worker_class = "gthread"
 threads = 4
 # A worker that hangs is replaced. No page waits for the gateway, so nothing takes long.
@@ -18,3 +22,9 @@ worker_tmp_dir = "/dev/shm"
 control_socket_disable = True
 # nginx writes the access log; errors go to the journal.
 errorlog = "-"
+
+
+def when_ready(_server: object) -> None:
+    """What all workers share is looked through by none of their garbage collections, which would copy it."""
+    gc.collect()
+    gc.freeze()
