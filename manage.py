@@ -2,6 +2,7 @@
 """Django's command line. In development it brings its own PostgreSQL and Redis where none are set."""
 
 import os
+import pwd
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -23,6 +24,28 @@ def say_what_is_missing(error: Exception) -> None:
     sys.stdout.write(f"{words}\n")
     sys.exit(1)
 
+
+def step_down() -> None:
+    """Root gives way to the services' user where it has installed them: what it wrote, they could not write to."""
+    dotenv = BASE_DIR / ".env"
+    if os.geteuid() != 0 or not dotenv.is_file():
+        return
+    owner, settings = BASE_DIR.stat(), dotenv.stat()
+    if not owner.st_uid or (settings.st_uid, settings.st_gid) != (0, owner.st_gid):
+        return
+    user = pwd.getpwuid(owner.st_uid)
+    os.initgroups(user.pw_name, user.pw_gid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    os.environ |= {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name}
+    if not os.access(".", os.X_OK):
+        os.chdir(BASE_DIR)
+    sys.stderr.write(f"manage.py: como {user.pw_name}, e não como root.\n")
+
+
+# Before anything is imported, which writes what it has compiled.
+if __name__ == "__main__":
+    step_down()
 
 try:
     from django.core.exceptions import ImproperlyConfigured

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from flowlog.logs.config import is_command
+from tests.embedded import BASE_DIR
 from tests.launcher import run
 from tests.processes import environment
 
@@ -115,3 +122,44 @@ def test_the_command_line_speaks_portuguese(tmp_path: Path) -> None:
 )
 def test_what_serves_is_no_command(arguments: list[str], is_one: bool) -> None:
     assert is_command(arguments) is is_one
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+class TestRoot:
+    """What root starts by habit leaves nothing that the services could not write to."""
+
+    SCRIPT = """
+import runpy, sys, os
+names = runpy.run_path(sys.argv[1], run_name="loaded")
+names["step_down"]()
+print(os.geteuid(), os.getegid(), os.getgroups(), os.environ["HOME"], os.access(".", os.X_OK))
+"""
+
+    def run(self, folder: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", self.SCRIPT, folder / "manage.py"],
+            cwd=cwd, env=os.environ | {"HOME": "/root", "PYTHONPATH": str(BASE_DIR)}, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+
+    @pytest.fixture
+    def folder(self) -> Iterator[Path]:
+        """That of an installation, which everybody reaches."""
+        with TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            yield Path(folder)
+
+    def test_it_gives_way_to_the_services_user_and_to_nobody_else(self, folder: Path, tmp_path: Path) -> None:
+        user, private = pwd.getpwnam("nobody"), tmp_path / "root"
+        private.mkdir(0o700)
+        shutil.copy(BASE_DIR / "manage.py", folder)
+        assert self.run(folder, private).stdout.split()[0] == "0"
+        (folder / ".env").touch()
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        # A developer's own, which root happens to have made.
+        assert self.run(folder, private).stdout.split()[0] == "0"
+        os.chown(folder / ".env", 0, user.pw_gid)
+        done = self.run(folder, private)
+        assert done.stderr == "manage.py: como nobody, e não como root.\n"
+        uid, gid, *_groups, home, usable = done.stdout.split()
+        assert (int(uid), int(gid), home, usable) == (user.pw_uid, user.pw_gid, user.pw_dir, "True")
