@@ -6,7 +6,7 @@ What is only to be known before a deploy (a gateway that is away, migrations sti
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,10 +17,20 @@ from django.conf import settings
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from flowlog.checklist import Check, Item, State, failed, ok, run, warning
+from flowlog.checklist import Check, Item, Judge, State, failed, ok, run, warning
 from flowlog.models import Alarm
 from flowlog.monitoring import backups, checks, incidents, needs, overview
-from flowlog.operations.checklists import backup, gateway, installation, postdeploy, predeploy, servers, trial, workers
+from flowlog.operations.checklists import (
+    backup,
+    connection_limits,
+    gateway,
+    installation,
+    postdeploy,
+    predeploy,
+    servers,
+    trial,
+    workers,
+)
 from flowlog.operations.checklists.units import units
 from integrations.models import CarrierConnection, ShopConnection
 from integrations.sources import health
@@ -129,11 +139,11 @@ def _signs_of_life() -> Iterator[Item]:
 
 
 def _incidents() -> Iterator[Item]:
-    """What is wrong with instances, since when, and how much waits for it."""
+    """What is wrong with instances, since when, and how much waits for it; and statuses that nobody has explained."""
     for one in incidents.present():
-        if one.kind in (Alarm.Kind.HELD_INSTANCE, Alarm.Kind.WAY_BACK):
+        if judge := _JUDGES.get(one.kind):
             words = f"{one.detail} {one.waiting()}".rstrip()
-            yield failed(one.headline, words, _open(one.address))
+            yield judge(one.headline, words, _open(one.address))
 
 
 def _connections() -> Iterator[Item]:
@@ -143,6 +153,14 @@ def _connections() -> Iterator[Item]:
             words, model = _("Silent, refused, or in trouble: %(number)d."), rows.model._meta
             address = needs.list_of(model.label_lower.replace(".", "_"))
             yield warning(str(model.verbose_name_plural), words % {"number": number}, _open(address))
+
+
+# Of the others a check of its own tells.
+_JUDGES: Mapping[str, Judge] = {
+    Alarm.Kind.HELD_INSTANCE: failed,
+    Alarm.Kind.WAY_BACK: failed,
+    Alarm.Kind.UNMAPPED: warning,
+}
 
 
 def _open(address: str) -> str:
@@ -160,4 +178,5 @@ _IN_THE_DATABASE: Sequence[tuple[str, Check]] = (
     ("room", backup.room),
     ("clock", gateway.clock),
     ("processes", workers.processes),
+    ("connection limits", connection_limits.limits),
 )

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from django.conf import settings
-from django.core.checks import CRITICAL, ERROR, WARNING, run_checks
+from django.core.checks import CRITICAL, ERROR, WARNING, CheckMessage, run_checks
 from django.utils.translation import gettext as _
 
 from flowlog.checklist import Item, failed, ok, warning
@@ -18,6 +18,9 @@ from flowlog.mail.no_mail import can_mail
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)")
 # Debian's place for the databases; whoever has put them elsewhere is not told of that disk.
 _POSTGRESQL = Path("/var/lib/postgresql")
+# Django's own are in English, and name settings that nobody sets here.
+_OF_PLAIN_HTTP = frozenset({"security.W004", "security.W008", "security.W012", "security.W016"})
+_OF_A_WEAK_KEY = "security.W009"
 _ENOUGH_BYTES, _FEW_BYTES = 2 << 30, 500 << 20
 
 
@@ -34,12 +37,22 @@ def production_settings() -> Iterator[Item]:
 def _as_django_sees_them(name: str) -> Iterator[Item]:
     every = run_checks(include_deployment_checks=True)
     found = [message for message in every if message.level >= WARNING and not message.is_silenced()]
-    for message in found:
-        words = f"{message.id}: {message.msg}".partition("\n")[0]
-        grave = message.level in (ERROR, CRITICAL)
-        yield (failed if grave else warning)(name, words, message.hint or _("See .env.example."))
+    # Several of Django's may be about one setting of ours.
+    yield from dict.fromkeys(_in_our_words(name, message) for message in found)
     if not found:
         yield ok(name, _("Fit for production."))
+
+
+def _in_our_words(name: str, message: CheckMessage) -> Item:
+    if message.id in _OF_PLAIN_HTTP:
+        words = _("It starts with http://: whoever is on the way reads what is typed, and takes over who is logged in.")
+        return warning("SITE_URL", words, _("Set it to the https:// address. On http:// only a trial may run."))
+    if message.id == _OF_A_WEAK_KEY:
+        words = _("It can be guessed: then anybody can log in as anybody.")
+        return warning("SECRET_KEY", words, _("Set it to what `openssl rand -base64 48` prints."))
+    words = f"{message.id}: {message.msg}".partition("\n")[0]
+    grave = message.level in (ERROR, CRITICAL)
+    return (failed if grave else warning)(name, words, message.hint or _("See .env.example."))
 
 
 def _left_away() -> Iterator[Item]:

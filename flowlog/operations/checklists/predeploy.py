@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
 from flowlog.checklist import Check, Item, State, ok, run, warning
-from flowlog.operations.checklists import backup, gateway, installation, servers, workers
+from flowlog.operations.checklists import backup, connection_limits, gateway, installation, servers, workers
 
 
 def pending_migrations() -> Iterator[Item]:
@@ -44,6 +44,7 @@ _IN_THE_DATABASE: Sequence[tuple[str, Check]] = (
     ("room", backup.room),
     ("clock", gateway.clock),
     ("processes", workers.processes),
+    ("connections", connection_limits.limits),
 )
 
 

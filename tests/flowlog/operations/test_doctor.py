@@ -26,6 +26,7 @@ from flowlog.models import Heartbeat
 from flowlog.monitoring import checks
 from flowlog.operations.checklists import doctor, unloaded
 from flowlog.operations.checklists import units as units_module
+from integrations.carriers import intake as carriers_intake
 from integrations.carriers.models import CarrierConnection
 from integrations.instances import connections
 from integrations.models import EvolutionInstance, WebhookTally
@@ -36,6 +37,7 @@ from tests.embedded import BASE_DIR
 from tests.factories import PHONE, make_instance, make_order
 from tests.flowlog.monitoring.health import NOWHERE
 from tests.flowlog.test_settings import PRODUCTION
+from tests.integrations import parcels
 from tests.integrations.sandbox import SandboxProcess
 from tests.processes import System, environment, wait_until
 
@@ -105,6 +107,7 @@ class TestRunning:
         found = {item.name: item.state for item in call()[1]}
         found.pop(".env", None)  # a developer's may be read by anybody
         assert found.pop("configuração") in (State.WARNING, State.FAILED)  # those of a test are not production's
+        assert [found.pop(name) for name in ("SITE_URL", "SECRET_KEY")] == [State.WARNING] * 2
         settled = {name for name, state in found.items() if state is not State.OK}
         assert settled <= {
             "usuário do banco",
@@ -186,6 +189,14 @@ class TestWrong:
         ):
             todo = f"Abra http://127.0.0.1:9/admin/{address}"
             assert [item for item in found if item.name == name] == [warning(name, words, todo)]
+
+    def test_a_status_that_nobody_has_explained(self) -> None:
+        carrier = parcels.make_connection()
+        parcels.send(carrier, parcels.label("order.lost-in-space"))
+        carriers_intake.process()
+        [item] = [item for item in call()[1] if item.name == "Transportadora envia um status sem significado"]
+        assert item.state is State.WARNING
+        assert item.todo.endswith(f"/admin/integrations/carrierconnection/{carrier.pk}/mapping/")
 
     def test_without_redis_the_rest_is_looked_at(self, settings: Any) -> None:
         settings.REDIS_URL = NOWHERE

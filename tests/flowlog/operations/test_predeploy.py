@@ -22,7 +22,7 @@ from django.db.migrations.executor import MigrationExecutor
 from flowlog.celery import app
 from flowlog.checklist import Item, State, failed, ok, run, warning
 from flowlog.devtools.valkey import Valkey
-from flowlog.operations.checklists import backup, installation, servers
+from flowlog.operations.checklists import backup, connection_limits, installation, servers
 from flowlog.operations.checklists import gateway as gateway_checks
 from flowlog.operations.checklists import predeploy as predeploy_checks
 from integrations.instances import connections
@@ -419,10 +419,40 @@ class TestBackup:
         assert states(backup.room()) == [("espaço para o backup", State.WARNING)]
 
 
+class TestConnectionLimits:
+    def test_the_least_of_all_limits_counts(self, settings: Any) -> None:
+        settings.WHATSAPP_PROCESSES = 4
+        assert connection_limits.needed() == 27
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_database()")
+            [database] = cursor.fetchone()
+            for limit, state in ((27, State.OK), (26, State.WARNING), (-1, State.OK)):
+                cursor.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT {limit}')
+                [item] = connection_limits.limits()
+                assert (item.name, item.state) == ("conexões do banco", state)
+                assert item.words.startswith("São precisas até 27; o banco dá ")
+                assert limit < 0 or item.words.endswith(f" {limit}.")
+
+    def test_the_site_has_as_many_processes_and_threads_as_are_counted(self) -> None:
+        unit = (BASE_DIR / "deploy" / "systemd" / "flowlog-web.service").read_text()
+        settings = (BASE_DIR / "deploy" / "gunicorn.conf.py").read_text()
+        assert f"WEB_CONCURRENCY={connection_limits.WEB_PROCESSES}" in unit
+        assert f"\nthreads = {connection_limits.WEB_THREADS}\n" in settings
+
+
 class TestInstallation:
     def test_debug_fails(self, settings: Any) -> None:
         settings.DEBUG = True
         assert states(installation.production_settings())[0] == ("configuração", State.FAILED)
+
+    def test_what_django_says_in_english_is_said_in_our_words(self, settings: Any) -> None:
+        settings.DEBUG, settings.SECRET_KEY = False, "django-insecure-" + "0123456789" * 5
+        settings.SECURE_HSTS_SECONDS, settings.SECURE_SSL_REDIRECT = 0, False
+        settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False
+        found = {item.name: item.words for item in installation.production_settings()}
+        assert found["SITE_URL"].startswith("Começa com http://: ")
+        assert found["SECRET_KEY"].startswith("Ela pode ser adivinhada: ")
+        assert [words for words in found.values() if "security." in words] == []
 
     def test_a_setting_that_keeps_customers_uninformed_is_told(self, settings: Any) -> None:
         settings.NOTIFICATIONS_OVERRIDE_RECIPIENT = "+5511987654321"
