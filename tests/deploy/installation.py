@@ -436,7 +436,7 @@ def test_a_release_whose_site_does_not_start_rolls_itself_back(server: Server, r
     releases.release("v4-without-a-site")
     done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 10")
     assert done.returncode == 1
-    assert "o serviço web não responde" in done.stdout
+    assert "Reinício da web e dos dois workers falhou" in done.stdout
     assert revision(server) == before
     assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/healthz") == "200"
     module.write_text(good)
