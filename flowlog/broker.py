@@ -10,7 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import redis
 from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import PRIORITY_STEPS, Channel
+
+# What kombu calls ours: see there.
+TRANSPORT = "flowlog"
+TRANSPORT_ALIASES[TRANSPORT] = "flowlog.transport:Transport"
 
 # Tasks are routed to a queue, not to an exchange: Celery then publishes straight to the queue's list, which needs
 # no binding table in Redis and so survives a FLUSHALL without a restart.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 from flowlog.addresses import check_redis_url, parse_database_url
-from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, broker_url, periodic
+from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, TRANSPORT, broker_url, periodic
 from flowlog.database import pool_options
 from flowlog.embedded import urls as embedded
 from flowlog.env import Env
@@ -311,7 +311,9 @@ BACKUP_DIR = env.text("BACKUP_DIR", "/var/backups/flowlog")
 # -- Celery --------------------------------------------------------------------------------------
 # Redis only wakes workers up: a message is a row, so every queue may be lost without losing one.
 
-CELERY_BROKER_URL = broker_url(REDIS_URL)
+# In the address of a socket's file kombu looks for the transport, for others beside it.
+CELERY_BROKER_URL = broker_url(REDIS_URL).replace("redis+", f"{TRANSPORT}+", 1)
+CELERY_BROKER_TRANSPORT = TRANSPORT
 CELERY_BROKER_TRANSPORT_OPTIONS = BROKER_TRANSPORT_OPTIONS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

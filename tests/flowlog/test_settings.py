@@ -15,9 +15,10 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Connection
 
 from flowlog.addresses import check_redis_url
-from flowlog.broker import broker_url
+from flowlog.broker import TRANSPORT, broker_url
 from flowlog.env import Env
 from flowlog.timings import Timings
+from flowlog.transport import Transport
 from tests import launcher
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -185,8 +186,10 @@ NOT_UNDERSTOOD = [
 def test_an_address_of_redis_that_both_libraries_understand(url: str) -> None:
     assert check_redis_url("REDIS_URL", url) == url
     redis_py = redis.Redis.from_url(url).connection_pool.connection_kwargs
-    transport: Any = Connection(broker_url(url)).transport
-    channel = object.__new__(transport.Channel)
+    address = broker_url(url).replace("redis+", f"{TRANSPORT}+")
+    transport: Any = Connection(address, transport=TRANSPORT).transport
+    assert isinstance(transport, Transport)
+    channel: Any = object.__new__(transport.Channel)
     channel.connection = transport
     found = channel._connparams()
     for name, default in (("host", None), ("port", 6379), ("db", 0), ("username", None), ("password", None)):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 from django.db import connection
+from kombu import Producer
 
 from flowlog.celery import app
 from flowlog.devtools.valkey import Valkey
@@ -235,14 +236,14 @@ class TestBrokerTrouble:
         orders = [make_order(notify=True) for _ in range(5)]
         rows = list(NotificationLog.objects.filter(order__in=orders))
         tried: list[object] = []
-        original = app.send_task
+        original = Producer.publish
 
-        def send_task(*args: Any, **kwargs: Any) -> Any:
+        def publish(*args: Any, **kwargs: Any) -> Any:
             tried.append(args)
             return original(*args, **kwargs)
 
         with broker_at("redis://127.0.0.1:9/0", settings), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(app, "send_task", send_task)
+            patch.setattr(Producer, "publish", publish)
             assert wakeups.publish(rows) == 0
         assert len(tried) == 1
         assert set(NotificationLog.objects.values_list("woken_at", flat=True)) == {None}
