@@ -116,6 +116,8 @@ class Transition:
 
     def require_possible(self, order: Order) -> None:
         """Raise `TransitionNotAllowed`, naming what stands in the way."""
+        if self.is_possible(order):
+            return
         obstacles = (
             (
                 gettext("its delivery method"),
