@@ -78,10 +78,20 @@ class Statement:
         with self._made(values) as cursor:
             return list(cursor.fetchall())
 
+    def each(self, all_values: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        """Make it with each of these values, without waiting for one before the next; the row that each returns."""
+        all_typed = [_typed(values) for values in all_values]
+        if len(all_typed) == 1:
+            return self.fetched(**all_typed[0])
+        statement = self._sql
+        with _cursor() as cursor:
+            cursor.executemany(statement, all_typed)
+            return [result.fetchone() for result in cursor.results()]
+
     def _made(self, values: dict[str, Any]) -> Any:
         statement = self._sql
         cursor = _cursor()
-        cursor.execute(statement, {name: Int8(each) if type(each) is int else each for name, each in values.items()})
+        cursor.execute(statement, _typed(values))
         return cursor
 
     @cached_property
@@ -130,6 +140,20 @@ class Rows[M: Model](Statement):
         return constant(*self._compiler.statement)
 
 
+def keep(row: Model, related: str, rows: Sequence[Model]) -> None:
+    """Let the row have these as those that are related to it, as if they had been prefetched."""
+    known: Any = getattr(row, related).all()
+    known._result_cache, known._prefetch_done = list(rows), True
+    cache: dict[str, Any] = row.__dict__.setdefault("_prefetched_objects_cache", {})
+    cache[related] = known
+
+
+def stored[M: Model](row: M) -> M:
+    """The row, which an insertion has written."""
+    row._state.adding, row._state.db = False, connection.alias
+    return row
+
+
 def insertion(row: Model, *, returning: Sequence[str]) -> Compiled:
     """The SQL that writes the row and returns these columns."""
     meta = row._meta
@@ -173,6 +197,11 @@ def constant(statement: str, params: Iterable[Any]) -> str:
     return _PLACE.sub(written, statement)
 
 
+def _typed(values: dict[str, Any]) -> dict[str, Any]:
+    """With each whole number as the same type, however large it is: else each size is a statement of its own."""
+    return {name: Int8(each) if type(each) is int else each for name, each in values.items()}
+
+
 class _Preparing(psycopg.Cursor[Any]):
     """A cursor that prepares each statement, and sends its values beside it."""
 
@@ -184,6 +213,10 @@ class _Preparing(psycopg.Cursor[Any]):
             # A column has got another type since: the next session prepares it anew.
             self.connection.close()
             raise
+
+    @override
+    def executemany(self, query: Any, params_seq: Any, **_options: Any) -> None:
+        super().executemany(query, params_seq, returning=True)
 
     @override
     def _convert_query(self, query: Any, params: Any = None) -> Any:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.db.models import Value
-from django.db.models.functions import Least, Now
+from django.db import connection, transaction
+from django.db.models import QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce, Least, Now
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
+from flowlog.prepared import Compiled, Statement, insertion, param, stored
 from integrations.inbound.conversation import Conversation
 from integrations.messages import kinds
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
@@ -37,35 +41,103 @@ def add(changes: Sequence[StatusChange]) -> list[NotificationLog]:
     """
     if not changes:
         return []
-    instances = {store.pk: instance_of(store) for store in {change.order.store for change in changes}}
-    rows = NotificationLog.objects.bulk_create(
-        NotificationLog(
-            event=change.event.transition,
-            order=change.order,
-            order_event=change.event,
-            instance=instances[change.order.store_id],
-            dedupe_key=f"event:{change.event.pk}:{change.event.transition}",
-            recipient=recipient(change.order.customer.phone),
-            snapshot=taken.to_json(),
-            **quiet.times(change.event.transition, change.order, lifetime(change.event.transition), delay=change.delay),
+    rows = _written(
+        (
+            change.order,
+            {
+                "event": change.event.transition,
+                "order_event": change.event.pk,
+                "dedupe_key": f"event:{change.event.pk}:{change.event.transition}",
+                "snapshot": taken.to_json(),
+                **quiet.times(
+                    change.event.transition,
+                    change.order,
+                    lifetime(change.event.transition),
+                    delay=change.delay,
+                    wake=change.wake,
+                ),
+            },
         )
         for change, taken in zip(changes, snapshots_of(changes), strict=True)
     )
     quiet.take_along(rows)
-    now = [row for row in rows if row.error_code != quiet.CODE]
-    transaction.on_commit(partial(_wake, now, max(change.delay for change in changes)), robust=True)
+    if all(change.wake for change in changes):
+        _wake_after_commit(rows, max(change.delay for change in changes))
     return rows
 
 
-def _wake(rows: Sequence[NotificationLog], delay: timedelta) -> None:
-    """Wake the worker for them, or when they are due for the first at each instance, which wakes the next.
+def _wake_after_commit(rows: Iterable[NotificationLog], delay: timedelta) -> None:
+    """Wake the worker for the first at each instance, when it is due; which wakes the next.
 
-    A later one is woken by the sweep: within its interval of falling due, as it is where this wake-up is lost.
+    Once for all that a transaction writes. One that falls due later is woken by the sweep: within its interval, as it
+    is where this wake-up is lost.
     """
-    if not delay:
-        wakeups.publish(rows)
-    elif delay.total_seconds() <= wakeups.LONGEST_COUNTDOWN:
-        wakeups.publish(rows, countdown=delay.total_seconds())
+    calls = [entry[1] for entry in connection.run_on_commit if isinstance(entry[1], _WakeAll)]
+    known = {row.instance_id for call in calls if call.delay <= delay for row in call.rows}
+    first: dict[int | None, NotificationLog] = {}
+    for row in rows:
+        if row.error_code != quiet.CODE and row.instance_id not in known:
+            first.setdefault(row.instance_id, row)
+    if first:
+        transaction.on_commit(_WakeAll(list(first.values()), delay), robust=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _WakeAll:
+    rows: list[NotificationLog]
+    delay: timedelta
+
+    def __call__(self) -> None:
+        if not self.delay:
+            wakeups.publish(self.rows)
+        elif self.delay.total_seconds() <= wakeups.LONGEST_COUNTDOWN:
+            wakeups.publish(self.rows, countdown=self.delay.total_seconds())
+
+
+def _written(messages: Iterable[tuple[Order, dict[str, Any]]]) -> list[NotificationLog]:
+    """Write the rows, each of an order and from what `_WRITE` is to be told beside it.
+
+    Each is a statement of its own, prepared and sent without waiting for the one before, however many they are.
+    """
+    messages = [(order, {**values, "recipient": recipient(order.customer.phone)}) for order, values in messages]
+    written = _WRITE.each(
+        {**values, "snapshot": Jsonb(values["snapshot"]), "order": order.pk, "store": order.store_id}
+        for order, values in messages
+    )
+    rows = []
+    for (order, values), (pk, instance, blocked) in zip(messages, written, strict=True):
+        own = {name: values[name] for name in ("event", "dedupe_key", "recipient", "snapshot", "error_code")}
+        row = NotificationLog(pk=pk, order=order, order_event_id=values["order_event"], instance_id=instance, **own)
+        row.blocked = blocked
+        rows.append(stored(row))
+    return rows
+
+
+def _to_write() -> Compiled:
+    row = NotificationLog(
+        event=param("event"),
+        order_id=param("order"),
+        order_event_id=param("order_event"),
+        instance_id=_instance_of(param("store")),
+        dedupe_key=param("dedupe_key"),
+        recipient=param("recipient"),
+        snapshot=param("snapshot"),
+        next_attempt_at=quiet.due(),
+        expires_at=quiet.too_old(),
+        woken_at=quiet.woken(),
+        error_code=param("error_code"),
+        error_message=param("error_message"),
+    )
+    return insertion(row, returning=("id", "instance", "blocked"))
+
+
+def _instance_of(store: Any) -> Any:
+    """The key of `instance_of`."""
+    own, of_default_store = (found.values("pk")[:1] for found in _speakers(store))
+    return Coalesce(Subquery(own), Subquery(of_default_store))
+
+
+_WRITE = Statement(_to_write)
 
 
 def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -> list[NotificationLog]:
@@ -75,25 +147,24 @@ def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -
     `Kind.dedupe_key`). At the time in `until` it has expired, if not before.
     """
     kind = kinds.KINDS[event]
-    instances = {store.pk: instance_of(store) for store in {order.store for order in orders}}
     latest = OrderEvent.objects.filter(order__in=orders).order_by("order_id", "-pk").distinct("order_id")
     last_events = {each.order_id: each for each in latest} if kind.ordered else {}
     taken_now = snapshots_as_they_are(event, orders, timezone.now())
-    rows = NotificationLog.objects.bulk_create(
-        NotificationLog(
-            event=event,
-            order=order,
-            order_event=last_events.get(order.pk),
-            instance=instances[order.store_id],
-            dedupe_key=kind.dedupe_key(order),
-            recipient=recipient(order.customer.phone),
-            snapshot=taken.to_json(),
-            **quiet.times(event, order, lifetime(event), until=end),
+    rows = _written(
+        (
+            order,
+            {
+                "event": event,
+                "order_event": last_events[order.pk].pk if order.pk in last_events else None,
+                "dedupe_key": kind.dedupe_key(order),
+                "snapshot": taken.to_json(),
+                **quiet.times(event, order, lifetime(event), until=end),
+            },
         )
         for order, end, taken in zip(orders, until, taken_now, strict=True)
     )
     quiet.take_along(rows)
-    transaction.on_commit(partial(wakeups.publish, [row for row in rows if row.error_code != quiet.CODE]), robust=True)
+    _wake_after_commit(rows, quiet.NO_DELAY)
     return rows
 
 
@@ -193,6 +264,11 @@ def instance_of(store: Store) -> EvolutionInstance | None:
 
     Never another shop's. None where neither has one; such messages end `skipped`, saying so.
     """
-    own = EvolutionInstance.objects.filter(store=store)
-    of_default_store = EvolutionInstance.objects.filter(store__is_default=True)
-    return own.order_by("-is_default", "pk").first() or of_default_store.order_by("-is_default", "pk").first()
+    own, of_default_store = _speakers(store)
+    return own.first() or of_default_store.first()
+
+
+def _speakers(store: Any) -> tuple[QuerySet[EvolutionInstance], QuerySet[EvolutionInstance]]:
+    """Those of the store, the first first; and those of the default store."""
+    ordered = EvolutionInstance.objects.order_by("-is_default", "pk")
+    return ordered.filter(store=store), ordered.filter(store__is_default=True)

@@ -14,10 +14,22 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, Subquery, Value
+from django.db.models import (
+    BooleanField,
+    Case,
+    DateTimeField,
+    DurationField,
+    F,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Greatest, Least, Now
 from django.utils import timezone
 
+from flowlog.prepared import param
 from integrations.locks import unlocked
 from integrations.messages import kinds, state_changes
 from integrations.messages.sentences import sentence
@@ -32,20 +44,38 @@ _URGENT = [kind.name for kind in kinds.KINDS.values() if not kind.may_wait]
 
 
 def times(
-    event: str, order: Order, life: timedelta, *, until: datetime | None = None, delay: timedelta = NO_DELAY
+    event: str,
+    order: Order,
+    life: timedelta,
+    *,
+    until: datetime | None = None,
+    delay: timedelta = NO_DELAY,
+    wake: bool = True,
 ) -> dict[str, Any]:
-    """When a new message of an order is due and too old, and why it waits.
+    """What `due`, `too_old` and `woken` need to know of a new message of an order, and why it waits.
 
-    `until`: it is of no use later. Before the `delay` is over nobody claims it, and the sweep has not woken it yet.
+    `until`: it is of no use later. `wake`: whether somebody is woken for it, or for one that goes before it, by then.
     """
     morning = _morning(event, order, until)
-    if morning is None:
-        too_old = Now() + delay + life
-        held_back = {"next_attempt_at": Now() + delay, "woken_at": None} if delay else {}
-        return {"expires_at": Least(too_old, Value(until)) if until else too_old, **held_back}
-    end = min(morning + life, until) if until else morning + life
-    due = Greatest(Value(morning), Now() + delay) if delay else morning
-    return {"next_attempt_at": due, "expires_at": end, "error_code": CODE, "error_message": sentence(CODE)}
+    why = {"error_code": CODE, "error_message": sentence(CODE)} if morning else {"error_code": "", "error_message": ""}
+    held_back = not wake or (bool(delay) and morning is None)
+    return {"morning": morning, "delay": delay, "life": life, "until": until, "held_back": held_back, **why}
+
+
+def due() -> Any:
+    """When it is due: in the morning if it waits for it, and once its delay is over."""
+    return Greatest(param("morning", DateTimeField()), Now() + param("delay", DurationField()))
+
+
+def too_old() -> Any:
+    """When it is no news any more."""
+    due = Coalesce(param("morning", DateTimeField()), Now() + param("delay", DurationField()))
+    return Least(due + param("life", DurationField()), param("until", DateTimeField()))
+
+
+def woken() -> Any:
+    """When somebody was woken for it. Before its delay is over nobody can claim it, and the sweep has still to wake."""
+    return Case(When(param("held_back", BooleanField()), then=None), default=Now())
 
 
 def take_along(rows: Sequence[NotificationLog]) -> None:

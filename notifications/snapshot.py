@@ -9,17 +9,18 @@ from datetime import datetime
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
+from flowlog.prepared import Rows, keep, param
 from integrations.messages import kinds
 from integrations.messages.snapshot import CustomerPart, ItemPart, OrderPart, ParcelPart, Snapshot, StorePart
 from integrations.models import CustomerReply
-from orders.models import Customer, Order, Store
+from orders.models import Customer, Order, OrderItem, Store
 from orders.signals import StatusChange
 
 
 def snapshots_of(changes: Iterable[StatusChange]) -> list[Snapshot]:
     """The snapshots of a batch of changes. One query for the items of all orders."""
     changes = list(changes)
-    prefetch_related_objects([change.order for change in changes], "items")
+    _read_items([change.order for change in changes])
     return [
         _snapshot_of(change.event.transition, change.order, change.event.created_at, change.data.get("reason", ""))
         for change in changes
@@ -28,8 +29,19 @@ def snapshots_of(changes: Iterable[StatusChange]) -> list[Snapshot]:
 
 def snapshots_as_they_are(event: str, orders: Sequence[Order], occurred_at: datetime) -> list[Snapshot]:
     """Those of messages that tell of no transition. One query for the items of all orders."""
-    prefetch_related_objects(orders, "items")
+    _read_items(orders)
     return [_snapshot_of(event, order, occurred_at) for order in orders]
+
+
+_ITEMS = Rows(lambda: OrderItem.objects.filter(order=param("order")))
+
+
+def _read_items(orders: Sequence[Order]) -> None:
+    """Read the items of those of which they are not known. One query."""
+    if len(orders) != 1:
+        prefetch_related_objects(orders, "items")
+    elif "items" not in getattr(orders[0], "_prefetched_objects_cache", {}):
+        keep(orders[0], "items", _ITEMS.all(order=orders[0].pk))
 
 
 def _snapshot_of(event: str, order: Order, occurred_at: datetime, reason: str = "") -> Snapshot:
@@ -47,7 +59,7 @@ def snapshot_of_answer(text: str, reply: CustomerReply, phone: str) -> Snapshot:
     """That of a person's answer: about the reply's order, if it has one, in the name of its store."""
     now = timezone.now()
     if reply.order:
-        prefetch_related_objects([reply.order], "items")
+        _read_items([reply.order])
         return replace(_snapshot_of(kinds.FREE_ANSWER, reply.order, now), text=text)
     customer = _customer(reply.customer, reply.customer.name) if reply.customer else CustomerPart(phone=phone)
     store = reply.customer.store if reply.customer else reply.instance.store

@@ -40,7 +40,7 @@ PERMISSION = "orders.change_order"
 # From so many orders on nobody should wait for the page.
 IN_BACKGROUND_FROM = 200
 # Locked together, and told of together.
-CHUNK = 100
+CHUNK = 200
 # A task goes on for so many seconds and has itself called again, behind what waits for its worker meanwhile.
 TIME_BUDGET = 5.0
 WAKE_UP_EXPIRES = 600.0
@@ -172,7 +172,15 @@ def _apply_to(job: BulkJob, pks: list[int]) -> BulkResult:
     orders = _theirs(job, pks)
     delay = timedelta(seconds=settings.STAFF_UNDO_SECONDS)
     return apply_transition_bulk(
-        orders, job.transition, actor=job.actor, notify=job.notify, each=own, delay=delay, **job.data
+        orders,
+        job.transition,
+        actor=job.actor,
+        notify=job.notify,
+        each=own,
+        delay=delay,
+        # Those whom the first chunk wakes go on with the others; whoever is left out, the sweep wakes.
+        wake=job.position == 0,
+        **job.data,
     )
 
 

@@ -6,14 +6,16 @@ For the services alone (`orders.services`, `orders.undo`, `orders.bring`), which
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import QuerySet
 
 from flowlog import schema
+from flowlog.prepared import Compiled, Rows, Statement, following, insertion, param, recording, stored
 from flowlog.times import moment
 from orders.models import Order, OrderEvent
 from orders.signals import StatusChange, order_status_changed
@@ -44,8 +46,16 @@ def take(
     """Apply one transition, with clean data, to a locked order; its entry. Raises `TransitionNotAllowed`."""
     before = values_of(order)
     transition.apply(order, data)
-    order.save(update_fields=CHANGED_FIELDS)
-    return record_all([(order, before)], transition, lambda _: data, actor=actor, notify=notify, delay=delay)
+    entry = entry_of(order, before, transition.name, _note(order, data))
+    entry.actor = actor
+    changed = {name: value for name, value in _columns(order).items() if name in CHANGED_FIELDS}
+    [(entry.pk,)] = _CHANGE_AND_WRITE.fetched(**changed | _columns(entry), order=order.pk)
+    stored(entry)
+    tell = StatusChange(
+        order=order, event=entry, notify=notify and transition.notifies_customer, data=data, delay=delay
+    )
+    order_status_changed.send(sender=Order, changes=[tell])
+    return [entry]
 
 
 def save_all(changed: Sequence[Changed]) -> None:
@@ -80,20 +90,67 @@ def locked(orders: QuerySet[Order]) -> QuerySet[Order]:
     They are read after the locks are held, with their store and customer: a join under FOR UPDATE would drop, or
     show as it was, what changed while waiting.
     """
+    return read_locked(lock(orders))
+
+
+def lock(orders: QuerySet[Order]) -> list[int]:
+    """Lock them in that order; their keys."""
     schema.require()
-    pks = list(orders.select_for_update().order_by("pk").values_list("pk", flat=True))
+    return list(orders.select_for_update().order_by("pk").values_list("pk", flat=True))
+
+
+def read_locked(pks: Collection[int]) -> QuerySet[Order]:
     return _whole_orders().filter(pk__in=pks).order_by("pk")
 
 
 def lock_and_read(order: Order) -> None:
     """Lock the order and bring the object up to date, with its store and customer."""
     schema.require()
-    Order.objects.select_for_update().get(pk=order.pk)
-    order.refresh_from_db(from_queryset=_whole_orders())
+    if not _LOCK.fetched(order=order.pk):
+        raise Order.DoesNotExist
+    order.refresh_from_db(from_queryset=_Read())  # type: ignore[arg-type]
 
 
 def _whole_orders() -> QuerySet[Order]:
     return Order.objects.select_related("store", "customer")
+
+
+_LOCK = Statement(lambda: Order.objects.select_for_update().filter(pk=param("order")).order_by().values_list("pk"))
+_READ = Rows(lambda: _whole_orders().filter(pk=param("order")).order_by())
+
+
+class _Read:
+    """What Django asks for an object's row."""
+
+    def filter(self, pk: int) -> _Read:
+        self._pk = pk
+        return self
+
+    def only(self, *_fields: str) -> _Read:
+        return self
+
+    def get(self) -> Order:
+        [order] = _READ.all(order=self._pk)
+        return order
+
+
+def _entry() -> Compiled:
+    names = [field.attname for field in OrderEvent._meta.concrete_fields if not field.primary_key]
+    return insertion(OrderEvent(**{name: param(name) for name in names}), returning=["id"])
+
+
+def _change_and_entry() -> Compiled:
+    changed = recording(Order.objects.filter(pk=param("order")))
+    return following(changed.update(**{name: param(name) for name in CHANGED_FIELDS}), _entry())
+
+
+_WRITE, _CHANGE_AND_WRITE = Statement(_entry), Statement(_change_and_entry)
+
+
+def _columns(row: Order | OrderEvent) -> Values:
+    """The columns of a row but its key, as the database takes them."""
+    fields = [field for field in row._meta.concrete_fields if not field.primary_key]
+    return {field.attname: field.get_db_prep_save(getattr(row, field.attname), connection) for field in fields}
 
 
 def record_all(
@@ -104,11 +161,12 @@ def record_all(
     actor: Actor,
     notify: bool,
     delay: timedelta,
+    wake: bool = True,
 ) -> list[OrderEvent]:
     """Write the timeline and tell the apps above, for a whole batch at once."""
     entries = [entry_of(order, before, transition.name, _note(order, data_of(order))) for order, before in changed]
     notify = notify and transition.notifies_customer
-    return record(entries, actor=actor, notify=notify, delay=delay, data_of=data_of)
+    return record(entries, actor=actor, notify=notify, delay=delay, wake=wake, data_of=data_of)
 
 
 def entry_of(order: Order, before: Values, name: str, note: str = "") -> OrderEvent:
@@ -130,6 +188,7 @@ def record(
     actor: Actor,
     notify: bool = False,
     delay: timedelta = NO_DELAY,
+    wake: bool = True,
     data_of: DataOf = lambda _: {},
 ) -> list[OrderEvent]:
     """Write these entries to the timelines, in the person's name, and tell the apps above of the changes."""
@@ -137,13 +196,15 @@ def record(
         return []
     for entry in entries:
         entry.actor = actor
-    events = OrderEvent.objects.bulk_create(entries)
+    for entry, (pk,) in zip(entries, _WRITE.each(map(_columns, entries)), strict=True):
+        entry.pk = pk
+        stored(entry)
     changes = [
-        StatusChange(order=event.order, event=event, notify=notify, data=data_of(event.order), delay=delay)
-        for event in events
+        StatusChange(order=event.order, event=event, notify=notify, data=data_of(event.order), delay=delay, wake=wake)
+        for event in entries
     ]
     order_status_changed.send(sender=Order, changes=changes)
-    return events
+    return list(entries)
 
 
 def _note(order: Order, data: Data) -> str:

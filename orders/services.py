@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import batched
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -20,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from flowlog import schema
+from flowlog.prepared import keep
 from orders import codes, customers, erasure
 from orders.amounts import number, set_total
 from orders.bring import bring_to
@@ -27,8 +29,9 @@ from orders.changes import (
     NO_DELAY,
     Actor,
     DataOf,
+    lock,
     lock_and_read,
-    locked,
+    read_locked,
     record_all,
     save_all,
     take,
@@ -58,6 +61,8 @@ __all__ = [
 ]
 
 EXPIRY_BATCH = 500
+# Of many orders so many are changed together.
+CHUNK = 500
 
 
 @dataclass(slots=True)
@@ -130,7 +135,7 @@ def create_order(
         created_at=created_at or timezone.now(),
         **asdict(made),
     )
-    return add_order(order, [item_of(values) for values in items], actor=actor, notify=notify)
+    return _add(order, [item_of(values) for values in items], actor=actor, notify=notify, delay=NO_DELAY)
 
 
 @transaction.atomic
@@ -148,6 +153,10 @@ def add_order(
 
     Raises `ValidationError`.
     """
+    return _add(order, items, actor=actor, notify=notify, delay=delay)
+
+
+def _add(order: Order, items: Sequence[OrderItem], *, actor: Actor, notify: bool, delay: timedelta) -> Order:
     schema.require()
     if order.delivery_method not in DeliveryMethod:
         raise ValidationError(_("“%(method)s” is not a delivery method."), params={"method": order.delivery_method})
@@ -164,7 +173,7 @@ def add_order(
     order.save(force_insert=True)
     for item in items:
         item.order = order
-    OrderItem.objects.bulk_create(items)
+    keep(order, "items", OrderItem.objects.bulk_create(items))
     record_all([(order, {})], TRANSITIONS["create"], lambda _: {}, actor=actor, notify=notify, delay=delay)
     return order
 
@@ -209,12 +218,14 @@ def apply_transition_bulk(
     actor: Actor = None,
     notify: bool = True,
     delay: timedelta = NO_DELAY,
+    wake: bool = True,
     each: Mapping[int, Mapping[str, Any]] | None = None,
     **data: Any,
 ) -> BulkResult:
     """Apply one transition to many orders in a handful of statements, refusing those that cannot take it.
 
     `each` has what is one order's alone, by its id, beside the data of all of them. `delay`: as for `apply_transition`.
+    `wake`: as in a `StatusChange`.
     """
     transition = get_transition(name)
     common = clean_data(transition, data.items())
@@ -222,7 +233,7 @@ def apply_transition_bulk(
     given = {order.pk: order for order in orders}
     chosen = Order.objects.filter(pk__in=given)
     data_of: DataOf = lambda order: own.get(order.pk, common)  # noqa: E731 - a name for the call below
-    result = _apply_to_all(chosen, transition, data_of, actor=actor, notify=notify, delay=delay)
+    result = _apply_to_all(chosen, transition, data_of, actor=actor, notify=notify, delay=delay, wake=wake)
     for order in [*result.applied, *(order for order, _reason in result.refused)]:
         given.pop(order.pk)
     result.refused += [(order, _("This order does not exist any more.")) for order in given.values()]
@@ -252,20 +263,23 @@ def _apply_to_all(
     actor: Actor,
     notify: bool,
     delay: timedelta = NO_DELAY,
+    wake: bool = True,
 ) -> BulkResult:
+    """So many at a time that neither this process nor the database has to hold them all."""
     result = BulkResult()
-    changed = []
-    for order in locked(chosen):
-        before = values_of(order)
-        try:
-            transition.apply(order, data_of(order))
-        except TransitionNotAllowed as refusal:
-            result.refused.append((order, str(refusal)))
-        else:
-            changed.append((order, before))
-    result.applied = [order for order, _before in changed]
-    save_all(changed)
-    result.events = record_all(changed, transition, data_of, actor=actor, notify=notify, delay=delay)
+    for pks in batched(lock(chosen), CHUNK, strict=False):
+        changed = []
+        for order in read_locked(pks):
+            before = values_of(order)
+            try:
+                transition.apply(order, data_of(order))
+            except TransitionNotAllowed as refusal:
+                result.refused.append((order, str(refusal)))
+            else:
+                changed.append((order, before))
+        save_all(changed)
+        result.applied += [order for order, _before in changed]
+        result.events += record_all(changed, transition, data_of, actor=actor, notify=notify, delay=delay, wake=wake)
     return result
 
 

@@ -74,7 +74,8 @@ keeps: lists of `orders.disclosure.Record` by their titles.
 class StatusChange:
     """One order's transition, as it has just happened. The order's store and customer are loaded.
 
-    The customer is told after `delay`, so that the person who did it may still take it back.
+    The customer is told after `delay`, so that the person who did it may still take it back. One of many may not `wake`
+    anybody for it: the first ones do, and it is come upon after them.
     """
 
     order: Order
@@ -82,3 +83,4 @@ class StatusChange:
     notify: bool
     data: dict[str, str] = field(default_factory=dict)
     delay: timedelta = timedelta()
+    wake: bool = True

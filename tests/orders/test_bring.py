@@ -137,12 +137,12 @@ class TestTheWay:
         assert names(bring_to(order, PROCESSING, notify=False)) == ["confirm", "pay"]
         assert told(order) == []
 
-    def test_costs_three_statements_a_step(self) -> None:
+    def test_costs_one_statement_a_step(self) -> None:
         order = make_order()
         with CaptureQueriesContext(connection) as queries:
             bring_to(order, PROCESSING, notify=False)
-        # A savepoint around it all, the lock, the order and its timeline; then an order's row and its entry for each.
-        assert len(queries) == 9
+        # A savepoint around it all, the lock, the order and its timeline; then an order's row with its entry for each.
+        assert len(queries) == 7
 
 
 @pytest.mark.django_db
