@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging.config
 import os
 import signal
@@ -15,6 +16,7 @@ from celery.signals import (
     setup_logging,
     task_postrun,
     task_prerun,
+    worker_before_create_process,
     worker_process_init,
     worker_ready,
 )
@@ -39,6 +41,13 @@ def use_django_logging(**_kwargs: Any) -> None:
     from django.conf import settings  # noqa: PLC0415 - the settings import this package
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_before_create_process.connect
+def share_memory_with_children(**_kwargs: Any) -> None:
+    """What this process has loaded stays one copy for all its children: looking for garbage in it would copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_process_init.connect

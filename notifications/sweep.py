@@ -21,6 +21,7 @@ from django.db.models import (
     FloatField,
     OuterRef,
     Q,
+    QuerySet,
     Subquery,
     Value,
 )
@@ -73,11 +74,12 @@ def sweep() -> Swept:
     `failed` names the steps that broke.
     """
     failed: list[str] = []
+    ends = bool(_step(_something_ends, failed))
     swept = Swept(
-        lease_expired=_step(_end_leases, failed),
-        expired=_step(_expire_pending, failed),
-        outcome_unknown=_step(_expire_unknown, failed),
-        freed=_step(_free, failed),
+        lease_expired=_step(_end_leases, failed) if ends else 0,
+        expired=_step(_expire_pending, failed) if ends else 0,
+        outcome_unknown=_step(_expire_unknown, failed) if ends else 0,
+        freed=_step(_free, failed) if ends else 0,
         put_off=_step(_put_off, failed),
         woken=_step(_wake, failed),
         looked_up=_step(_wake_look_ups, failed),
@@ -99,10 +101,30 @@ def _step(step: Callable[[], int], failed: list[str]) -> int:
         return 0
 
 
+def _something_ends() -> int:
+    """How many of these four kinds of messages there are: one statement, since mostly there is none."""
+    kinds = (_with_lease_over(), _too_old(Status.PENDING), _too_old(Status.UNKNOWN), _blocked())
+    # Not `OR`: PostgreSQL would look at all that wait.
+    first, *others = (rows.order_by().values("pk")[:1] for rows in kinds)
+    return len(first.union(*others, all=True).order_by())
+
+
+def _with_lease_over() -> QuerySet[NotificationLog]:
+    return NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now())
+
+
+def _too_old(status: Status) -> QuerySet[NotificationLog]:
+    return NotificationLog.objects.filter(status=status, expires_at__lte=Now())
+
+
+def _blocked() -> QuerySet[NotificationLog]:
+    return NotificationLog.objects.filter(status=Status.PENDING, blocked=True)
+
+
 @transaction.atomic
 def _end_leases() -> int:
     """A lease that has run out says nothing of whether the message left: `unknown`, never `pending`."""
-    over = NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now())
+    over = _with_lease_over()
     return state_changes.to_unknown(unlocked(over), "lease_expired", lookup_at=Now())
 
 
@@ -111,13 +133,13 @@ def _expire_pending() -> int:
     """What is too old; if its instance is held, the row says why that is."""
     held = EvolutionInstance.objects.filter(pk=OuterRef("instance_id")).values("held_reason")
     why = Concat(Value(sentence("expired") + " "), Coalesce(Subquery(held), Value("")), output_field=CharField())
-    too_old = NotificationLog.objects.filter(status=Status.PENDING, expires_at__lte=Now())
+    too_old = _too_old(Status.PENDING)
     return state_changes.to_failed(unlocked(too_old), "expired", error_message=Trim(why))
 
 
 @transaction.atomic
 def _expire_unknown() -> int:
-    too_old = NotificationLog.objects.filter(status=Status.UNKNOWN, expires_at__lte=Now())
+    too_old = _too_old(Status.UNKNOWN)
     return state_changes.to_failed(unlocked(too_old), "outcome_unknown")
 
 
@@ -134,7 +156,7 @@ def _free() -> int:
     That happens only where two transactions met (see `notification_free` in the database), or where the triggers did
     not work.
     """
-    blocked = NotificationLog.objects.filter(status=Status.PENDING, blocked=True)
+    blocked = _blocked()
     batch = list(blocked.filter(pk__gt=_Round.after).order_by("pk").values_list("pk", flat=True)[:BATCH])
     _Round.after = batch[-1] if len(batch) == BATCH else 0
     if not batch:
