@@ -175,9 +175,10 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    # What is prepared is planned once (`flowlog.prepared`).
+    # What is prepared is planned once (`flowlog.prepared`), and nothing compiled, which takes longer.
     "prepare_threshold": 0,
-    "options": "-c plan_cache_mode=force_generic_plan -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    "options": "-c plan_cache_mode=force_generic_plan -c jit=off"
+    " -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
 }
 # A command needs one connection, and is told at once, and why, that it cannot be had.
 if not is_command(sys.argv):
