@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from psycopg import Connection, sql
 
 from tests.bench.perfkit import bare_connection
 
@@ -16,7 +20,22 @@ def load(orders: int) -> None:
     statements = SCRIPT.read_text() % numbers
     with bare_connection() as connection:
         connection.autocommit = True
-        for statement in statements.split(";\n"):
-            if statement.strip():
-                connection.execute(statement.encode())
+        with _without_indexes(connection):
+            for statement in statements.split(";\n"):
+                if statement.strip():
+                    connection.execute(statement.encode())
         connection.execute("VACUUM ANALYZE")
+
+
+@contextmanager
+def _without_indexes(connection: Connection) -> Iterator[None]:
+    """Made again at the end, of all rows at once: that takes a fraction of the time."""
+    found = connection.execute(
+        "SELECT schemaname, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND NOT EXISTS"
+        " (SELECT FROM pg_constraint WHERE conindid = format('%I.%I', schemaname, indexname)::regclass)"
+    ).fetchall()
+    for schema, name, _definition in found:
+        connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(schema, name)))
+    yield
+    for _schema, _name, definition in found:
+        connection.execute(definition.encode())

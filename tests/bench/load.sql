@@ -1,5 +1,5 @@
 -- A year of a shop group: orders with 5 entries and 5 messages each, one attempt a message. Of the last orders some are
--- pending, and some messages of unknown outcome. It replaces whatever orders there were; %(orders)s and %(customers)s are
+-- pending, and some messages of unknown outcome; what failed was seen to within a week. It replaces whatever orders there were; %(orders)s and %(customers)s are
 -- numbers that `tests/bench/load.py` puts in. Triggers and foreign keys are left aside, which needs a superuser.
 SET session_replication_role = replica;
 SET synchronous_commit = off;
@@ -33,7 +33,7 @@ INSERT INTO orders_orderevent(transition, from_status, status, from_payment_stat
   SELECT (ARRAY['create','confirm','pay','ship','deliver'])[k], (ARRAY['','pending','confirmed','confirmed','confirmed'])[k], (ARRAY['pending','confirmed','confirmed','confirmed','completed'])[k],
     (ARRAY['','pending','pending','paid','paid'])[k], (ARRAY['pending','pending','paid','paid','paid'])[k], (ARRAY['','pending','pending','pending','shipped'])[k], (ARRAY['pending','pending','pending','shipped','delivered'])[k],
     '', now() - (%(orders)s - i) * interval '365 days' / %(orders)s + (k-1) * interval '3 hours', i FROM generate_series(1, %(orders)s) i, generate_series(1, 5) k ORDER BY i, k;
-INSERT INTO integrations_notificationlog(status, event, dedupe_key, recipient, snapshot, message, provider_message_id, attempts, next_attempt_at, expires_at, error_code, error_message, celery_task_id, claim_token, first_attempt_at, created_at, sent_at, delivered_at, read_at, receipt, instance_id, order_id, order_event_id, store_id, blocked)
+INSERT INTO integrations_notificationlog(status, event, dedupe_key, recipient, snapshot, message, provider_message_id, attempts, next_attempt_at, expires_at, error_code, error_message, celery_task_id, claim_token, first_attempt_at, created_at, sent_at, delivered_at, read_at, receipt, instance_id, order_id, order_event_id, store_id, blocked, dismissed_at)
   SELECT st, ev, 'event:'||n||':'||ev, phone, jsonb_build_object('version',1,'event',ev,'occurred_at',ts,'reason','',
       'order', jsonb_build_object('id',oid,'code',code,'status','confirmed','payment_status','paid','delivery_status','shipped','delivery_method','courier','delivery_address',delivery_address,'delivery_attempts',0,'total',total,
         'items', jsonb_build_array(jsonb_build_object('description','Camiseta azul 1','quantity',2,'unit_price','29.90'), jsonb_build_object('description','Camiseta azul 2','quantity',3,'unit_price','29.90')),
@@ -44,7 +44,8 @@ INSERT INTO integrations_notificationlog(status, event, dedupe_key, recipient, s
     CASE st WHEN 'failed' THEN 'not_on_whatsapp' WHEN 'skipped' THEN 'opted_out' WHEN 'unknown' THEN 'read_timeout' ELSE '' END, CASE st WHEN 'failed' THEN 'O número não tem WhatsApp.' WHEN 'skipped' THEN 'O cliente não quer mensagens.' ELSE '' END,
     CASE WHEN st='pending' THEN '' ELSE md5('a'||n) END, CASE WHEN st='pending' THEN NULL ELSE md5('b'||n)::uuid END, CASE WHEN st='pending' THEN NULL ELSE ts END, ts,
     CASE WHEN st='sent' THEN ts+interval '2 s' END, CASE WHEN st='sent' AND n%%10<9 THEN ts+interval '5 s' END, CASE WHEN st='sent' AND n%%10<6 THEN ts+interval '5 min' END,
-    CASE WHEN st='sent' THEN CASE WHEN n%%10<6 THEN 'read' WHEN n%%10<9 THEN 'delivery_ack' ELSE 'server_ack' END ELSE '' END, sid, oid, n, sid, st = 'pending' AND ev <> 'create'
+    CASE WHEN st='sent' THEN CASE WHEN n%%10<6 THEN 'read' WHEN n%%10<9 THEN 'delivery_ack' ELSE 'server_ack' END ELSE '' END, sid, oid, n, sid, st = 'pending' AND ev <> 'create',
+    CASE WHEN st='failed' AND ts < now() - interval '7 days' THEN ts + interval '1 day' END
   FROM (SELECT e.id n, e.transition ev, e.created_at ts, o.id oid, o.code, o.total, o.tracking_code, o.tracking_token, o.pickup_code, o.delivery_address, c.id cid, c.name cname, c.phone, o.store_id sid,
      CASE WHEN e.id > %(orders)s * 5 - 40 THEN 'pending' WHEN e.id > %(orders)s * 5 - 52 THEN 'unknown' WHEN e.id%%83=0 THEN 'failed' WHEN e.id%%131=0 THEN 'skipped' ELSE 'sent' END st
    FROM orders_orderevent e JOIN orders_order o ON o.id=e.order_id JOIN orders_customer c ON c.id=o.customer_id ORDER BY e.id) x;
