@@ -16,7 +16,7 @@ from time import monotonic
 from celery import Task, current_task
 from django.conf import settings
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -118,6 +118,12 @@ def await_first() -> None:
     """Begin to wait for the first sign of life of sending queue and sweep: one that never comes is noticed."""
     awaited = [Heartbeat(queue=name) for name in (SENDING_QUEUE, SWEEP)]
     Heartbeat.objects.bulk_create(awaited, ignore_conflicts=True)
+
+
+def heard(queue: str) -> QuerySet[Heartbeat]:
+    """Its row, unless it is `silent`."""
+    since = Now() - timedelta(seconds=silent_after(queue))
+    return Heartbeat.objects.filter(queue=queue, beat_at__gte=since).exclude(host="")
 
 
 def pulses() -> dict[str, Pulse]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from flowlog.monitoring import charts, days, first_steps, needs, rows
+from flowlog.monitoring import charts, days, figures, first_steps, needs, rows
+from flowlog.staffpages.asking import Numbers
 from flowlog.times import DAY, HOUR, MINUTE
-from integrations.inbound import reply_admin
+from integrations.inbound import reply_admin, way_back
 from integrations.instances.status import state_html
 from integrations.models import EvolutionInstance, NotificationLog
 from orders.models import Order
@@ -21,31 +24,53 @@ CHARTED = (7, days.SHOWN)
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add what the person may see. Each number comes from a range of an index, whatever the size of the tables."""
-    user, tiles = request.user, []
-    may_see_messages = user.has_perm("integrations.view_notificationlog")
-    instances = list(rows.of(EvolutionInstance, user))
+    """Add what the person may see. Each number comes from a range of an index, whatever the size of the tables; the
+    counts by one statement."""
+    user, numbers = request.user, Numbers()
+    troubled = Exists(way_back.troubled().filter(pk=OuterRef("pk")))
+    instances = list(rows.of(EvolutionInstance, user).annotate(troubled=troubled))
+    drafts = needs.drafts(request, instances, numbers)
+    parts = []
     if user.has_perm("orders.view_order"):
-        tiles.append(_orders_today(user))
-        context["steps"] = first_steps.steps(request, instances)
-    if may_see_messages:
+        parts.append(_of_orders(request, instances, numbers))
+    if user.has_perm("integrations.view_notificationlog"):
+        parts.append(_of_messages(request, instances, numbers))
+    tiles = [tile for part in parts for tile in part(context)]
+    return {**context, "tiles": tiles, "needs": needs.present(drafts), "may_see_needs": bool(tiles)}
+
+
+# Fills in the rest of its part, and returns its tiles, once the counts are there.
+type _Part = Callable[[dict[str, Any]], list[dict[str, Any]]]
+
+
+def _of_orders(request: HttpRequest, instances: list[Any], numbers: Numbers) -> _Part:
+    steps = first_steps.draft(request, instances, numbers)
+    today = numbers.of(rows.of(Order, request.user).filter(created_at__gte=days.today()))
+
+    def part(context: dict[str, Any]) -> list[dict[str, Any]]:
+        context["steps"] = steps()
+        words = ngettext("order today", "orders today", today())
+        return [_tile(words, today(), "orders_order", created_at__gte=days.today())]
+
+    return part
+
+
+def _of_messages(request: HttpRequest, instances: list[Any], numbers: Numbers) -> _Part:
+    user = request.user
+    waiting = rows.of(NotificationLog, user).filter(status__in=(Status.PENDING, Status.SENDING))
+    in_line, to_decide = numbers.of(waiting, figures.COUNTED), numbers.of(reply_admin.to_decide(request))
+
+    def part(context: dict[str, Any]) -> list[dict[str, Any]]:
         latest = days.latest(user)
-        tiles += _messages(user, latest[-1])
         context["charts"] = [charts.chart(latest[-number:]) for number in CHARTED]
-        context["questions"] = reply_admin.home(request)
+        context["questions"] = reply_admin.home(request, to_decide())
         context["instances"] = [(each.name, state_html(each)) for each in instances]
-    return {**context, "tiles": tiles, "needs": needs.present(request, instances), "may_see_needs": bool(tiles)}
+        return _messages(user, in_line(), latest[-1])
+
+    return part
 
 
-def _orders_today(user: Any) -> dict[str, Any]:
-    count = rows.of(Order, user).filter(created_at__gte=days.today()).count()
-    words = ngettext("order today", "orders today", count)
-    return _tile(words, count, "orders_order", created_at__gte=days.today())
-
-
-def _messages(user: Any, day: days.Day) -> list[dict[str, Any]]:
-    in_line = rows.of(NotificationLog, user).filter(status__in=(Status.PENDING, Status.SENDING))
-    waiting = needs.counted(in_line)
+def _messages(user: Any, waiting: int, day: days.Day) -> list[dict[str, Any]]:
     sent = {"status__exact": "sent", "created_at__gte": days.today()}
     took = days.typical_time(user)
     return [

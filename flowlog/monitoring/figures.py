@@ -45,9 +45,9 @@ def held_instances() -> list[EvolutionInstance]:
     return list(held.annotate(held_for=Now() - F("held_at")).order_by("held_at"))
 
 
-def waiting(**of: Any) -> int:
-    """How many messages wait to be sent, counted up to `COUNTED` + 1; `of` narrows them down."""
-    return NotificationLog.objects.filter(status__in=(Status.PENDING, Status.SENDING), **of)[: COUNTED + 1].count()
+def waiting(**of: Any) -> QuerySet[NotificationLog]:
+    """The messages that wait to be sent; `of` narrows them down."""
+    return NotificationLog.objects.filter(status__in=(Status.PENDING, Status.SENDING), **of)
 
 
 def unfinished() -> dict[str, int]:

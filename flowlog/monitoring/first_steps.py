@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from flowlog.monitoring import rows
+from flowlog.staffpages.asking import Numbers
 from integrations.gateways.guides import guide_of
 from integrations.models import EvolutionInstance, NotificationLog
 from notifications.models import MessageText
@@ -29,17 +31,25 @@ class Step:
     address: str
 
 
-def steps(request: HttpRequest, instances: Sequence[EvolutionInstance]) -> list[Step]:
-    """The first steps, each done or not; nothing once all are. Four queries, whatever there is."""
+def draft(request: HttpRequest, instances: Sequence[EvolutionInstance], numbers: Numbers) -> Callable[[], list[Step]]:
+    """The first steps, each done or not; nothing once all are. One query beside the counts, whatever there is."""
     user = request.user
+    sent = rows.of(NotificationLog, user).filter(status=NotificationLog.Status.SENT)
+    told, ordered, written = (numbers.of(each, 0) for each in (sent, rows.of(Order, user), rows.of(MessageText, user)))
+    return lambda: _steps(user, instances, told=bool(told()), ordered=bool(ordered()), written=bool(written()))
+
+
+def _steps(
+    user: Any, instances: Sequence[EvolutionInstance], *, told: bool, ordered: bool, written: bool
+) -> list[Step]:
     store = rows.of(Store, user).order_by("-is_default", "pk").first()
-    message = _message(request)
     found = [
         _store(store),
-        _phone(instances, told=message.done),
-        _text(request, store, told=message.done),
-        _order(request),
-        message,
+        _phone(instances, told=told),
+        # Who has told customers is content with the words.
+        _text(store, done=told or written),
+        _order(done=ordered),
+        _message(done=told),
     ]
     if all(step.done for step in found):
         return []
@@ -73,22 +83,18 @@ def _phone(instances: Sequence[EvolutionInstance], *, told: bool) -> Step:
     return Step(_("Connect the WhatsApp"), why, done, address)
 
 
-def _text(request: HttpRequest, store: Store | None, *, told: bool) -> Step:
-    # Who has told customers is content with the words.
-    done = told or rows.of(MessageText, request.user).exists()
+def _text(store: Store | None, *, done: bool) -> Step:
     why = _("Read what customers will: change what you would say otherwise, or leave it as it is.")
     query = {"store": store.pk} if store else {}
     address = reverse("admin:notifications_messagetext_changelist", query=query)
     return Step(_("Look at the message texts"), why, done, address)
 
 
-def _order(request: HttpRequest) -> Step:
-    done = rows.of(Order, request.user).exists()
+def _order(*, done: bool) -> Step:
     why = _("With your own number as the customer's you see what your customers will.")
     return Step(_("Enter the first order"), why, done, reverse("admin:orders_order_add"))
 
 
-def _message(request: HttpRequest) -> Step:
-    done = rows.of(NotificationLog, request.user).filter(status=NotificationLog.Status.SENT).exists()
+def _message(*, done: bool) -> Step:
     why = _("Confirm the order: the customer is told by itself.")
     return Step(_("Send the first message"), why, done, reverse("admin:orders_order_changelist"))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -14,6 +14,7 @@ from flowlog import heartbeats, schema
 from flowlog.models import Alarm
 from flowlog.monitoring import backups, connected
 from flowlog.monitoring.incident import Incident
+from flowlog.staffpages.asking import ask
 from flowlog.times import moment
 from integrations.inbound import way_back
 from integrations.instances.connections import needs_phone, why_held
@@ -21,12 +22,17 @@ from integrations.models import EvolutionInstance
 
 
 def present() -> list[Incident]:
-    """All troubles there are now. Three queries while there is none."""
-    pulses = heartbeats.pulses()
-    silent = [words(pulses[name]) for name, words in _OF_PULSES.items() if pulses[name].silent]
+    """All troubles there are now. One query while there is none, since every page of the admin asks."""
     instances = way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
-    of_instances = [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
-    return [*_schema(), *silent, *of_instances, *connected.present()]
+    of_instances, *others = ask(
+        *(Exists(rows) for rows in (instances, *connected.troubled())),
+        *(~Exists(heartbeats.heard(name)) for name in _OF_PULSES),
+    )
+    of_connections, silent = others[: -len(_OF_PULSES)], others[-len(_OF_PULSES) :]
+    found = [*_schema(), *(_silent() if any(silent) else [])]
+    if of_instances:
+        found += [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
+    return [*found, *connected.present()] if any(of_connections) else found
 
 
 def lasting_ones() -> list[Incident]:
@@ -56,6 +62,11 @@ def _schema() -> list[Incident]:
             permission="integrations.view_notificationlog",
         )
     ]
+
+
+def _silent() -> list[Incident]:
+    pulses = heartbeats.pulses()
+    return [words(pulses[name]) for name, words in _OF_PULSES.items() if pulses[name].silent]
 
 
 def _silent_worker(pulse: heartbeats.Pulse) -> Incident:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,21 +14,24 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from flowlog.monitoring import days, figures, rows
+from flowlog.staffpages.asking import Numbers
 from flowlog.staffpages.stores import within
 from flowlog.translations import Words
 from integrations.carriers import health as carriers
-from integrations.inbound import inbox, way_back
+from integrations.inbound import inbox
 from integrations.instances.connections import needs_phone
 from integrations.messages import attention
-from integrations.models import CarrierConnection, EvolutionInstance, NotificationLog, ShopConnection
+from integrations.models import CarrierConnection, NotificationLog, ShopConnection
 from integrations.shops import health as shops
 from integrations.sources import health
-from integrations.sources.models import Connection
 from orders.models import Order
 from orders.statuses import DeliveryStatus, OrderStatus
 from outgoing import health as outgoing
 
 Status = NotificationLog.Status
+
+# What is told once it has been counted.
+type Draft = Callable[[], Need]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,57 +54,65 @@ class Need:
         return shown(self.count)
 
 
-def present(request: HttpRequest, instances: Sequence[EvolutionInstance]) -> list[Need]:
-    """All that there are for this person, the most urgent first."""
-    needs: list[Need | None] = []
-    if request.user.has_perm("integrations.view_evolutioninstance"):
-        needs.append(_connections(instances))
-    if request.user.has_perm("integrations.view_notificationlog"):
-        needs += [_failures(request.user), _replies(request.user), _uncertain(request.user)]
-    if request.user.has_perm("integrations.view_shopconnection"):
-        needs.append(_shops(request.user))
-    if request.user.has_perm("integrations.view_shopnews"):
-        needs.append(_shop_news(request.user))
-    if request.user.has_perm("integrations.view_carrierconnection"):
-        needs.append(_carriers(request.user))
-    if request.user.has_perm("integrations.view_carriernews"):
-        needs.append(_carrier_news(request.user))
-    if request.user.has_perm("outgoing.view_endpoint"):
-        needs.append(_outgoing(request.user))
-    if request.user.has_perm("orders.view_order"):
-        needs.append(_pickups(request.user))
-    return [need for need in needs if need and need.count]
+def drafts(request: HttpRequest, instances: Sequence[Any], numbers: Numbers) -> list[Draft]:
+    """All that there may be for this person, the most urgent first.
+
+    Of the instances it has to be known whether they are `troubled`: see `way_back`.
+    """
+    user = request.user
+    kinds: dict[str, list[Callable[[Any, Numbers], Draft]]] = {
+        "integrations.view_evolutioninstance": [lambda _user, _numbers: lambda: _connections(instances)],
+        "integrations.view_notificationlog": [_failures, _replies, _uncertain],
+        "integrations.view_shopconnection": [_shops],
+        "integrations.view_shopnews": [_shop_news],
+        "integrations.view_carrierconnection": [_carriers],
+        "integrations.view_carriernews": [_carrier_news],
+        "outgoing.view_endpoint": [_outgoing],
+        "orders.view_order": [_pickups],
+    }
+    return [kind(user, numbers) for needed, found in kinds.items() if user.has_perm(needed) for kind in found]
 
 
-def _to_see_to(user: Any, status: Status) -> tuple[int, str]:
+def present(drafts: Sequence[Draft]) -> list[Need]:
+    """Those that there are."""
+    return [need for draft in drafts if (need := draft()).count]
+
+
+def _to_see_to(user: Any, status: Status, numbers: Numbers) -> tuple[Callable[[], int], str]:
     """How many messages of this status nobody has seen to, and the list of them."""
     found = within(attention.need_a_person().filter(status=status), user)
-    return counted(found), list_of("integrations_notificationlog", attention="1", status__exact=status.value)
+    address = list_of("integrations_notificationlog", attention="1", status__exact=status.value)
+    return numbers.of(found, figures.COUNTED), address
 
 
-def _failures(user: Any) -> Need:
-    count, address = _to_see_to(user, Status.FAILED)
-    words = ngettext("message did not go out", "messages did not go out", count)
-    return Need(words, count, address, "sms_failed")
+def _failures(user: Any, numbers: Numbers) -> Draft:
+    count, address = _to_see_to(user, Status.FAILED, numbers)
+    return lambda: Need(
+        ngettext("message did not go out", "messages did not go out", count()), count(), address, "sms_failed"
+    )
 
 
-def _replies(user: Any) -> Need:
-    count = counted(within(inbox.open_replies(), user))
-    words = ngettext("customer's answer waits for you", "customers' answers wait for you", count)
-    return Need(words, count, list_of("integrations_customerreply"), "mark_chat_unread")
+def _replies(user: Any, numbers: Numbers) -> Draft:
+    count = numbers.of(within(inbox.open_replies(), user), figures.COUNTED)
+    return lambda: Need(
+        ngettext("customer's answer waits for you", "customers' answers wait for you", count()),
+        count(),
+        list_of("integrations_customerreply"),
+        "mark_chat_unread",
+    )
 
 
-def _uncertain(user: Any) -> Need:
+def _uncertain(user: Any, numbers: Numbers) -> Draft:
     # These may have arrived: who takes them for unsent tells the customer twice.
-    count, address = _to_see_to(user, Status.UNKNOWN)
-    words = ngettext("message that may have gone out", "messages that may have gone out", count)
-    return Need(words, count, address, "help")
+    count, address = _to_see_to(user, Status.UNKNOWN, numbers)
+    return lambda: Need(
+        ngettext("message that may have gone out", "messages that may have gone out", count()), count(), address, "help"
+    )
 
 
-def _connections(instances: Sequence[EvolutionInstance]) -> Need:
+def _connections(instances: Sequence[Any]) -> Need:
     """Those that are held or cut off, and those of which no news comes back."""
-    silent = set(way_back.troubled().values_list("pk", flat=True))
-    troubled = [each for each in instances if each.held_at or needs_phone(each) or each.pk in silent]
+    troubled = [each for each in instances if each.held_at or needs_phone(each) or each.troubled]
     if len(troubled) == 1:
         words = _("WhatsApp in trouble: %(name)s") % {"name": troubled[0].name}
         address = reverse("admin:integrations_evolutioninstance_change", args=[troubled[0].pk])
@@ -111,74 +122,81 @@ def _connections(instances: Sequence[EvolutionInstance]) -> Need:
     return Need(words, len(troubled), address, "phonelink_erase", named=len(troubled) == 1)
 
 
-def _shops(user: Any) -> Need:
+def _shops(user: Any, numbers: Numbers) -> Draft:
     """Shops' systems that are silent or refused, or cannot be asked."""
     words = gettext_lazy("Shop's system in trouble: %(name)s"), gettext_lazy("shops' systems in trouble")
-    return _connected(user, ShopConnection, words, "shopping_cart_off")
+    return _in_trouble(user, health.troubled(ShopConnection), words, "shopping_cart_off", numbers)
 
 
-def _carriers(user: Any) -> Need:
+def _carriers(user: Any, numbers: Numbers) -> Draft:
     """Carriers that are silent or refused, or cannot be asked."""
     words = gettext_lazy("Carrier in trouble: %(name)s"), gettext_lazy("carriers in trouble")
-    return _connected(user, CarrierConnection, words, "local_shipping")
+    return _in_trouble(user, health.troubled(CarrierConnection), words, "local_shipping", numbers)
 
 
-def _outgoing(user: Any) -> Need:
+def _outgoing(user: Any, numbers: Numbers) -> Draft:
     """The shop's own systems that take no webhooks."""
     words = gettext_lazy("Outgoing webhook in trouble: %(name)s"), gettext_lazy("outgoing webhooks in trouble")
-    return _in_trouble(user, outgoing.troubled(), words, "outbox")
+    return _in_trouble(user, outgoing.troubled(), words, "outbox", numbers)
 
 
-def _connected(user: Any, model: type[Connection], words: tuple[Words, Words], icon: str) -> Need:
-    return _in_trouble(user, health.troubled(model), words, icon)
+def _in_trouble(user: Any, rows: QuerySet[Any], words: tuple[Words, Words], icon: str, numbers: Numbers) -> Draft:
+    """Of the words the first name a single one, which one more query reads."""
+    troubled, name = within(rows, user), rows.model._meta.label_lower.replace(".", "_")
+    count = numbers.of(troubled, figures.COUNTED)
+
+    def need() -> Need:
+        if count() == 1 and (one := troubled.first()):
+            address = reverse(f"admin:{name}_change", args=[one.pk])
+            return Need(str(words[0]) % {"name": one}, 1, address, icon, named=True)
+        return Need(str(words[1]), count(), list_of(name), icon)
+
+    return need
 
 
-def _in_trouble(user: Any, rows: QuerySet[Any], words: tuple[Words, Words], icon: str) -> Need:
-    """Of the words the first name a single one."""
-    troubled = list(within(rows, user)[: figures.COUNTED])
-    name, is_one = rows.model._meta.label_lower.replace(".", "_"), len(troubled) == 1
-    if is_one:
-        address = reverse(f"admin:{name}_change", args=[troubled[0].pk])
-        return Need(str(words[0]) % {"name": troubled[0]}, 1, address, icon, named=True)
-    return Need(str(words[1]), len(troubled), list_of(name), icon)
-
-
-def _shop_news(user: Any) -> Need:
+def _shop_news(user: Any, numbers: Numbers) -> Draft:
     """Orders of shops that nobody but a person can take in or bring on, as one with a status without a meaning."""
-    count = counted(within(shops.need_a_person(), user))
-    words = ngettext("order of a shop to be looked at", "orders of shops to be looked at", count)
-    return Need(words, count, list_of("integrations_shopnews", needs="1"), "move_to_inbox")
+    count = numbers.of(within(shops.need_a_person(), user), figures.COUNTED)
+    return lambda: Need(
+        ngettext("order of a shop to be looked at", "orders of shops to be looked at", count()),
+        count(),
+        list_of("integrations_shopnews", needs="1"),
+        "move_to_inbox",
+    )
 
 
-def _carrier_news(user: Any) -> Need:
+def _carrier_news(user: Any, numbers: Numbers) -> Draft:
     """What carriers told that nobody but a person can make something of."""
-    count = counted(within(carriers.need_a_person(), user))
-    words = ngettext("parcel to be looked at", "parcels to be looked at", count)
-    return Need(words, count, list_of("integrations_carriernews", needs="1"), "package_2")
+    count = numbers.of(within(carriers.need_a_person(), user), figures.COUNTED)
+    return lambda: Need(
+        ngettext("parcel to be looked at", "parcels to be looked at", count()),
+        count(),
+        list_of("integrations_carriernews", needs="1"),
+        "package_2",
+    )
 
 
-def _pickups(user: Any) -> Need:
+def _pickups(user: Any, numbers: Numbers) -> Draft:
     """Orders that wait at the counter and expire today or tomorrow."""
     end = days.today() + timedelta(days=2)
     waiting = rows.of(Order, user).filter(
         status=OrderStatus.CONFIRMED, delivery_status=DeliveryStatus.READY_FOR_PICKUP, pickup_deadline__lt=end
     )
-    count = counted(waiting)
-    words = ngettext("order to be picked up until tomorrow", "orders to be picked up until tomorrow", count)
+    count = numbers.of(waiting, figures.COUNTED)
     address = list_of(
         "orders_order", status__exact="confirmed", delivery_status__exact="ready_for_pickup", pickup_deadline__lt=end
     )
-    return Need(words, count, address, "hourglass_bottom")
+    return lambda: Need(
+        ngettext("order to be picked up until tomorrow", "orders to be picked up until tomorrow", count()),
+        count(),
+        address,
+        "hourglass_bottom",
+    )
 
 
 def shown(count: int) -> str:
-    """A number of `counted` as it is read."""
+    """A number counted up to `figures.COUNTED` + 1 as it is read."""
     return f"{figures.COUNTED}+" if count > figures.COUNTED else str(count)
-
-
-def counted(found: QuerySet[Any]) -> int:
-    """How many, up to one more than anybody needs to know."""
-    return found.order_by()[: figures.COUNTED + 1].count()
 
 
 def list_of(model: str, **filters: Any) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
-
 from flowlog.translations import Words
 
 # Beyond it nobody cares how many there are, and counting them would cost the more the more there are.
@@ -14,7 +12,7 @@ MOST = 99
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """A view of a list; `count` is of `capped`, and None for a view that is not counted."""
+    """A view of a list; `count` is counted up to `MOST` + 1, and None for a view that is not counted."""
 
     words: Words
     address: str
@@ -27,11 +25,6 @@ class Tab:
         return as_shown(self.count) if self.count else ""
 
 
-def capped(rows: QuerySet) -> int:
-    """How many rows there are, up to one more than `MOST`: the database looks no further."""
-    return rows.order_by().values("pk")[: MOST + 1].count()
-
-
 def as_shown(count: int) -> str:
-    """A count of `capped` for people: `99+` where there are more."""
+    """Such a count for people: `99+` where there are more."""
     return f"{MOST}+" if count > MOST else str(count)

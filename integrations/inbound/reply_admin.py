@@ -20,9 +20,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 
+from flowlog.staffpages.asking import counted
 from flowlog.staffpages.base import UncountedAdmin, label_html, name_of, person
 from flowlog.staffpages.stores import within
-from flowlog.staffpages.tabs import Tab, capped
+from flowlog.staffpages.tabs import MOST, Tab
 from flowlog.times import lasting, moment
 from flowlog.translations import Words
 from integrations.evolution import jids
@@ -38,14 +39,21 @@ SHOWN_AT_HOME = 10
 WAITING, OPEN, NOBODYS, ALL = "waiting", "open", "nobodys", "all"
 
 
-def home(request: HttpRequest) -> SafeString | str:
-    """The answers to decide on, as a part of the first page; wishes for no messages one by one, the rest counted."""
-    waiting = within(questions.open_questions(), request.user)
-    # What could not even be read may be one too.
-    wishes = waiting.filter(Q(wish__in=(Wish.OUT, Wish.UNSURE)) | Q(kind=Kind.TOO_LARGE))
-    shown, total = list(wishes[:SHOWN_AT_HOME]), waiting.count()
+def to_decide(request: HttpRequest) -> QuerySet[CustomerReply]:
+    """The answers that somebody has to decide on, of those that the person may see."""
+    return within(questions.open_questions(), request.user)
+
+
+def home(request: HttpRequest, total: int) -> SafeString | str:
+    """The answers to decide on, as a part of the first page; wishes for no messages one by one, the rest counted.
+
+    `total` is how many of `to_decide` there are.
+    """
     if not total:
         return ""
+    # What could not even be read may be one too.
+    wishes = to_decide(request).filter(Q(wish__in=(Wish.OUT, Wish.UNSURE)) | Q(kind=Kind.TOO_LARGE))
+    shown = list(wishes[:SHOWN_AT_HOME])
     context = {
         "questions": [(each, who(each), question(each), about(each), moment(each.received_at)) for each in shown],
         "may_decide": _may_decide(request),
@@ -90,17 +98,12 @@ def _state(request: HttpRequest) -> str:
 
 
 def _tabs(request: HttpRequest) -> list[Tab]:
-    """The states as views, the first two counted: the rest is no work."""
+    """The states as views, the first two counted: the rest is no work. One query."""
     address, active = reverse("admin:integrations_customerreply_changelist"), _state(request)
+    work = {WAITING: inbox.open_replies(), OPEN: questions.open_questions()}
+    counts = dict(zip(work, counted((within(rows, request.user) for rows in work.values()), MOST), strict=True))
     return [
-        Tab(
-            capfirst(str(words)),
-            f"{address}?state={state}",
-            active == state,
-            capped(within(rows, request.user))
-            if state in (WAITING, OPEN) and (rows := _in_state(state)) is not None
-            else None,
-        )
+        Tab(capfirst(str(words)), f"{address}?state={state}", active == state, counts.get(state))
         for state, words in _STATES
     ]
 

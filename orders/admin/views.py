@@ -20,7 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext, pgettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
 
-from flowlog.staffpages.tabs import Tab, capped
+from flowlog.staffpages.asking import counted
+from flowlog.staffpages.tabs import MOST, Tab
 from flowlog.translations import Words
 from orders.models import Order
 from orders.statuses import DeliveryStatus, OrderStatus
@@ -107,12 +108,13 @@ class ViewFilter(DropdownFilter):  # type: ignore[misc]
 
 
 def tabs(request: HttpRequest, orders: Orders) -> list[Tab]:
-    """The views for a person who may see these orders; one query each, which counts no further than is shown."""
+    """The views for a person who may see these orders. One query, which counts no further than is shown."""
     address = reverse("admin:orders_order_changelist")
     chosen = request.GET.get(ViewFilter.parameter_name, "")
+    visible = _visible(request)
+    counts = counted((_rows(request, view, orders) for view in visible), MOST)
     views = [
-        Tab(capfirst(str(view.words)), f"{address}?view={view.name}", chosen == view.name, capped(rows))
-        for view in _visible(request)
-        for rows in [_rows(request, view, orders)]
+        Tab(capfirst(str(view.words)), f"{address}?view={view.name}", chosen == view.name, count)
+        for view, count in zip(visible, counts, strict=True)
     ]
     return [Tab(capfirst(pgettext("orders", "all")), address, not request.GET), *views]

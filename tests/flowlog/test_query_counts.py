@@ -19,6 +19,8 @@ from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db
 
+# Of any page, as long as nothing is wrong with the system.
+MOST = 12
 # Beyond what the frame of any page asks: who it is, and how the system is.
 LISTS = {
     "api_apitoken": 4,

@@ -158,7 +158,7 @@ class TestSilence:
         make_instance(name="outra", is_default=False)
         with CaptureQueriesContext(connection) as two:
             incidents.present()
-        assert len(one) == len(two) == 3
+        assert len(one) == len(two) == 1
 
 
 class TestRefusals:

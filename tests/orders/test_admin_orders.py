@@ -84,8 +84,8 @@ class TestList:
                 client.get(LIST)
             counts.append(len(queries))
         # The session, the person, their permissions (twice), their stores, the number of orders, the orders, and for
-        # the column of WhatsApp the latest messages and answers; and the numbers of the six views.
-        assert counts == [20, 20]
+        # the column of WhatsApp the latest messages and answers; the numbers of the views; and three about the system.
+        assert counts == [13, 13]
 
     @pytest.mark.parametrize(
         "term",

@@ -290,7 +290,7 @@ class TestOrders:
             with CaptureQueriesContext(connection) as queries:
                 client.get(page.redirect_chain[-1][0])
             counts.append(len(queries))
-        assert counts == [12, 12]
+        assert counts == [10, 10]
 
     @pytest.mark.parametrize(
         ("content", "words"),
