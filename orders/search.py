@@ -12,7 +12,9 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
+from django.http import HttpRequest
 
+from flowlog.staffpages import paging
 from orders.accounts import numbers_of_account
 from orders.contacts import CNPJ_LENGTH, is_storable, normalize_phone
 from orders.models import Customer, Order, OrderItem
@@ -55,15 +57,31 @@ def among(field: str, rows: QuerySet[Any]) -> _Among:
 
 
 def orders(term: str) -> QuerySet[Any]:
-    """The ids of the orders that have each word of the term, in themselves, their customer or an item, or the code or
-    the number that it is as a whole."""
+    """The ids of the orders of which a code, the number at its source, the customer or an item has each word of the
+    term, or that have the code or the number that it is as a whole; if there are none, of those that have each word
+    somewhere. One query, if there are several words."""
     words = _read(term)
     if not words:
         return Order.objects.none().values("pk")
-    first, *others = (_with(_prefix(word)) for word in words)
-    every = first.intersection(*others).order_by() if others else first
     asked = _prefix("".join(_without_label(words)))
-    return every.union(_themselves(asked), _made(asked), _theirs(_either(*map(_prefix, _numbers(term))))).order_by()
+    number = _theirs(_either(*map(_prefix, _numbers(term))))
+    found = _with(_every(words)).union(_themselves(asked), _made(asked), number).order_by()
+    if len(words) == 1 or found.exists():
+        return found
+    # Words of several places. Each alone may find very many: only where nothing has all of them.
+    first, *others = (_with(_prefix(word)) for word in words)
+    return first.intersection(*others).order_by()
+
+
+def narrow[M: Model](request: HttpRequest, rows: QuerySet[M], keys: QuerySet[Any]) -> QuerySet[M]:
+    """Those of the rows of a list that have one of the keys, which are looked for once, whatever is asked of the rows.
+
+    The paginator knows how many they are. Where there are more than it counts, they are not taken along.
+    """
+    found = rows.filter(among("pk", keys))
+    known = list(found.order_by().values_list("pk", flat=True)[: paging.MOST + 1])
+    paging.note_count(request, len(known))
+    return rows.filter(pk__in=known) if len(known) <= paging.MOST else found
 
 
 def digits(term: str) -> str:

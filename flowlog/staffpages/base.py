@@ -21,6 +21,7 @@ from django.utils.translation import override
 from unfold.paginator import InfinitePaginator
 
 from flowlog.staffpages.once import once
+from flowlog.staffpages.paging import CappedPaginator
 from flowlog.staffpages.scoped import ScopedChoices, StoreScoped
 from flowlog.translations import Words
 
@@ -42,8 +43,15 @@ class ModelAdmin(StoreScoped, ThemeModelAdmin):
 
     # Counting what each filter would find costs a scan of the table per filter.
     show_facets = admin.ShowFacets.NEVER
+    show_full_result_count = False
+    paginator = CappedPaginator
     # What a list without rows says: what will stand there, and how it gets there.
     when_empty: ClassVar[Words]
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, *options: Any, **more: Any) -> Any:
+        if issubclass(self.paginator, CappedPaginator):
+            return self.paginator.of(request, queryset, *options, **more)
+        return super().get_paginator(request, queryset, *options, **more)
 
     def get_action_choices(
         self,
@@ -118,7 +126,6 @@ class UncountedAdmin(ReadOnlyAdmin):
     """Rows without end, which are not counted for a page that shows a few of them."""
 
     paginator = InfinitePaginator
-    show_full_result_count = False
     # Without a count it would offer to select all 9999999999 of them.
     list_disable_select_all = True
 

@@ -128,6 +128,8 @@ class ScopedChangeList(ThemeChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         scoped: Any = self.model_admin
+        if getattr(self.paginator, "is_capped", False):
+            self.sortable_by: Any = ()
         if scoped.tells_store(request):
             names = reach(request.user).names
             for row in self.result_list:

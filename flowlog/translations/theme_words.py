@@ -18,6 +18,8 @@ THEME = (
     _("Open shortcuts list"), _("Toggle sidebar"), _("Toggle dark/light mode"), _("Changelist shortcuts"),
     _("Toggle filter"), _("Create new record"), _("Command tool shortcuts"), _("Navigate"), _("Open selection"),
     _("Open selection in new tab"), _("General"), _("Light"), _("Dark"), _("System"), _("Return to site"),
+    _("Select all %(total_count)s %(module_name)s"),
+    ngettext("%(total_count)s selected", "All %(total_count)s selected", 1),
     _("%(full_result_count)s total"), _("Toggle password visibility"), _("Date"), _("Add row"),
     _("Forgotten your password or username?"), _("Add another %(verbose_name)s"), _("Save and add another"),
     _("After you've created a user, you’ll be able to edit more user options."),

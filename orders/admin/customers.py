@@ -104,7 +104,6 @@ class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportView
     list_display = ("name", "phone_written", "whatsapp", "created")
     list_filter = (("opted_out_at", admin.EmptyFieldListFilter), "created_at")
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("name",)
     search_help_text = _("Name, phone, CPF or CNPJ")
     readonly_fields = ("opted_out_when", "their_orders", "chat")
@@ -189,13 +188,13 @@ class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportView
 
     def get_search_results(
         self,
-        request: HttpRequest,  # noqa: ARG002
+        request: HttpRequest,
         queryset: QuerySet[Customer],
         search_term: str,
     ) -> tuple[QuerySet[Customer], bool]:
-        return (
-            queryset.filter(search.among("pk", search.customers(search_term))) if search_term.strip() else queryset
-        ), False
+        if not search_term.strip():
+            return queryset, False
+        return search.narrow(request, queryset, search.customers(search_term)), False
 
     def save_model(self, request: HttpRequest, obj: Customer, form: ModelForm, change: bool) -> None:
         """Save what was edited; whether they want messages is recorded with when and by whom."""

@@ -103,7 +103,6 @@ class OrderAdmin(
     list_filter_submit = True
     list_select_related = ("customer",)
     list_per_page = 50
-    show_full_result_count = False
     search_fields = ("code",)
     search_help_text = _("Code, customer, phone, CPF or CNPJ, item, pickup or tracking code, number at the source")
     add_fieldsets = (
@@ -158,13 +157,13 @@ class OrderAdmin(
 
     def get_search_results(
         self,
-        request: HttpRequest,  # noqa: ARG002
+        request: HttpRequest,
         queryset: QuerySet[Order],
         search_term: str,
     ) -> tuple[QuerySet[Order], bool]:
-        return (
-            queryset.filter(search.among("pk", search.orders(search_term))) if search_term.strip() else queryset
-        ), False
+        if not search_term.strip():
+            return queryset, False
+        return search.narrow(request, queryset, search.orders(search_term)), False
 
     # -- The page of one order -----------------------------------------------------------------
 

@@ -113,7 +113,6 @@ class TeamAdmin(ModelAdmin):
     list_display_links = ("person",)
     list_filter = ("is_active",)
     list_per_page = 50
-    show_full_result_count = False
     ordering = ("first_name", "username")
     search_fields = ("first_name", "last_name", "email", "username")
     sortable_by = ()

@@ -132,7 +132,7 @@ def test_many_orders_at_once(page: Page) -> None:
     make_order(until="confirmed")
     page.goto("/admin/orders/order/")
     page.locator("#action-toggle").check()
-    page.get_by_text("Selecionar todos 61").click()
+    page.get_by_text("Selecionar todos (61").click()
     page.select_option("select[name=action]", "transition_confirm")
     page.get_by_role("button", name="Executar").click()
     expect(page.get_by_text("61 pedidos escolhidos.")).to_be_visible()

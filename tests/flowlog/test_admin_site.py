@@ -189,7 +189,7 @@ def test_an_empty_list_says_how_it_is_filled_or_that_a_search_left_none(boss: Us
             assert told in client.get(address).content.decode()
         if model_admin.search_fields:
             page = client.get(address, {"q": "ninguém"}).content.decode()
-            assert "Nada combina com a busca ou com os filtros." in page
+            assert "Nada foi encontrado para “ninguém”." in page
             assert told not in page
     assert len({str(each.when_empty) for _model, each in lists}) == len(lists)
     page = client.get("/admin/orders/order/").content.decode()
