@@ -25,9 +25,11 @@ from django.db.models.functions import Now
 
 from flowlog import heartbeats, publishing
 from flowlog.publishing import WakeUp
+from flowlog.staffpages.asking import counted
 from flowlog.staffpages.once import UsedForm
+from flowlog.staffpages.paging import MoreThan
 from integrations.inbound.models import SEND_MESSAGE
-from integrations.messages import state_changes
+from integrations.messages import attention, state_changes
 from integrations.models import (
     CarrierNews,
     CustomerReply,
@@ -44,6 +46,8 @@ NIGHT = time_of_day(3, 30)
 BATCH = 500
 # What a connected system told, and somebody was to see to, waits for them so many times as long.
 UNSEEN = 4
+# A year's rows are not worth minutes of counting.
+COUNTED = 10_000
 # A task stops after so many seconds and has itself called again, behind what waits for its worker meanwhile.
 TIME_BUDGET = 5.0
 GO_ON_AFTER = 1.0
@@ -92,9 +96,11 @@ class _Job:
 
 
 def due() -> Purged:
-    """How much there is to do; changes nothing."""
-    counts: dict[str, Any] = {job.name: rows.count() for job in _JOBS if (rows := job.rows()) is not None}
-    return Purged(**counts)
+    """How much there is to do, counted up to `COUNTED`: a number beyond it is a `MoreThan`. Changes nothing."""
+    rows = {job.name: found for job in _JOBS if (found := job.rows()) is not None}
+    counts = zip(rows, counted(rows.values(), COUNTED), strict=True)
+    of_each: dict[str, Any] = {name: MoreThan(COUNTED) if number > COUNTED else number for name, number in counts}
+    return Purged(**of_each)
 
 
 def kept_for_ever() -> set[str]:
@@ -123,6 +129,7 @@ def purge_in_turns() -> None:
 def purge_each_night(host: str) -> None:
     """Begin the purge, once since it was last `NIGHT`: also hours later, if nothing ran at that time."""
     if not heartbeats.done_since(heartbeats.NIGHTLY, NIGHT):
+        attention.settle()
         purge_in_turns()
         heartbeats.beat(heartbeats.NIGHTLY, host)
 

@@ -48,6 +48,13 @@ from orders.statuses import (
 from orders.throttle import RequestCounter  # noqa: F401 - likewise
 from orders.words import customer_words, item_words, order_words, origin_words
 
+# What most orders of a shop have come to.
+_USUAL = (
+    ("status", ["completed"], "order_few_by_status"),
+    ("payment_status", ["paid"], "order_few_by_payment"),
+    ("delivery_status", ["delivered", "picked_up"], "order_few_by_delivery"),
+)
+
 
 def _one_of(field: str, choices: type[models.TextChoices]) -> models.CheckConstraint:
     return models.CheckConstraint(condition=Q(**{f"{field}__in": choices.values}), name=f"order_{field}_known")
@@ -211,6 +218,7 @@ class Customer(models.Model):
         )
         indexes = (
             models.Index(fields=["store", "account"], name="customer_by_account"),
+            models.Index(fields=["name", "id"], name="customer_by_name"),
             GinIndex(customer_words(), fastupdate=False, name="customer_words"),
         )
         constraints = (
@@ -379,6 +387,11 @@ class Order(models.Model):
                 fields=["status", "delivery_status", "-created_at"],
                 condition=Q(status__in=("pending", "confirmed")),
                 name="order_unfinished",
+            ),
+            # Filters of the list by what few orders are. Of what most are the newest are found at once.
+            *(
+                models.Index(fields=[field, "-created_at", "-id"], condition=~Q(**{f"{field}__in": most}), name=name)
+                for field, most, name in _USUAL
             ),
             GinIndex(order_words(), fastupdate=False, name="order_words"),
             GinIndex(origin_words(), condition=~Q(source=""), fastupdate=False, name="order_origin_words"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from integrations.messages import state_changes
 from integrations.messages.corrected import taken_back
 from integrations.messages.kinds import FREE_ANSWER
 from integrations.models import NotificationLog
@@ -16,6 +18,7 @@ Status = NotificationLog.Status
 LONG_UNKNOWN = timedelta(minutes=15)
 # Nobody needs to know how many more than this there are.
 COUNTED = 1000
+BATCH = 500
 
 
 def need_a_person() -> QuerySet[NotificationLog]:
@@ -26,14 +29,34 @@ def need_a_person() -> QuerySet[NotificationLog]:
     again, and are past. Neither the latter nor what was dismissed is in its index.
     """
     failed = Q(status=Status.FAILED) | Q(status=Status.UNKNOWN, first_attempt_at__lt=Now() - LONG_UNKNOWN)
-    resent = NotificationLog.objects.filter(resend_of=OuterRef("pk"))
+    rows = NotificationLog.objects.filter(failed, unsettled())
+    return rows.filter(~_resent(), ~_overtaken(), ~taken_back())
+
+
+def settle() -> int:
+    """Take out of the index what failed and was sent again or overtaken since: it can never need a person again, and
+    each page would look at it anew. Returns how many there were."""
+    past = NotificationLog.objects.filter(_resent() | _overtaken(), unsettled(), status=Status.FAILED).order_by("pk")
+    total, keys = 0, [0]
+    while keys:
+        with transaction.atomic():
+            free = past.filter(pk__gt=keys[-1]).select_for_update(of=("self",), skip_locked=True)
+            keys = list(free.values_list("pk", flat=True)[:BATCH])
+            state_changes.dismiss(NotificationLog.objects.filter(pk__in=keys))
+        total += len(keys)
+    return total
+
+
+def _resent() -> Exists:
+    return Exists(NotificationLog.objects.filter(resend_of=OuterRef("pk")))
+
+
+def _overtaken() -> Q:
+    """What a person wrote neither makes news known nor is made known by it."""
     later = NotificationLog.objects.filter(
         order=OuterRef("order"), status=Status.SENT, order_event__gt=OuterRef("order_event")
     )
-    # What a person wrote neither makes news known nor is made known by it.
-    overtaken = Exists(later.exclude(event=FREE_ANSWER)) & ~Q(event=FREE_ANSWER)
-    rows = NotificationLog.objects.filter(failed, unsettled())
-    return rows.filter(~Exists(resent), ~overtaken, ~taken_back())
+    return Exists(later.exclude(event=FREE_ANSWER)) & ~Q(event=FREE_ANSWER)
 
 
 def number(rows: QuerySet[NotificationLog]) -> int:

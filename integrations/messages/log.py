@@ -195,6 +195,12 @@ class NotificationLog(models.Model):
                 condition=Q(status__in=("failed", "unknown"), dismissed_at__isnull=True, anonymised_at__isnull=True),
                 name="notification_unsettled",
             ),
+            # Without what failed: PostgreSQL would take it for a better way to what needs a person than the one above.
+            models.Index(
+                fields=["status", "-created_at", "-id"],
+                condition=Q(status__in=("skipped", "cancelled")),
+                name="notification_not_sent",
+            ),
             models.Index(FROM_ITS_END, condition=~Q(recipient=""), name="notification_recipient_end"),
         )
         constraints = (

@@ -11,6 +11,7 @@ from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 from django.test import Client
 
+from integrations import retention
 from integrations.messages import attention
 from integrations.models import NotificationLog
 from notifications.actions.resend import resend
@@ -91,6 +92,28 @@ def test_overtaken_only_by_what_was_sent_later(status: str, counts: bool) -> Non
     later = NotificationLog.objects.filter(event="confirm")
     later.update(status=status, error_code="x", sent_at=Now() if status == "sent" else None)
     assert (row.pk in needing()) is counts
+
+
+def test_at_night_what_is_past_leaves_the_index_and_nothing_else_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "BATCH", 1)
+    again, overtaken, alone, unknown = row_of(), row_of(), row_of(), row_of(Status.UNKNOWN)
+    NotificationLog.objects.filter(pk=unknown.pk).update(first_attempt_at=Now() - timedelta(minutes=16))
+    new = resend(again)
+    for row in (overtaken, unknown):
+        assert row.order
+        apply_transition(row.order, "confirm")
+    NotificationLog.objects.filter(event="confirm").update(status=Status.SENT, sent_at=Now())
+    before = needing()
+    retention.purge_each_night("a host")
+    assert needing() == before == [alone.pk]
+    settled = NotificationLog.objects.filter(dismissed_at__isnull=False).order_by("pk")
+    assert [(row.pk, row.status, row.dismissed_by) for row in settled] == [
+        (again.pk, Status.FAILED, None),
+        (overtaken.pk, Status.FAILED, None),
+    ]
+    assert attention.settle() == 0
+    new.refresh_from_db()
+    assert new.status == Status.PENDING
 
 
 def test_many_are_dismissed_at_once_but_for_what_needs_nobody(client: Client) -> None:

@@ -80,6 +80,13 @@ class TestCommand:
         ]
         assert NotificationLog.objects.values().get(pk=row.pk) == before
 
+    def test_dry_run_counts_as_far_as_anybody_wants_to_know(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retention, "COUNTED", 1)
+        old_message()
+        assert run("--dry-run")[1] == "Mensagens anonimizadas: 1"
+        old_message()
+        assert run("--dry-run")[1] == "Mensagens anonimizadas: mais de 1"
+
     def test_it_does_what_the_dry_run_said(self) -> None:
         old_message()
         assert run() == ["Mensagens anonimizadas: 1", *self.NOTHING]
