@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from unittest import mock
 from urllib.parse import quote_plus
 
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 
+from flowlog.staffpages.paging import MOST
 from integrations import retention
 from integrations.models import NotificationLog
 from notifications import claims, sweep
-from orders.models import Order
+from orders.models import Customer, Order
 from orders.services import expire_due_pickups
 from tests.bench.figures import Figure
 from tests.bench.load import load
@@ -88,7 +91,7 @@ def pages(client: Client) -> dict[str, Callable[[], object]]:
         "q=zzzzqq",
     )}  # fmt: skip
     addresses |= {
-        "orders, the last page": f"{ORDERS}?p={max(number // PER_PAGE, 1)}",
+        "orders, the last page": f"{ORDERS}?p={max(min(number, MOST) // PER_PAGE, 1)}",
         "orders q=code": f"{ORDERS}?q={order.code}",
         "orders q=part of a code": f"{ORDERS}?q={order.code[2:7]}",
         "orders q=full name": f"{ORDERS}?q={name}",
@@ -112,10 +115,14 @@ def pages(client: Client) -> dict[str, Callable[[], object]]:
         "customers q=full name": f"{CUSTOMERS}?q={name}",
         "customers q=phone": f"{CUSTOMERS}?q={phone[3:]}",
         "customer": f"{CUSTOMERS}{order.customer_id}/change/",
-        "webhooks": "/admin/integrations/webhookevent/",
         "customer's page": f"/rastreio/{order.tracking_token}/",
         "metrics": "/metrics",
         "readyz": "/readyz",
+    }
+    others = [model for model in admin.site._registry if model not in (Order, NotificationLog, Customer)]
+    addresses |= {
+        f"list of {model.__name__}": reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for model in others
     }
     return {name.strip(): get(client, address) for name, address in addresses.items()}
 
