@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 import time
 from typing import Any
@@ -80,7 +81,7 @@ class _Connection(asyncio.Protocol):
         key = {
             "remoteJid": f"{sent['number']}@s.whatsapp.net",
             "fromMe": True,
-            "id": f"3EB0{self._state.arrive():016X}",
+            "id": f"3EB0{self._state.arrive():04X}{secrets.token_hex(6).upper()}",
         }
         answer = {"key": key, "message": {"conversation": sent["text"]}, "messageTimestamp": 1717775575,
                   "status": "PENDING"}  # fmt: skip
