@@ -9,6 +9,10 @@ ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 source "$ROOT/deploy/lib.sh"
 # shellcheck source=deploy/release_steps.sh
 source "$ROOT/deploy/release_steps.sh"
+# shellcheck source=deploy/copy_steps.sh
+source "$ROOT/deploy/copy_steps.sh"
+# shellcheck source=deploy/news_steps.sh
+source "$ROOT/deploy/news_steps.sh"
 
 help() {
     cat <<'TEXT'
@@ -58,12 +62,15 @@ pull() {
     AFTER=$(git rev-parse HEAD)
     NEWEST=$AFTER
     log "Código: $(short "$BEFORE") → $(short "$AFTER")"
+    show_news "$BEFORE" "$AFTER"
 }
 
 # Até aqui os serviços ainda rodam o código de antes.
 prepare() {
-    step "Bibliotecas" install_requirements &&
+    deploy_hooks before "$AFTER" &&
+        step "Bibliotecas" install_requirements &&
         step "Conferência antes (predeploy)" manage predeploy &&
+        step "Cópia do banco, se há migrations" copy_before_migrations &&
         step "Migrations (check_migrations, migrate)" migrate &&
         step "Arquivos estáticos (collectstatic)" collect_static
 }
@@ -103,6 +110,7 @@ interrupted() {
 go_back() {
     trap '' INT TERM
     log "FALHOU: voltando à revisão $(short "$BEFORE")."
+    deploy_hooks failed "$AFTER"
     if [ "$AFTER" != "$BEFORE" ]; then
         if [ -n "$DETACHED" ]; then git checkout --quiet --force --detach "$BEFORE"; else git reset --quiet --hard "$BEFORE"; fi ||
             die "não foi possível voltar o código; faça: sudo -u $APP_USER git -C $ROOT reset --hard $BEFORE"
@@ -143,6 +151,7 @@ main() {
     activate || go_back
     trap '' INT TERM
     mention_units
+    deploy_hooks after "$AFTER"
     log "PRONTO: $(short "$BEFORE") → $(short "$AFTER"). Para voltar: deploy/rollback.sh $(short "$BEFORE")"
 }
 

@@ -196,7 +196,9 @@ install_services() {
     ensure services "Serviços ligados, também quando o servidor reinicia: ${UNITS[*]}"
     # Com o banco em outro servidor a cópia é de quem também tem o relógio, que é um só.
     if is_local "$DATABASE_URL" || runs worker-default; then
+        ensure hooks "Pasta /etc/flowlog/backup.d, para quem leva as cópias para fora"
         ensure backup_timer "Cópia do banco toda noite (flowlog-backup.timer)"
+        ensure first_copy "Primeira cópia do banco em $BACKUPS, conferida"
     fi
 }
 

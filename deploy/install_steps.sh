@@ -14,7 +14,7 @@ runs() { [[ " ${UNITS[*]} " == *" $1 "* ]]; }
 # -- Pacotes ---------------------------------------------------------------------------------------
 
 packages() {
-    printf '%s\n' git sudo ca-certificates openssl logrotate postgresql-client redis-tools
+    printf '%s\n' git sudo ca-certificates openssl logrotate age postgresql-client redis-tools
     ! is_local "$DATABASE_URL" || printf '%s\n' postgresql
     ! is_local "$REDIS_URL" || printf '%s\n' redis-server
     ! runs web || printf '%s\n' nginx
@@ -291,3 +291,9 @@ make_services() {
 
 have_backup_timer() { systemctl --quiet is-enabled flowlog-backup.timer && systemctl --quiet is-active flowlog-backup.timer; }
 make_backup_timer() { systemctl enable --quiet --now flowlog-backup.timer; }
+
+have_first_copy() { [ -n "$(find "$BACKUPS" -maxdepth 1 -name 'flowlog-*.dump' -print -quit)" ]; }
+make_first_copy() { systemctl start flowlog-backup || die "a primeira cópia falhou; veja $DIR/logs/backup.log."; }
+
+have_hooks() { [ -d /etc/flowlog/backup.d ]; }
+make_hooks() { install -d -m 755 /etc/flowlog /etc/flowlog/backup.d; }

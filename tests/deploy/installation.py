@@ -17,7 +17,7 @@ import pytest
 
 from tests.deploy import container
 from tests.deploy.container import Server
-from tests.deploy.guide import Operator, commands
+from tests.deploy.guide import GUIDE, Operator, commands
 from tests.deploy.releases import Releases
 
 # CI runs them beside everything else.
@@ -57,28 +57,33 @@ printf '\n[Service]\nExecStartPre=+/usr/bin/touch /root/owned\n' >>deploy/system
 mv logs logs.old
 ln -s /etc logs
 """
-# Opens a page dozens of times a second, by several clients, until its standard input ends; prints what came back.
+# Opens a page dozens of times a second, by several clients, until its standard input ends; prints what came back, and
+# when each was asked for and how long it took.
 HAMMER = """
-import collections, http.client, json, ssl, sys, threading
-answers, stop = collections.Counter(), threading.Event()
+import collections, http.client, json, ssl, sys, threading, time
+answers, waits, stop = collections.Counter(), [], threading.Event()
 def client():
     while not stop.is_set():
+        began = time.time()
         try:
             trusting = ssl._create_unverified_context()
             site = http.client.HTTPSConnection("pedidos.sualoja.com.br", timeout=60, context=trusting)
             site.request("GET", "/healthz")
-            answers[str(site.getresponse().status)] += 1
+            answer = site.getresponse()
+            answer.read()
+            answers[str(answer.status)] += 1
         except Exception as error:
             answers[f"{type(error).__name__}: {error}"] += 1
         finally:
             site.close()
+        waits.append((began, time.time() - began))
         stop.wait(0.05)
 threads = [threading.Thread(target=client) for _ in range(4)]
 for thread in threads: thread.start()
 sys.stdin.read()
 stop.set()
 for thread in threads: thread.join()
-print(json.dumps(answers))
+print(json.dumps([answers, waits]))
 """
 
 
@@ -172,6 +177,7 @@ def test_one_command_installs_everything(server: Server, operator: Operator) -> 
     said = operator.run_together(*PREPARE, INSTALL)
     assert set(re.findall(r"(?m)^· (.*)", said)) == dry
     assert active(server) == ALL_ACTIVE
+    assert server.run("ls /var/backups/flowlog/*.dump | wc -l") == "1\n"
     assert server.run("stat -c '%a %U %G' /opt/flowlog/.env").split() == ["640", "root", "flowlog"]
     assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/admin/login/") == "200"
     assert server.run(f"curl -s -o /dev/null -w '%{{http_code}} %{{redirect_url}}' http://{DOMAIN}/x") == (
@@ -290,6 +296,7 @@ def test_the_guides_steps_by_hand(server: Server, operator: Operator, releases: 
         operator.run(command)
     assert "[ ]" not in operator.run("python manage.py showmigrations")
     operator.run("python manage.py check_migrations")
+    operator.run("deploy/backup.sh")
     operator.run("python manage.py migrate")
     operator.run("python manage.py collectstatic --no-input")
     for unit in ("flowlog-web", *WORKERS):
@@ -316,19 +323,28 @@ def test_restarts_under_load_lose_no_request_and_no_message(server: Server, caps
     )
     hammer = server.start(f"exec /opt/flowlog/.venv/bin/python -c '{HAMMER}'")
     number = 0
+    restarts = []
     for unit in ("flowlog-web", *WORKERS, *WORKERS, "flowlog-web"):
         manage(server, "shell -v 0", feed=ORDER.format(first=number, last=number + 20))
         number += 20
+        began = time.time()
         server.run(f"systemctl restart {unit}")
+        if unit == "flowlog-web":
+            restarts.append((began, time.time()))
     wait_until_all_are_sent(server, 2 * number)
-    answers = json.loads(hammer.communicate()[0].splitlines()[-1])
+    answers, waits = json.loads(hammer.communicate()[0].splitlines()[-1])
     assert set(answers) == {"200"}
     assert answers["200"] > 100
+    during = [took for at, took in waits if any(began - 1 < at < ended for began, ended in restarts)]
+    apart = [took for at, took in waits if not any(began - 5 < at < ended + 5 for began, ended in restarts)]
     told = phones(server)
     assert len(told) == 2 * number
     assert len({message["text"] for message in told}) == 2 * number
     with capsys.disabled():
         sys.stdout.write(f"\nsix restarts under load: {answers['200']} requests and {len(told)} messages, none lost\n")
+        sys.stdout.write(
+            f"longest wait: {max(during):.2f} s in a restart of the site, {max(apart, default=0):.2f} s apart\n"
+        )
 
 
 def test_deploy_takes_all_steps(server: Server, operator: Operator, releases: Releases) -> None:
@@ -535,8 +551,8 @@ def test_a_backup_is_made_checked_and_restored(server: Server, operator: Operato
     alarm = server.run("systemctl show --property=OnFailure --value flowlog-backup.service")
     assert alarm == "flowlog-backup-failed.service\n"
     operator.run("sudo systemctl start flowlog-backup")
-    [dump] = [name for name in operator.run("sudo ls /var/backups/flowlog").split() if name.endswith(".dump")]
-    operator.stands_for["flowlog-AAAAMMDD-HHMMSS.dump"] = dump
+    *_earlier, dump = [name for name in operator.run("sudo ls /var/backups/flowlog").split() if name.endswith(".dump")]
+    operator.stands_for["flowlog-AAAAMMDD-HHMMSS"] = dump.removesuffix(".dump")
     restore = (
         "sudo -u flowlog /opt/flowlog/deploy/restore.sh /var/backups/flowlog/flowlog-AAAAMMDD-HHMMSS.dump --replace"
     )
@@ -558,6 +574,44 @@ def test_a_backup_is_made_checked_and_restored(server: Server, operator: Operato
     assert active(server) == ALL_ACTIVE
     assert statuses(server) == {"sent": before["sent"] + 2}
     assert texts(server) == told
+
+
+def test_a_copy_away_from_the_server_brings_everything_back(server: Server, operator: Operator) -> None:
+    hook, drop_in = "/etc/flowlog/backup.d/disk", "/etc/systemd/system/flowlog-backup.service.d"
+    server.run(
+        f"install -d -o flowlog /outro/disco; mkdir {drop_in}"
+        f"; printf '[Service]\nReadWritePaths=/outro/disco\n' >{drop_in}/disco.conf; systemctl daemon-reload"
+        f"; printf '#!/bin/sh\ncp \"$1\" /outro/disco/\n' >{hook}; chmod 755 {hook}"
+    )
+    alarms = "journalctl --unit flowlog-backup-failed --output cat | grep -c 'EMAIL_URL não está definido'"
+    told = int(server.try_(alarms).stdout)
+    # Without the key nothing leaves the server, and somebody is told.
+    assert server.try_("systemctl start flowlog-backup").returncode != 0
+    server.run(f"until [ $({alarms}) = {told + 1} ]; do sleep 0.5; done", timeout=60)
+    for command in commands():
+        if "age-keygen" in command:
+            operator.run(command)
+    operator.run("sudo systemctl start flowlog-backup")
+    [package] = server.run("ls /outro/disco").split()
+    assert server.run("ls /var/backups/flowlog/*.age || true") == ""
+    before = statuses(server)
+    server.run(f"mv /outro/disco/{package} /root/; rm -r {hook} {drop_in} /root/flowlog; systemctl daemon-reload")
+
+    operator.stands_for["flowlog-AAAAMMDD-HHMMSS"] = package.removesuffix(".tar.age")
+    env = server.run("cat /opt/flowlog/.env")
+    server.run("systemctl stop flowlog.target flowlog-web.socket; rm -r /var/backups/flowlog/*; rm /opt/flowlog/.env")
+    server.run("sudo -u postgres dropdb flowlog")
+    start = GUIDE.index("**Num servidor novo**")
+    operator.run_together(*commands(GUIDE[start : GUIDE.index("### Restaurar", start)]))
+    assert server.run("cat /opt/flowlog/.env") == env
+    assert statuses(server) == {}
+    operator.run("sudo systemctl stop flowlog.target flowlog-web.socket")
+    operator.run(
+        "sudo -u flowlog /opt/flowlog/deploy/restore.sh /var/backups/flowlog/flowlog-AAAAMMDD-HHMMSS.dump --replace"
+    )
+    assert statuses(server) == before
+    operator.run("sudo systemctl start flowlog.target")
+    assert active(server) == ALL_ACTIVE
 
 
 def test_logs_are_rotated_and_go_on(server: Server) -> None:
@@ -603,9 +657,14 @@ def test_what_the_guide_says_when_something_goes_wrong(server: Server, operator:
     assert re.search(r"^[a-z2-7]{8}$", operator.run("python manage.py addstatictoken <nome>"), re.MULTILINE)
     operator.run("sudo systemctl restart redis-server")
     assert "--dry-run" in operator.run("deploy/install.sh --help")
-    server.run("install -d -o flowlog /outro/disco")
     operator.run("sudo -u flowlog /opt/flowlog/deploy/backup.sh --dir /outro/disco --days 30")
     assert len(server.run("ls /outro/disco/*.dump").split()) == 1
+
+
+def test_root_leaves_nothing_that_the_services_could_not_write_to(server: Server) -> None:
+    said = server.run("cd /opt/flowlog && rm -r flowlog/__pycache__ && .venv/bin/python manage.py check 2>&1")
+    assert said.startswith("manage.py: como flowlog, e não como root.\n")
+    assert server.run("find /opt/flowlog ! -user flowlog ! -name .env") == ""
 
 
 def test_everything_comes_back_after_a_power_cut(server: Server) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,15 +124,36 @@ def test_a_restore_replaces_only_when_told_to(scripts: Scripts, copies: Path) ->
     assert refused.returncode == 1
     assert f"o banco {SHOP} não está vazio (3 tabelas)" in refused.stderr
     assert ask(SHOP, "SELECT count(*) FROM orders_order") == 1001
-    assert scripts.run("restore", dump, "--replace").returncode == 0
+    assert scripts.run("restore", dump, "--replace", "--dir", copies).returncode == 0
     assert ask(SHOP, "SELECT count(*) FROM orders_order") == 1000
     assert backup(scripts, copies)
+
+
+def test_what_is_replaced_is_kept_first(scripts: Scripts, copies: Path) -> None:
+    dump = backup(scripts, copies)
+    os.utime(dump, (0, 0))
+    ask(SHOP, "INSERT INTO orders_order (code) VALUES ('later') RETURNING id")
+    done = scripts.run("restore", dump, "--replace", "--dir", copies)
+    assert (done.returncode, done.stderr) == (0, "")
+    [kept] = set(copies.glob("*.dump")) - {dump}
+    assert scripts.run("restore", kept, "--replace", "--without-copy").returncode == 0
+    assert ask(SHOP, "SELECT code FROM orders_order ORDER BY id DESC") == "later"
+    assert len(list(copies.glob("*.dump"))) == 2
+
+
+def test_what_cannot_be_kept_is_not_replaced(scripts: Scripts, copies: Path) -> None:
+    dump = backup(scripts, copies)
+    ask(SHOP, "INSERT INTO orders_order (code) VALUES ('later') RETURNING id")
+    done = scripts.run("restore", dump, "--replace", "--dir", "/no/folder")
+    assert done.returncode == 1
+    assert "não pôde ser guardado antes, e nada foi mudado. Para perdê-lo: --without-copy" in done.stderr
+    assert ask(SHOP, "SELECT count(*) FROM orders_order") == 1001
 
 
 def test_a_damaged_copy_changes_nothing(scripts: Scripts, copies: Path) -> None:
     dump = backup(scripts, copies)
     dump.write_bytes(dump.read_bytes()[:-200])
-    done = scripts.run("restore", dump, "--replace")
+    done = scripts.run("restore", dump, "--replace", "--dir", copies)
     assert done.returncode == 1
     assert "o banco ficou como estava" in done.stderr
     assert ask(SHOP, "SELECT count(*) FROM orders_order") == 1000
@@ -145,7 +168,7 @@ def test_what_is_no_copy_is_refused(scripts: Scripts, copies: Path) -> None:
 def test_other_counts_than_the_copys_are_an_error(scripts: Scripts, copies: Path) -> None:
     dump = backup(scripts, copies)
     dump.with_name(f"{dump.name}.counts").write_text(COUNTS.replace("1000", "1001"))
-    done = scripts.run("restore", dump, "--replace")
+    done = scripts.run("restore", dump, "--replace", "--dir", copies)
     assert (done.returncode, "as contagens são outras" in done.stderr) == (1, True)
 
 
@@ -214,3 +237,113 @@ def test_counts_and_copy_are_of_one_moment_while_orders_come_in(scripts: Scripts
         stop.set()
         writer.join()
     assert scripts.run("restore", dump, DATABASE_URL=as_shop(OTHER)).returncode == 0
+
+
+needs_age = pytest.mark.skipif(not shutil.which("age") and "CI" not in os.environ, reason="age is not installed")
+
+
+class TestTakingAway:
+    """What leaves the server is encrypted, and whoever has the key has all that a new server needs."""
+
+    @pytest.fixture
+    def key(self, scripts: Scripts) -> Path:
+        """The private key; its public half is where the server looks for it."""
+        key = scripts.root.parent / "flowlog.key"
+        subprocess.run(["age-keygen", "-o", key], check=True, capture_output=True)
+        (self.config(scripts) / "backup.d").mkdir(parents=True)
+        subprocess.run(["age-keygen", "-y", "-o", self.config(scripts) / "backup.age", key], check=True)
+        (scripts.root / ".env").write_text("SECRET_KEY=of-the-shop\n")
+        return key
+
+    def config(self, scripts: Scripts) -> Path:
+        return scripts.root.parent / "etc"
+
+    def hook(self, scripts: Scripts, name: str, script: str) -> None:
+        path = self.config(scripts) / "backup.d" / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    def backup(self, scripts: Scripts, copies: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        return scripts.run("backup", "--dir", copies, *options, FLOWLOG_CONFIG=str(self.config(scripts)))
+
+    @needs_age
+    def test_a_copy_that_was_taken_away_brings_all_back(self, scripts: Scripts, copies: Path, key: Path) -> None:
+        away = scripts.root.parent / "away"
+        away.mkdir()
+        self.hook(scripts, "10-away", f'cp "$1" {away}/')
+        done = self.backup(scripts, copies)
+        assert (done.returncode, done.stderr) == (0, "")
+        [package] = away.iterdir()
+        [dump] = copies.glob("*.dump")
+        assert package.name == dump.name.replace(".dump", ".tar.age")
+        assert sorted(path.name for path in copies.iterdir()) == [dump.name, f"{dump.name}.counts"]
+        assert b"of-the-shop" not in package.read_bytes()
+
+        found = scripts.root.parent / "found"
+        found.mkdir()
+        opened = f"age --decrypt -i {key} {package} | tar --extract --directory {found}"
+        subprocess.run(["bash", "-o", "pipefail", "-c", opened], check=True)
+        assert sorted(path.name for path in found.iterdir()) == [dump.name, f"{dump.name}.counts", "flowlog.env"]
+        assert (found / "flowlog.env").read_text() == "SECRET_KEY=of-the-shop\n"
+        restored = scripts.run("restore", found / dump.name, DATABASE_URL=as_shop(OTHER))
+        assert (restored.returncode, restored.stderr) == (0, "")
+        assert ask(OTHER, "SELECT count(*) FROM orders_order") == 1000
+
+    @needs_age
+    def test_a_hook_that_fails_is_an_error_and_keeps_the_copy(self, scripts: Scripts, copies: Path, key: Path) -> None:
+        self.hook(scripts, "10-broken", "echo no route to it; exit 3")
+        self.hook(scripts, "20-fine", f"touch {scripts.root.parent}/reached")
+        (self.config(scripts) / "backup.d" / "README").write_text("not executable")
+        done = self.backup(scripts, copies)
+        assert (done.returncode, "não foi levada para fora" in done.stderr) == (1, True)
+        assert (scripts.root.parent / "reached").exists()
+        assert len(list(copies.glob("*.dump"))) == 1
+        assert list(copies.glob("*.age")) == []
+        assert "no route to it" in scripts.log("backup")
+
+    @needs_age
+    def test_nothing_leaves_the_server_unencrypted(self, scripts: Scripts, copies: Path, key: Path) -> None:
+        self.hook(scripts, "10-away", f"touch {scripts.root.parent}/reached")
+        (self.config(scripts) / "backup.age").unlink()
+        done = self.backup(scripts, copies)
+        assert (done.returncode, "com ela se cifra o que sai daqui" in done.stderr) == (1, True)
+        assert not (scripts.root.parent / "reached").exists()
+
+    @needs_age
+    def test_a_local_copy_is_taken_nowhere_and_removes_none(self, scripts: Scripts, copies: Path, key: Path) -> None:
+        self.hook(scripts, "10-away", f"touch {scripts.root.parent}/reached")
+        (copies / "flowlog-old.dump").touch()
+        os.utime(copies / "flowlog-old.dump", (0, 0))
+        assert self.backup(scripts, copies, "--local").returncode == 0
+        assert not (scripts.root.parent / "reached").exists()
+        assert (copies / "flowlog-old.dump").exists()
+
+
+class TestBeforeMigrations:
+    """deploy.sh's step, with a `manage.py` that says whether migrations are to be applied."""
+
+    STEP = """
+        ROOT=$PWD LOG=$PWD/steps.log; source deploy/lib.sh; source deploy/copy_steps.sh
+        manage() { return PENDING; }; systemctl() { return TIMER; }; copy_first() { echo "copy in $1"; return COPY; }
+        copy_before_migrations
+    """
+
+    @pytest.mark.parametrize(
+        ("pending", "timer", "copy", "said"),
+        [
+            (0, 0, 0, (0, "Nenhuma migration a aplicar.\n")),
+            (1, 0, 0, (0, "copy in /var/backups/flowlog\n")),
+            (1, 0, 1, (1, "copy in /var/backups/flowlog\n")),
+            (1, 1, 0, (0, "AVISO: este servidor não faz as cópias do banco")),
+        ],
+        ids=["none", "pending", "no copy", "elsewhere"],
+    )
+    def test_what_is_to_change_is_kept_first(
+        self, tmp_path: Path, pending: int, timer: int, copy: int, said: tuple[int, str]
+    ) -> None:
+        scripts = Scripts(tmp_path / "flowlog")
+        step = self.STEP.replace("PENDING", str(pending)).replace("TIMER", str(timer)).replace("COPY", str(copy))
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", step], cwd=scripts.root, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout.startswith(said[1])) == (said[0], True), done

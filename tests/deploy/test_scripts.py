@@ -315,3 +315,57 @@ exec {git} "$@"
         assert (done.returncode, done.stderr) == (1, "ERRO: o deploy parou enquanto baixava o código; nada mudou.\n")
         assert "Interrompido." in scripts.log("deploy")
         assert (git("rev-parse", "HEAD"), git("status", "--porcelain")) == (before, "")
+
+
+class TestNews:
+    """What deploy.sh tells of what comes in, and whom it tells that it goes on."""
+
+    SCRIPT = "ROOT=$PWD LOG=$PWD/log; source deploy/lib.sh; source deploy/news_steps.sh; touch $LOG; "
+
+    def bash(self, scripts: Scripts, script: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.SCRIPT + script],
+            cwd=scripts.root, env=os.environ | env, capture_output=True, text=True, check=False, timeout=30,
+        )  # fmt: skip
+
+    def test_commits_changes_and_settings_are_shown(self, scripts: Scripts) -> None:
+        who = ("-c", "user.name=Flowlog", "-c", "user.email=flowlog@example.com", "-c", "commit.gpgsign=false")
+
+        def commit(subject: str, changes: str, settings: str) -> None:
+            (scripts.root / "CHANGELOG.md").write_text(changes)
+            (scripts.root / ".env.example").write_text(settings)
+            for command in (("add", "CHANGELOG.md", ".env.example"), ("commit", "--quiet", "--message", subject)):
+                subprocess.run(["git", *who, *command], cwd=scripts.root, check=True)
+
+        subprocess.run(["git", "init", "--quiet"], cwd=scripts.root, check=True)
+        commit("old", "- Of before.\n", "#GONE=1\nDEBUG=true\n")
+        commit("desk: the new\n\nWhy.", "- New: “%s”.\n- Of before.\n", "DEBUG=true\n# NOTE=x\n#BORN=2\n")
+        done = self.bash(scripts, "show_news HEAD~1 HEAD; show_news HEAD HEAD")
+        assert done.stderr == ""
+        lines = done.stdout.splitlines()
+        assert re.fullmatch(r"  [0-9a-f]{7,} desk: the new", lines.pop(1))
+        assert lines == [
+            "Commits que chegam (1):",
+            "O que muda para quem usa (CHANGELOG.md):", "  - New: “%s”.",
+            "Configurações (veja .env.example):", "  nova: BORN", "  não há mais: GONE",
+        ]  # fmt: skip
+        assert "desk: the new" in (scripts.root / "log").read_text()
+
+    def test_long_news_are_cut(self, scripts: Scripts) -> None:
+        done = self.bash(scripts, "log_lines $'a\\nb\\nc\\nd' 2")
+        assert done.stdout == "  a\n  b\n  … e mais 2 linhas\n"
+
+    def test_only_a_hook_before_stops_a_deploy(self, scripts: Scripts) -> None:
+        folder = scripts.root / "etc" / "deploy.d"
+        folder.mkdir(parents=True)
+        (folder / "notes.txt").write_text("not executable")
+        for name, status in (("20-second", 0), ("10-first", 3)):
+            (folder / name).write_text(f'#!/bin/sh\necho "{name} $*"; exit {status}\n')
+            (folder / name).chmod(0o755)
+        own = {"FLOWLOG_CONFIG": str(folder.parent)}
+        assert self.bash(scripts, "deploy_hooks before abc", **own).returncode == 1
+        said = [line for line in (scripts.root / "log").read_text().splitlines() if line.endswith(" before abc")]
+        assert said == ["10-first before abc", "20-second before abc"]
+        after = self.bash(scripts, "deploy_hooks after abc", **own)
+        assert (after.returncode, f"✘ {folder}/10-first after falhou (3)." in after.stdout) == (0, True)
+        assert self.bash(scripts, "deploy_hooks before abc", FLOWLOG_CONFIG="/nowhere").returncode == 0
