@@ -209,5 +209,5 @@ def test_statements(program: Program) -> None:
             assert ask()[0] in {200, 201}
         counts[name] = len([each for each in queries if not each["sql"].startswith(("SAVEPOINT", "RELEASE"))])
     assert counts == {
-        "create": 16, "again": 4, "get": 6, "list": 4, "transition": 13, "put": 23, "put again": 9,
+        "create": 14, "again": 4, "get": 6, "list": 4, "transition": 11, "put": 21, "put again": 9,
     }  # fmt: skip
