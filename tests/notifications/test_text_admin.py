@@ -190,7 +190,7 @@ class TestEditor:
         for number in range(3):
             make_order(customer_phone=f"+551198765000{number}")
             own_texts.write(store, "create", f"{number}: {{código}}", actor=None)
-            with django_assert_num_queries(16):
+            with django_assert_num_queries(14):
                 client.get(page(store))
 
     def test_who_may_only_look_changes_nothing(self, attendant: Client, store: Store) -> None:
