@@ -85,7 +85,7 @@ class TestList:
     ) -> None:
         client.get(LIST)
         for number in range(6):
-            with django_assert_num_queries(12):
+            with django_assert_num_queries(10):
                 client.get(LIST)
             own_texts.write(store, "pay", f"{number}: {{código}}", actor=None)
             own_texts.write(store, "ship", f"{number}: {{código}}", actor=None)
