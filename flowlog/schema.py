@@ -57,8 +57,9 @@ def require() -> None:
 
 def words(found: list[str]) -> str:
     """What is wrong, and what to type."""
+    few, rest = found[:3], len(found) - 3
     return _("The database lacks migrations of this version (%(names)s): run `manage.py migrate`.") % {
-        "names": ", ".join(found)
+        "names": ", ".join(few) + (f", +{rest}" if rest > 0 else "")
     }
 
 

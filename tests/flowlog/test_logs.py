@@ -285,18 +285,19 @@ def test_a_workers_lines_name_the_task_the_message_and_the_order(tmp_path: Path)
     make_instance()
     order = make_order(notify=True)
     row = NotificationLog.objects.get()
-    make_order(notify=True)
+    other = make_order(notify=True)
     later = NotificationLog.objects.latest("pk")
     purge("whatsapp")
-    # The wake-up of the second: a worker sends what is next, and its lines are about that.
+    # The wake-up of the second: a worker sends what is next and goes on, and each line is about what is in hand.
     sent = app.send_task("notifications.tasks.send_whatsapp", (later.pk, later.snapshot), queue="whatsapp")
     env = {"EVOLUTION_API_URL": "http://127.0.0.1:9", "LOG_DIR": str(tmp_path)}
     with worker("whatsapp", **env):
-        wait_until(lambda: NotificationLog.objects.get(pk=row.pk).attempts, "an attempt")
+        wait_until(lambda: NotificationLog.objects.get(pk=later.pk).attempts, "an attempt")
     log = (tmp_path / "worker-whatsapp.log").read_text()
-    assert f"(task={sent.id} notification={row.pk} order={order.code})" in log
     assert environment()["DATABASE_URL"] not in log
-    assert f"(task={sent.id} notification={later.pk}" not in log
+    own = {(row.pk, order.code), (later.pk, other.code)}
+    about = re.findall(rf"\(task={sent.id} notification=(\d+) order=(\w+)\)", log)
+    assert {(int(pk), code) for pk, code in about} == own
 
 
 @pytest.mark.django_db(transaction=True)

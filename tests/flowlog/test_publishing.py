@@ -32,7 +32,9 @@ def test_a_wake_up_is_what_celery_itself_would_publish() -> None:
     assert publishing.publish([WakeUp(name, (7, {"event": "confirm"}), "(7, …)")], expires=60) == 1
     theirs, ours = take_all("whatsapp")
     assert ours.decode() == theirs.decode()
-    its_own = {"id", "root_id", "expires"}
+    # The limits are for the worker to say: Celery adds the publisher's wherever it knows the task.
+    assert ours.headers["timelimit"] == [None, None]
+    its_own = {"id", "root_id", "expires", "timelimit"}
     assert {k: v for k, v in ours.headers.items() if k not in its_own} == {
         k: v for k, v in theirs.headers.items() if k not in its_own
     }

@@ -66,6 +66,12 @@ def test_once_all_are_there_it_costs_nothing() -> None:
     assert len(queries) == 0
 
 
+def test_of_many_the_first_are_named() -> None:
+    said = "Faltam no banco migrations desta versão (a.0001, b.0001, c.0001%s): rode `manage.py migrate`."
+    assert schema.words(["a.0001", "b.0001", "c.0001"]) == said % ""
+    assert schema.words(["a.0001", "b.0001", "c.0001", "d.0001", "e.0001"]) == said % ", +2"
+
+
 def test_a_program_is_told_to_come_again_and_a_person_why() -> None:
     order = make_order()
     program, client = Program(), client_of(make_staff())
