@@ -22,10 +22,14 @@ parados (sudo systemctl stop flowlog.target).
 TEXT
 }
 
+# systemctl stop flowlog.target não espera por quem para com ele: um worker ainda termina o que tem em mãos.
+stopping() { systemctl list-jobs --no-legend 'flowlog-*' 2>/dev/null | grep -q ' stop '; }
+
 # Quem ainda trabalha no banco misturaria dados de agora aos da cópia.
 check_stopped() {
-    local unit
+    local unit ends=$((SECONDS + 180))
     command -v systemctl >/dev/null || return 0
+    while stopping && [ "$SECONDS" -lt "$ends" ]; do sleep 1; done
     for unit in flowlog-web flowlog-worker-default flowlog-worker-whatsapp flowlog-beat; do
         ! systemctl --quiet is-active "$unit" 2>/dev/null ||
             die "$unit está rodando. Antes: sudo systemctl stop flowlog.target flowlog-web.socket"
