@@ -1,16 +1,16 @@
-"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process; what
-a statement needs that is made very often; and what a person is told when there is no server."""
+"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process; and
+what a person is told when there is no server."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, override
+from typing import Any
 
 from django.db import OperationalError as DjangoOperationalError
-from django.db import connection, connections
+from django.db import connections
 from django.utils.translation import gettext as _
-from psycopg import Connection, Cursor, OperationalError
+from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
 # SQLSTATEs of a server that does not serve (now), as opposed to a statement that it refused: the connection's own, a
@@ -56,30 +56,6 @@ def close_pools() -> None:
     for each in connections.all(initialized_only=True):
         each.close()
         each.close_pool()  # type: ignore[attr-defined]
-
-
-class _Preparing(Cursor[Any]):
-    """A cursor that has each statement prepared, and sends its values beside it."""
-
-    @override
-    def execute(self, query: Any, params: Any = None, **_options: Any) -> Any:
-        return super().execute(query, params, prepare=True)
-
-    @override
-    def _convert_query(self, query: Any, params: Any = None) -> Any:
-        # Where Django's log looks for the statement.
-        self._query = super()._convert_query(query, params)
-        return self._query
-
-
-def prepared() -> Any:
-    """A cursor for constant statements: each session has the server parse and plan one once, and then only names it.
-
-    Watched, logged and failing like any of Django's.
-    """
-    connection.ensure_connection()
-    connection.connection.prepare_threshold = 0  # by itself Django's connections prepare nothing
-    return connection._prepare_cursor(_Preparing(connection.connection))  # type: ignore[attr-defined]
 
 
 def lost_words(error: DjangoOperationalError) -> str:

@@ -62,10 +62,11 @@ def recording(rows: QuerySet[Any]) -> Any:
 class Statement:
     """What `build` comes to, once it is needed: a query to be read, or the SQL of a move of rows that are `recording`.
 
-    Called with a value for each `param`. A text in it is a `str`, a number an `int`, whatever their columns are.
+    Called with a value for each `param`. A text in it is a `str`, a number an `int`, whatever their columns are. What
+    no query can say is written as SQL, with a `%(name)s` for each.
     """
 
-    def __init__(self, build: Callable[[], Any]) -> None:
+    def __init__(self, build: Callable[[], Any] | str) -> None:
         self._build = build
 
     def changed(self, **values: Any) -> int:
@@ -96,6 +97,8 @@ class Statement:
 
     @cached_property
     def _sql(self) -> str:
+        if isinstance(self._build, str):
+            return self._build
         built = self._build()
         return constant(*(built.query.sql_with_params() if isinstance(built, QuerySet) else built))
 
@@ -105,6 +108,7 @@ class Rows[M: Model](Statement):
 
     def __init__(self, build: Callable[[], QuerySet[M]]) -> None:
         super().__init__(build)
+        self._rows = build
 
     def all(self, **values: Any) -> list[M]:
         """Make it; the rows, with what the query annotates and relates."""
@@ -124,7 +128,7 @@ class Rows[M: Model](Statement):
 
     @cached_property
     def _queryset(self) -> Any:
-        return self._build()
+        return self._rows()
 
     @cached_property
     def _compiler(self) -> Any:

@@ -21,7 +21,7 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from flowlog.database import prepared
+from flowlog.prepared import Statement
 from integrations.evolution.servers import KIND as EVOLUTION
 from integrations.gateways.parsing import printable
 from integrations.inbound import bodies, payloads, wakeups
@@ -36,11 +36,11 @@ _EVENT_LENGTH = 60
 _BEGINNING = re.compile(rb'\s*{\s*"event"\s*:\s*"([^"\\]{1,60})"')
 TOO_LARGE_HEADER = "X-Webhook-Too-Large"
 # As `WebhookEvent.objects.create` would: by far the commonest of all statements of the web.
-_STORE = f"""
+_STORE = Statement(f"""
     INSERT INTO {WebhookEvent._meta.db_table} (source, instance_name, event, payload, error, processed_at)
     VALUES (%(source)s, %(instance)s, %(event)s, %(payload)s::jsonb, %(error)s,
         CASE WHEN NOT %(to_do)s THEN statement_timestamp() END)
-"""  # noqa: S608 - the model's own name
+""")  # noqa: S608 - the model's own name
 
 
 class Unread(HttpResponse):
@@ -132,8 +132,7 @@ def _store(instance: str, event: str, payload: dict[str, Any]) -> HttpResponse:
     to_do = event in HANDLERS and not error
     row = {"source": EVOLUTION, "instance": instance, "event": event, "error": error, "to_do": to_do}
     try:
-        with prepared() as cursor:
-            cursor.execute(_STORE, row | {"payload": json.dumps(payload)})
+        _STORE.changed(**row, payload=json.dumps(payload))
     except DataError:
         logger.exception("A webhook (%s) cannot be stored", event)
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)

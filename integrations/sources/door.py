@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from django.http import HttpHeaders, HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 
-from flowlog.database import prepared
+from flowlog.prepared import Statement
 from integrations.inbound.views import Unread
 from integrations.inbound.wakeups import Waker
 from integrations.sources import RefusedError
@@ -66,7 +66,7 @@ class Door:
     connections: type[Model]
     store: Callable[[Any, dict[str, str], bytes], None]
     waker: Waker
-    at_once: str = ""
+    at_once: Statement | None = None
     _known: dict[_Address, _Known] = field(default_factory=dict, init=False)
 
     def answer(self, request: HttpRequest, source: str, token: str) -> HttpResponse:
@@ -110,15 +110,13 @@ class Door:
         """Whether nothing is left to be done; else what came has to be judged by the connection as it is now."""
         if len(body) > LARGEST or source.is_probe("POST", headers, body):
             return False
-        if _refusal(source, known.credentials, headers, body):
+        if self.at_once is None or _refusal(source, known.credentials, headers, body):
             return False
-        values = {"kept": known.kept, "headers": json.dumps(_kept(headers)), "body": body} | address._asdict()
-        with prepared() as cursor:
-            cursor.execute(self.at_once, values)
-            stored = cursor.fetchone()
-        if stored:
-            self._stored(*stored)
-        return stored is not None
+        told = {"headers": json.dumps(_kept(headers)), "body": body}
+        stored = self.at_once.fetched(kept=known.kept, **told, **address._asdict())
+        for each in stored:
+            self._stored(*each)
+        return bool(stored)
 
     def _take(self, source: Any, connection: Any, headers: HttpHeaders, body: bytes) -> HttpResponse:
         if source.is_probe("POST", headers, body):

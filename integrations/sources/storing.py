@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from django.db.models import Model
 
+from flowlog.prepared import Statement
+
 # What the models say of a new row, for the columns to which the database gives nothing by itself.
 _NEW = {
     "connection_id": "id",
@@ -17,8 +19,8 @@ _NEW = {
 }
 
 
-def storing(connections: type[Model], news: type[Model], columns: Mapping[str, str]) -> str:
-    """SQL that stores `headers` (JSON) and `body`.
+def storing(connections: type[Model], news: type[Model], columns: Mapping[str, str]) -> Statement:
+    """Stores `headers` (JSON) and `body`.
 
     It returns of the connection its id, whether it is on, and whether it was noted in the last ten seconds that it has
     told something. It stores and returns nothing unless the connection still has this `token`, this `source` and the
@@ -26,7 +28,7 @@ def storing(connections: type[Model], news: type[Model], columns: Mapping[str, s
     about the connection.
     """
     new = {**_NEW, **columns}
-    return f"""
+    return Statement(f"""
         WITH told AS (
             SELECT id, source, is_on, last_news_at FROM {connections._meta.db_table}
             WHERE token = %(token)s AND source = %(source)s AND credentials = %(kept)s AND unreadable_since IS NULL
@@ -34,4 +36,4 @@ def storing(connections: type[Model], news: type[Model], columns: Mapping[str, s
             INSERT INTO {news._meta.db_table} ({", ".join(new)}) SELECT {", ".join(new.values())} FROM told
         )
         SELECT id, is_on, coalesce(last_news_at >= statement_timestamp() - interval '10 seconds', false) FROM told
-    """  # noqa: S608 - names of the code's own
+    """)  # noqa: S608 - names of the code's own
