@@ -45,7 +45,16 @@ def use_django_logging(**_kwargs: Any) -> None:
 
 @worker_before_create_process.connect
 def share_memory_with_children(**_kwargs: Any) -> None:
-    """What this process has loaded stays one copy for all its children: looking for garbage in it would copy it."""
+    """What this process has loaded stays one copy for all its children: looking for garbage in it would copy it.
+
+    What each of them would make for its first message, and takes long, is made here, once.
+    """
+    from django.urls import get_resolver  # noqa: PLC0415 - the settings import this package
+
+    from flowlog.prepared import compile_all  # noqa: PLC0415
+
+    compile_all()
+    _ = get_resolver().reverse_dict
     gc.collect()
     gc.freeze()
 

@@ -2,7 +2,8 @@
 
 Building the same query anew costs more than the database does with it. Here the query says once what it says, with a
 `param` wherever something differs from time to time; what does not is a part of the statement, so that partial indexes
-are found. Each session prepares it when it first makes it.
+are found. A process that has children compiles all of them before, for none of them to do it (`compile_all`). Each
+session prepares a statement when it first makes it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from functools import cached_property
+from functools import cache, cached_property
 from types import SimpleNamespace
-from typing import Any, cast, override
+from typing import Any, ClassVar, cast, override
+from weakref import WeakSet
 
 import psycopg
 from django.db import connection
@@ -51,7 +53,7 @@ class _Recording(QuerySet[Any]):
     def update(self, **changes: Any) -> Any:
         query: Any = self.query.chain(UpdateQuery)
         query.add_update_values(changes)
-        return query.get_compiler(connection=connection).as_sql()
+        return _compiler(query).as_sql()
 
 
 def recording(rows: QuerySet[Any]) -> Any:
@@ -66,8 +68,11 @@ class Statement:
     no query can say is written as SQL, with a `%(name)s` for each.
     """
 
+    defined: ClassVar[WeakSet[Statement]] = WeakSet()
+
     def __init__(self, build: Callable[[], Any] | str) -> None:
         self._build = build
+        self.defined.add(self)
 
     def changed(self, **values: Any) -> int:
         """Make it; how many rows it changed."""
@@ -100,7 +105,7 @@ class Statement:
         if isinstance(self._build, str):
             return self._build
         built = self._build()
-        return constant(*(built.query.sql_with_params() if isinstance(built, QuerySet) else built))
+        return constant(*(_compiler(built.query).as_sql() if isinstance(built, QuerySet) else built))
 
 
 class Rows[M: Model](Statement):
@@ -132,7 +137,7 @@ class Rows[M: Model](Statement):
 
     @cached_property
     def _compiler(self) -> Any:
-        compiler = self._queryset.query.get_compiler(connection=connection)
+        compiler = _compiler(self._queryset.query)
         compiler.statement = compiler.as_sql()
         converters = compiler.get_converters([each for each, _sql, _alias in compiler.select])
         compiler.get_converters = lambda _columns: converters
@@ -142,6 +147,24 @@ class Rows[M: Model](Statement):
     @override
     def _sql(self) -> str:
         return constant(*self._compiler.statement)
+
+
+def compile_all() -> None:
+    """Compile the statements that are defined so far; the database is asked nothing."""
+    for each in list(Statement.defined):
+        _ = each._sql
+
+
+def _compiler(query: Any) -> Any:
+    return query.get_compiler(connection=_unopened())
+
+
+@cache
+def _unopened() -> Any:
+    """A connection to compile for, which is never opened: whether a transaction is begun, its user sees to."""
+    unopened = connection.copy()
+    unopened.get_autocommit = lambda: False  # type: ignore[method-assign]
+    return unopened
 
 
 def keep(row: Model, related: str, rows: Sequence[Model]) -> None:
@@ -163,7 +186,7 @@ def insertion(row: Model, *, returning: Sequence[str]) -> Compiled:
     meta = row._meta
     query = InsertQuery(type(row))
     query.insert_values([each for each in meta.concrete_fields if each is not meta.auto_field], [row])
-    compiler = query.get_compiler(connection=connection)
+    compiler = _compiler(query)
     compiler.returning_fields = [meta.get_field(each) for each in returning]
     [statement] = compiler.as_sql()
     return cast("Compiled", statement)
@@ -172,7 +195,7 @@ def insertion(row: Model, *, returning: Sequence[str]) -> Compiled:
 def returning(move: Any, rows: QuerySet[Any], answer: Any) -> Compiled:
     """The SQL of a move of these rows, which returns the answer to a question about each."""
     query = rows.query.chain()
-    sql, params = query.get_compiler(connection=connection).compile(answer.resolve_expression(query))
+    sql, params = _compiler(query).compile(answer.resolve_expression(query))
     return f"{move[0]} RETURNING {sql}", (*move[1], *params)
 
 
@@ -195,9 +218,8 @@ def constant(statement: str, params: Iterable[Any]) -> str:
         value = next(left)
         if isinstance(value, _Param):
             return f"%({value.name})s"
-        return psycopg.sql.Literal(value).as_string(connection.connection).replace("%", "%%")
+        return psycopg.sql.Literal(value).as_string().replace("%", "%%")
 
-    connection.ensure_connection()
     return _PLACE.sub(written, statement)
 
 

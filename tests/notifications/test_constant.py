@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from itertools import product
 from typing import Any
 
 import pytest
+from celery.signals import worker_before_create_process
 from django.db import NotSupportedError, connection, transaction
 from django.db.models import Model
 from django.db.models.functions import Now
@@ -93,6 +95,23 @@ class TestStatement:
         finally:
             connection.close()
             self.make_names(100)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_children_find_all_of_them_compiled_and_no_connection(self) -> None:
+        locked = EvolutionInstance.objects.select_for_update().filter(pk=param("id")).order_by()
+        statements = (Statement(lambda: locked.values_list("name")), Rows(lambda: locked), Statement("SELECT %(a)s"))
+        connection.close()
+        try:
+            worker_before_create_process.send(None)
+        finally:
+            gc.unfreeze()
+        assert all("_sql" in vars(each) for each in (*statements, claims._TAKE))
+        assert connection.connection is None
+        instance = make_instance()
+        with transaction.atomic():
+            assert statements[0].fetched(id=instance.pk) == [("flowlog",)]
+            assert statements[1].all(id=instance.pk) == [instance]
+            assert statements[2].fetched(a="b") == [("b",)]
 
     def make_names(self, length: int) -> None:
         with connection.cursor() as cursor:
