@@ -26,8 +26,9 @@ VISIBILITY_TIMEOUT = 300
 
 BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     "visibility_timeout": VISIBILITY_TIMEOUT,
+    "unacked_restore_interval": 30,
     "unacked_restore_throttle": 1,
-    # Above the one-second BRPOP of a worker; publishers use `PUBLISH_TRANSPORT_OPTIONS`.
+    # Above the BRPOP of a worker (`flowlog.transport`); publishers use `PUBLISH_TRANSPORT_OPTIONS`.
     "socket_timeout": 30,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,

@@ -385,17 +385,13 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "flowlog.schedule:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     "sweep": periodic("notifications.tasks.sweep", NOTIFICATIONS.sweep_interval),
-    "work-off-webhooks": periodic("integrations.tasks.work_off_webhooks", NOTIFICATIONS.sweep_interval),
-    "work-off-shop-news": periodic("integrations.tasks.work_off_shop_news", NOTIFICATIONS.sweep_interval),
     "poll-shops": periodic("integrations.tasks.poll_shops", 60),
-    "work-off-carrier-news": periodic("integrations.tasks.work_off_carrier_news", NOTIFICATIONS.sweep_interval),
     "poll-carriers": periodic("integrations.tasks.poll_carriers", 60),
     "expire-pickups": periodic("orders.tasks.expire_pickups", PICKUP_EXPIRY_INTERVAL),
     "wake-bulk-jobs": periodic("orders.tasks.wake_bulk_jobs", PICKUP_EXPIRY_INTERVAL, ignore_result=True),
     "remind-of-pickups": periodic("notifications.tasks.remind_of_pickups", PICKUP_EXPIRY_INTERVAL),
     "nightly": periodic("integrations.tasks.nightly", 300),
     "purge-api-answers": periodic("api.tasks.purge_answers", 3600),
-    "sweep-outgoing": periodic("outgoing.tasks.sweep", NOTIFICATIONS.sweep_interval),
     "purge-outgoing": periodic("outgoing.tasks.purge", 3600),
     **{
         f"heartbeat-{queue.name}": periodic("flowlog.tasks.heartbeat", HEARTBEAT_INTERVAL, queue=queue.name)

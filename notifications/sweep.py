@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -27,7 +28,8 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, Concat, Greatest, Least, Now, Power, Trim
 
-from flowlog import heartbeats
+from flowlog import due, heartbeats, publishing
+from flowlog.publishing import WakeUp
 from integrations.locks import unlocked
 from integrations.messages import state_changes
 from integrations.messages.sentences import sentence
@@ -40,6 +42,7 @@ Status = NotificationLog.Status
 BATCH = 500
 # For no longer than this the daily cap keeps a message's news from growing old.
 LONGEST_WAIT = 31  # days
+WAKE_UP_EXPIRES = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,54 +74,66 @@ def sweep_in_turn(host: str) -> None:
 def sweep() -> Swept:
     """One pass: end leases and messages whose time is over, wake what can go on and was not woken lately.
 
+    Other work that waits, of whichever app, has its task woken. Where nothing waits at all, this is one statement.
     `failed` names the steps that broke.
     """
     failed: list[str] = []
-    ends = bool(_step(_something_ends, failed))
-    swept = Swept(
-        lease_expired=_step(_end_leases, failed) if ends else 0,
-        expired=_step(_expire_pending, failed) if ends else 0,
-        outcome_unknown=_step(_expire_unknown, failed) if ends else 0,
-        freed=_step(_free, failed) if ends else 0,
-        put_off=_step(_put_off, failed),
-        woken=_step(_wake, failed),
-        looked_up=_step(_wake_look_ups, failed),
-        probed=_step(_probe, failed),
-    )
-    swept = replace(swept, failed=tuple(failed))
+    found = _tried(_look, failed)
+    others = due.tasks() if found is None else found & due.tasks()
+    if others:
+        publishing.publish([WakeUp(task) for task in sorted(others)], expires=WAKE_UP_EXPIRES)
+    done: dict[str, int] = {}
+    for name, (_, step) in _STEPS.items():
+        # What a step has moved may be the next one's, which the look has not seen.
+        if found is None or name in found or any(done.values()):
+            done[name] = _tried(step, failed) or 0
+    swept = Swept(**done, failed=tuple(failed))
     if any((swept.lease_expired, swept.expired, swept.outcome_unknown, swept.freed)):
         logger.warning("Sweep: %s", swept)
     return swept
 
 
-def _step(step: Callable[[], int], failed: list[str]) -> int:
+def _tried[T](step: Callable[[], T], failed: list[str]) -> T | None:
     """One part of a pass. What fails in it is logged, so that it keeps none of the others from running."""
     try:
         return step()
     except Exception:
         logger.exception("Sweep: %s failed", step.__name__)
         failed.append(step.__name__)
-        return 0
+        return None
 
 
-def _something_ends() -> int:
-    """How many of these four kinds of messages there are: one statement, since mostly there is none."""
-    kinds = (_with_lease_over(), _too_old(Status.PENDING), _too_old(Status.UNKNOWN), _blocked())
-    # Not `OR`: PostgreSQL would look at all that wait.
-    first, *others = (rows.order_by().values("pk")[:1] for rows in kinds)
-    return len(first.union(*others, all=True).order_by())
+def _look() -> frozenset[str]:
+    """The steps, and the tasks of other work, for which there is something."""
+    return due.find(**{name: rows for name, (rows, _) in _STEPS.items()})
 
 
 def _with_lease_over() -> QuerySet[NotificationLog]:
-    return NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now())
+    return NotificationLog.objects.filter(status=Status.SENDING, lease_until__lte=Now()).order_by("lease_until")
 
 
 def _too_old(status: Status) -> QuerySet[NotificationLog]:
-    return NotificationLog.objects.filter(status=status, expires_at__lte=Now())
+    return NotificationLog.objects.filter(status=status, expires_at__lte=Now()).order_by("expires_at")
 
 
 def _blocked() -> QuerySet[NotificationLog]:
-    return NotificationLog.objects.filter(status=Status.PENDING, blocked=True)
+    return NotificationLog.objects.filter(status=Status.PENDING, blocked=True).order_by("pk")
+
+
+def _capped() -> QuerySet[EvolutionInstance]:
+    return EvolutionInstance.objects.filter(claims.capped()).order_by("pk")
+
+
+def _waiting() -> QuerySet[NotificationLog]:
+    return NotificationLog.objects.filter(status=Status.PENDING).order_by("instance_id", "next_attempt_at", "pk")
+
+
+def _unknown() -> QuerySet[NotificationLog]:
+    return NotificationLog.objects.filter(status=Status.UNKNOWN).order_by("lookup_at")
+
+
+def _held() -> QuerySet[EvolutionInstance]:
+    return EvolutionInstance.objects.filter(held_at__isnull=False).order_by("pk")
 
 
 @transaction.atomic
@@ -169,7 +184,7 @@ def _put_off() -> int:
 
     News that is soon too old, by the life of its kind, does not get older than that.
     """
-    return sum(_put_off_at(instance) for instance in EvolutionInstance.objects.filter(claims.capped()).order_by("pk"))
+    return sum(_put_off_at(instance) for instance in _capped())
 
 
 @transaction.atomic
@@ -238,3 +253,16 @@ def _forgotten() -> Q:
     seconds = Least(doubled, times.wake_repeat_max)
     pause = ExpressionWrapper(seconds * Value(timedelta(seconds=1)), output_field=DurationField())
     return Q(woken_at__isnull=True) | Q(woken_at__lte=Now() - pause)
+
+
+# By what they are in `Swept`: without such rows there is nothing for the step.
+_STEPS: dict[str, tuple[due.Rows, Callable[[], int]]] = {
+    "lease_expired": (_with_lease_over, _end_leases),
+    "expired": (partial(_too_old, Status.PENDING), _expire_pending),
+    "outcome_unknown": (partial(_too_old, Status.UNKNOWN), _expire_unknown),
+    "freed": (_blocked, _free),
+    "put_off": (_capped, _put_off),
+    "woken": (_waiting, _wake),
+    "looked_up": (_unknown, _wake_look_ups),
+    "probed": (_held, _probe),
+}

@@ -75,10 +75,14 @@ class Answer:
 
 def sweep() -> None:
     """Give up what is too old, and wake a worker if something is due that nobody sees to."""
-    unfinished = OutgoingEvent.objects.filter(_free(), since__lte=Now() - LIFETIME)
-    unfinished.update(state=State.FAILED, lease_ends_at=None)
+    OutgoingEvent.objects.filter(_free(), since__lte=Now() - LIFETIME).update(state=State.FAILED, lease_ends_at=None)
     if due_endpoints():
         _wake()
+
+
+def unfinished() -> QuerySet[OutgoingEvent]:
+    """What may have to be told or given up, now or later."""
+    return OutgoingEvent.objects.filter(state__in=OutgoingEvent.UNFINISHED).order_by("endpoint_id", "pk")
 
 
 def due_endpoints(worker: uuid.UUID | None = None, *, again: bool = True) -> list[int]:
@@ -208,8 +212,7 @@ def again(events: QuerySet[OutgoingEvent]) -> int:
 
 
 def _head_of(endpoint: Any) -> QuerySet[OutgoingEvent, Any]:
-    unfinished = OutgoingEvent.objects.filter(endpoint=endpoint, state__in=OutgoingEvent.UNFINISHED)
-    return unfinished.order_by("pk").values("pk")[:1]
+    return unfinished().filter(endpoint=endpoint).order_by("pk").values("pk")[:1]
 
 
 def _free() -> Q:

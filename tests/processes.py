@@ -112,7 +112,8 @@ def worker(
 ) -> AbstractContextManager[Process]:
     """A worker that consumes one queue, with one process unless `options`, more of the command's, say otherwise."""
     return celery(
-        "worker", "-Q", queue, "-c", "1", "-n", f"{name or queue}@test", "--without-gossip", "--without-mingle",
+        "worker", "-Q", queue, "-c", "1", "-n", f"{name or queue}@test", "--without-gossip", "--without-heartbeat",
+        "--without-mingle",
         *options, ready=READY, app=app, **env,
     )  # fmt: skip
 

@@ -232,7 +232,7 @@ class System:
 
 def celery_arguments() -> dict[str, list[str]]:
     """What `celery -A flowlog` is given for each process, by its name. The units of production say the same."""
-    level, quiet = ["-l", "INFO"], ["--without-gossip", "--without-mingle"]
+    level, quiet = ["-l", "INFO"], ["--without-gossip", "--without-heartbeat", "--without-mingle"]
     workers = {
         f"worker-{queue}": ["worker", "-Q", queue, *size, "-n", f"{queue}@%h", *level, *quiet]
         for queue, size in WORKERS.items()

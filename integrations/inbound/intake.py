@@ -71,7 +71,7 @@ def process() -> int:
 
 def due() -> QuerySet[WebhookEvent]:
     """Webhooks that are to be worked off now."""
-    return WebhookEvent.objects.filter(processed_at__isnull=True, due_at__lte=Now())
+    return WebhookEvent.objects.filter(processed_at__isnull=True, due_at__lte=Now()).order_by("due_at", "pk")
 
 
 def _process_batch() -> int:
@@ -80,7 +80,7 @@ def _process_batch() -> int:
     with transaction.atomic():
         if not _take_lock():
             return 0
-        events = list(due().order_by("due_at", "pk")[:BATCH])
+        events = list(due()[:BATCH])
         verdicts: Verdicts = {}
         for instance, handler, group in _groups(sorted(events, key=lambda event: event.pk)):
             if instance is None:

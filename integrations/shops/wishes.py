@@ -69,11 +69,16 @@ def is_one(news: ShopNews) -> bool:
 def process() -> None:
     """Carry out what is due, whether its connection is on or off."""
     ends = time.monotonic() + _TIME_BUDGET
-    due = ShopNews.objects.filter(due_at__lte=Now(), headers__has_key=_TOPIC).order_by("pk")
-    for news in due.select_related("connection__store")[:_BATCH]:
+    for news in due().order_by("pk").select_related("connection__store")[:_BATCH]:
         if time.monotonic() >= ends:
             return
         work_off(news)
+
+
+def due() -> QuerySet[ShopNews]:
+    """What is to be carried out now."""
+    rows = ShopNews.objects.filter(due_at__lte=Now(), headers__has_key=_TOPIC)
+    return rows.order_by("connection_id", "due_at", "pk")
 
 
 def work_off(news: ShopNews) -> None:

@@ -65,7 +65,7 @@ class Worklist:
     def due(self) -> QuerySet[Any]:
         """What is to be worked off now; of a connection that is switched off nothing."""
         rows: QuerySet[Any] = self._news.filter(due_at__lte=Now(), connection__is_on=True)
-        return rows
+        return rows.order_by("connection_id", "due_at", "pk")
 
     def _claim(self, pk: int) -> bool:
         """Whether nobody else works this connection's news off until it is given back or the lease is over."""

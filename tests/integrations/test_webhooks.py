@@ -20,6 +20,8 @@ from integrations.inbound import intake, receipts, wakeups
 from integrations.inbound.intake import process
 from integrations.instances import tally
 from integrations.models import EvolutionInstance, WebhookEvent
+from integrations.tasks import work_off_webhooks
+from notifications.sweep import sweep
 from tests.broker import broker_at, hanging_server, purge, take_all
 from tests.factories import make_instance
 from tests.integrations import webhooks
@@ -238,11 +240,12 @@ class TestWakingUp:
             other.close()
 
     def test_the_sweep_does_what_a_lost_wake_up_left(self) -> None:
-        from integrations.tasks import work_off_webhooks
-
         make_instance()
         post(receipt("3EB0", "x"))
         purge("default")
+        sweep()
+        [task] = take_all("default")
+        assert task.headers["task"] == "integrations.tasks.work_off_webhooks"
         work_off_webhooks()
         assert [processed for *_, processed in stored()] == [True]
 
