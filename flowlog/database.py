@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from select import POLLIN, poll
 from typing import Any
 
 from django.db import OperationalError as DjangoOperationalError
@@ -42,8 +43,13 @@ def check_connection(connection: Connection) -> None:
     """Raise `OperationalError` for a dead connection, and throw the other idle ones away with it.
 
     After a restart all of them are dead. The pool by itself would find that out one by one, waiting longer each
-    time, until its time-out fails the request.
+    time, until its time-out fails the request. A server that ends a session says so, or at least hangs up: only where
+    there is something to be read it is asked, since this is done at each request.
     """
+    told = poll()
+    told.register(connection.fileno(), POLLIN)
+    if not told.poll(0):
+        return
     try:
         ConnectionPool.check_connection(connection)
     except OperationalError:

@@ -15,13 +15,13 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.db import DataError, InterfaceError, OperationalError, transaction
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from flowlog.prepared import Statement
+from flowlog.prepared import Standalone
 from integrations.evolution.servers import KIND as EVOLUTION
 from integrations.gateways.parsing import printable
 from integrations.inbound import bodies, payloads, wakeups
@@ -36,10 +36,11 @@ _EVENT_LENGTH = 60
 _BEGINNING = re.compile(rb'\s*{\s*"event"\s*:\s*"([^"\\]{1,60})"')
 TOO_LARGE_HEADER = "X-Webhook-Too-Large"
 # As `WebhookEvent.objects.create` would: by far the commonest of all statements of the web.
-_STORE = Statement(f"""
+_STORE = Standalone(f"""
     INSERT INTO {WebhookEvent._meta.db_table} (source, instance_name, event, payload, error, processed_at)
     VALUES (%(source)s, %(instance)s, %(event)s, %(payload)s::jsonb, %(error)s,
-        CASE WHEN NOT %(to_do)s THEN statement_timestamp() END)
+        CASE WHEN %(to_do)s = '' THEN statement_timestamp() END)
+    RETURNING 1
 """)  # noqa: S608 - the model's own name
 
 
@@ -130,9 +131,9 @@ def _store(instance: str, event: str, payload: dict[str, Any]) -> HttpResponse:
     payload.pop("apikey", None)  # the instance's own key to the gateway
     error = "" if payload.get("instance", instance) == instance else Verdict.OTHER_INSTANCE
     to_do = event in HANDLERS and not error
-    row = {"source": EVOLUTION, "instance": instance, "event": event, "error": error, "to_do": to_do}
+    row = {"source": EVOLUTION, "instance": instance, "event": event, "error": error, "to_do": "yes" if to_do else ""}
     try:
-        _STORE.changed(**row, payload=json.dumps(payload))
+        _STORE.fetched(**row, payload=json.dumps(payload))
     except DataError:
         logger.exception("A webhook (%s) cannot be stored", event)
         return HttpResponse(status=HTTPStatus.BAD_REQUEST)
@@ -140,5 +141,5 @@ def _store(instance: str, event: str, payload: dict[str, Any]) -> HttpResponse:
         logger.warning("A webhook (%s) has to come again: %s", event, failure)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE)
     if to_do:
-        transaction.on_commit(wakeups.wake, robust=True)
+        wakeups.wake_after_commit()
     return HttpResponse()

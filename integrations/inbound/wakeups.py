@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from django.db import connection, transaction
+
 from flowlog import publishing
 from flowlog.publishing import WakeUp
 
@@ -54,6 +56,13 @@ class Waker:
         if self.pause.is_over() and not publishing.publish([WakeUp(self._task)], expires=EXPIRES, countdown=GATHER):
             self.pause.extend()
 
+    def wake_after_commit(self) -> None:
+        """The same once what is being done is committed: at once, and without a connection, outside transactions."""
+        if connection.in_atomic_block:
+            transaction.on_commit(self.wake, robust=True)
+        else:
+            self.wake()
+
 
 _webhooks = Waker("integrations.tasks.work_off_webhooks")
-pause, wake = _webhooks.pause, _webhooks.wake
+pause, wake, wake_after_commit = _webhooks.pause, _webhooks.wake, _webhooks.wake_after_commit

@@ -13,10 +13,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError
 from django.db.models import F, Model
 from django.db.models.functions import Now
 from django.http import HttpHeaders, HttpRequest, HttpResponse, UnreadablePostError
@@ -108,14 +110,14 @@ class Door:
 
     def _has_taken(self, source: Any, address: _Address, known: _Known, headers: HttpHeaders, body: bytes) -> bool:
         """Whether nothing is left to be done; else what came has to be judged by the connection as it is now."""
-        if len(body) > LARGEST or source.is_probe("POST", headers, body):
+        if self.at_once is None or len(body) > LARGEST or source.is_probe("POST", headers, body):
             return False
-        if self.at_once is None or _refusal(source, known.credentials, headers, body):
+        if _doubt(source, known.credentials, headers, body):
             return False
         told = {"headers": json.dumps(_kept(headers)), "body": body}
         stored = self.at_once.fetched(kept=known.kept, **told, **address._asdict())
-        for each in stored:
-            self._stored(*each)
+        for pk, is_on, is_noted in stored:
+            self._stored(pk, bool(is_on), bool(is_noted))
         return bool(stored)
 
     def _take(self, source: Any, connection: Any, headers: HttpHeaders, body: bytes) -> HttpResponse:
@@ -139,7 +141,7 @@ class Door:
         if not is_noted:
             self.connections._default_manager.filter(pk=pk).update(last_news_at=Now())
         if is_on:
-            transaction.on_commit(self.waker.wake, robust=True)
+            self.waker.wake_after_commit()
 
     def _remember(self, connection: Any, credentials: Mapping[str, str]) -> None:
         if not self.at_once:
@@ -157,8 +159,11 @@ class Door:
 def _refusal(source: Any, credentials: Mapping[str, str], headers: HttpHeaders, body: bytes) -> str:
     """Why it is not believed; empty if it is. Without all that its source requires nothing is."""
     missing = [each.name for each in source.CREDENTIALS if each.required and not credentials.get(each.name)]
-    if missing:
-        return f"without {', '.join(missing)} none is believed"
+    return f"without {', '.join(missing)} none is believed" if missing else _doubt(source, credentials, headers, body)
+
+
+def _doubt(source: Any, credentials: Mapping[str, str], headers: HttpHeaders, body: bytes) -> str:
+    """The same by credentials that are complete."""
     try:
         source.verify(headers, body, credentials)
     except RefusedError as refusal:
@@ -167,9 +172,10 @@ def _refusal(source: Any, credentials: Mapping[str, str], headers: HttpHeaders, 
 
 
 def _kept(headers: HttpHeaders) -> dict[str, str]:
-    own = {
-        name: value[:_HEADER_LENGTH].replace("\0", "")
-        for name, value in headers.items()
-        if name.startswith("X-") and not name.startswith(_OF_PROXIES) and not _OF_SIGNATURES.search(name)
-    }
-    return dict(list(own.items())[:_MOST_HEADERS])
+    own = (name for name in headers if name.startswith("X-") and _is_own(name))
+    return {name: headers[name][:_HEADER_LENGTH].replace("\0", "") for name in islice(own, _MOST_HEADERS)}
+
+
+@lru_cache(_MOST_KNOWN)
+def _is_own(name: str) -> bool:
+    return not name.startswith(_OF_PROXIES) and not _OF_SIGNATURES.search(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Callable, Mapping
@@ -59,15 +58,15 @@ def json_object(body: bytes) -> Fields:
 
 def header(headers: Headers, name: str) -> str:
     """The header, however a proxy writes its name; empty without it."""
-    if name in headers:
-        return headers[name]
+    if (value := headers.get(name)) is not None:
+        return value
     return next((value for each, value in headers.items() if each.lower() == name.lower()), "")
 
 
 def require_signature(headers: Headers, name: str, body: bytes, secret: str, *, as_hex: bool = False) -> None:
     """Raise `RefusedError` unless the header has the body's HMAC-SHA256, in base64 or hex. An empty secret signs
     nothing."""
-    digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    digest = hmac.digest(secret.encode(), body, "sha256")
     expected = digest.hex().encode() if as_hex else base64.b64encode(digest)
     given = header(headers, name).encode(errors="replace")
     if not hmac.compare_digest(given, expected) or not secret.strip():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.db.models import Model
 
-from flowlog.prepared import Statement
+from flowlog.prepared import Standalone
 
 # What the models say of a new row, for the columns to which the database gives nothing by itself.
 _NEW = {
@@ -19,7 +19,7 @@ _NEW = {
 }
 
 
-def storing(connections: type[Model], news: type[Model], columns: Mapping[str, str]) -> Statement:
+def storing(connections: type[Model], news: type[Model], columns: Mapping[str, str]) -> Standalone:
     """Stores `headers` (JSON) and `body`.
 
     It returns of the connection its id, whether it is on, and whether it was noted in the last ten seconds that it has
@@ -28,12 +28,13 @@ def storing(connections: type[Model], news: type[Model], columns: Mapping[str, s
     about the connection.
     """
     new = {**_NEW, **columns}
-    return Statement(f"""
+    return Standalone(f"""
         WITH told AS (
             SELECT id, source, is_on, last_news_at FROM {connections._meta.db_table}
             WHERE token = %(token)s AND source = %(source)s AND credentials = %(kept)s AND unreadable_since IS NULL
         ), stored AS (
             INSERT INTO {news._meta.db_table} ({", ".join(new)}) SELECT {", ".join(new.values())} FROM told
         )
-        SELECT id, is_on, coalesce(last_news_at >= statement_timestamp() - interval '10 seconds', false) FROM told
+        SELECT id, is_on::int, coalesce(last_news_at >= statement_timestamp() - interval '10 seconds', false)::int
+        FROM told
     """)  # noqa: S608 - names of the code's own

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,28 @@ import psycopg
 import pytest
 import requests
 from django.conf import settings
-from django.db import connection
+from django.db import DataError, connection
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from flowlog.celery import app
 from flowlog.database import pool_options
 from flowlog.devtools.postgres import Postgres
+from flowlog.prepared import Standalone
 from notifications.tasks import look_up
 from tests.broker import forget_unfinished
 from tests.embedded import RUN_HOME
 from tests.processes import environment, wait_until, web_server, worker
 
 SIZE = 4
+
+
+def end_all_sessions() -> None:
+    """As a restart of the server does."""
+    others = " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    others += " AND backend_type = 'client backend'"
+    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
+        other.execute(f"SELECT pg_terminate_backend(pid){others}")
+        wait_until(lambda: other.execute(f"SELECT count(*){others}").fetchone() == (0,), "their end")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -48,18 +59,60 @@ def test_one_dead_connection_throws_all_idle_ones_away() -> None:
     assert pool.get_stats()["pool_available"] >= SIZE
     lost = pool.get_stats().get("connections_lost", 0)
 
-    with psycopg.connect(**connection.get_connection_params(), autocommit=True) as other:
-        other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
-        )
-
+    end_all_sessions()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 2")
         assert cursor.fetchone() == (2,)
     # The first was found dead; nobody had to try the others.
     assert pool.get_stats()["connections_lost"] == lost + 1
     connection.close()
+
+
+class TestStandalone:
+    """A statement over a session of the pool, past Django; and over Django's where the thread has one."""
+
+    pytestmark = pytest.mark.django_db(transaction=True)
+    SUM = Standalone("SELECT length(%(text)s), octet_length(%(bytes)b::bytea), 7 WHERE %(text)s <> ''")
+
+    @pytest.fixture(params=[True, False], autouse=True)
+    def held(self, request: pytest.FixtureRequest) -> Iterator[bool]:
+        connection.close()
+        if request.param:
+            connection.ensure_connection()
+        yield request.param
+        connection.close()
+
+    def test_values_and_rows(self, held: bool) -> None:
+        for _ in range(2):
+            assert self.SUM.fetched(text="maçã 100%", bytes=b"\0\xff") == [(9, 2, 7)]
+            assert self.SUM.fetched(text="", bytes=b"") == []
+        assert (connection.connection is not None) is held
+
+    def test_what_the_server_refuses_is_raised_as_by_django_and_the_next_is_taken(self) -> None:
+        number = Standalone("SELECT %(text)s::int")
+        with pytest.raises(DataError):
+            number.fetched(text="no number")
+        assert number.fetched(text="12") == [(12,)]
+
+    def test_no_text_ends_in_its_middle(self) -> None:
+        with pytest.raises(DataError):
+            self.SUM.fetched(text="a\0b", bytes=b"")
+
+    def test_its_session_is_replaced_when_it_has_ended(self, held: bool) -> None:
+        if held:
+            return
+        assert self.SUM.fetched(text="a", bytes=b"") == [(1, 0, 7)]
+        end_all_sessions()
+        assert self.SUM.fetched(text="ab", bytes=b"") == [(2, 0, 7)]
+
+    def test_each_session_goes_back(self) -> None:
+        for _ in range(20):
+            self.SUM.fetched(text="a", bytes=b"")
+            with pytest.raises(DataError):
+                self.SUM.fetched(text="\0", bytes=b"")
+        connection.close()
+        stats = connection.pool.get_stats()  # type: ignore[attr-defined]
+        assert (stats["pool_available"], stats["requests_waiting"]) == (stats["pool_size"], 0)
 
 
 @pytest.mark.django_db(transaction=True)

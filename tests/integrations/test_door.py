@@ -84,6 +84,20 @@ def test_it_is_one_statement(case: Case) -> None:
     assert len(rows(case[2])) == 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_is_stored_over_a_session_of_the_pool_as_well(case: Case) -> None:
+    """As in the web server, where no request has one of its own before."""
+    connection = known(case)
+    default.close()
+    with CaptureQueriesContext(default) as queries:
+        default.close()
+        assert case[1](connection) == 200
+    assert len(queries) == 0
+    first, second = ({**row, "body": bytes(row["body"])} for row in rows(case[2]))
+    assert {name: first[name] for name in first.keys() - OURS} == {name: second[name] for name in second.keys() - OURS}
+    assert second["due_at"] == second["received_at"]
+
+
 def test_when_it_told_last_is_noted_every_ten_seconds(case: Case) -> None:
     connection = known(case)
     connection.refresh_from_db()
