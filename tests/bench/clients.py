@@ -6,17 +6,23 @@ import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-import requests
-
-from tests.bench.perfkit import Usage, children, p95
+from tests.bench.figures import Figure
+from tests.bench.perfkit import Usage, children, p95, spread
 from tests.processes import web_server
 
 CLIENTS = 8
 CODES = (200, 201)
+TURNS = 5
+# An address that only says 200, by the same way through the server and Django that webhooks take.
+FLOOR = "/webhooks/floor/"
+
+type Post = tuple[bytes, dict[str, str]]
+"""A body and its headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +45,23 @@ class Server:
     address: str
     pids: list[int]
 
-    def post_all(self, path: str, posts: Sequence[tuple[bytes, dict[str, str]]]) -> Sent:
-        """POST bodies with their headers from some clients at once, each over one connection. All have to be taken."""
-        url = f"{self.address}{path}"
+    def post_all(self, path: str, posts: Sequence[Post]) -> Sent:
+        """POST from some clients at once, each over one connection. All have to be taken.
 
-        def some(share: Sequence[tuple[bytes, dict[str, str]]]) -> list[float]:
+        The clients share the machine with the server: so they do little themselves.
+        """
+        address = urlsplit(self.address)
+
+        def some(share: Sequence[Post]) -> list[float]:
             times = []
-            with requests.Session() as session:
-                session.trust_env = False
+            with closing(HTTPConnection(str(address.hostname), address.port, timeout=60)) as server:
                 for body, headers in share:
                     began = time.perf_counter()
-                    answer = session.post(url, body, headers=headers, timeout=60, allow_redirects=False)
+                    server.request("POST", path, body, headers)
+                    answer = server.getresponse()
+                    told = answer.read()
                     times.append((time.perf_counter() - began) * 1000)
-                    assert answer.status_code in CODES, f"{path}: {answer.status_code} {answer.text[:200]}"
+                    assert answer.status in CODES, f"{path}: {answer.status} {told[:200]!r}"
             return times
 
         before, started = Usage.now(self.pids), time.perf_counter()
@@ -60,6 +70,27 @@ class Server:
         took = time.perf_counter() - started
         used = Usage.now(self.pids) - before
         return Sent(len(posts) / took, [each for share in shares for each in share], used.cpu / len(posts) * 1000)
+
+    def beside_the_floor(self, name: str, path: str, posts: Sequence[Post], *, least: float | None) -> Iterator[Figure]:
+        """The posts taken in beside the same to the floor: in turns, a part of them in each, so that a busy moment of
+        the machine meets both. The turn whose ratio is in the middle is told; of the processor, all of them."""
+        for each in (FLOOR, path):
+            self.post_all(each, posts[: 2 * CLIENTS])
+        taken: list[Sent] = []
+        bare: list[Sent] = []
+        for turn in range(TURNS):
+            share = posts[turn::TURNS]
+            for mine, address in ((bare, FLOOR), (taken, path))[:: 1 if turn % 2 else -1]:
+                mine.append(self.post_all(address, share))
+        pairs = sorted(zip(taken, bare, strict=True), key=lambda pair: pair[0].per_second / pair[1].per_second)
+        ours, floor = pairs[TURNS // 2]
+        floor_name = "only saying 200"
+        apart = spread([one.per_second / other.per_second for one, other in pairs])
+        yield Figure(f"{name}, one web process", ours.per_second, "/s", floor.per_second, floor_name, least=least,
+                     spread=apart)  # fmt: skip
+        cpu = [sum(each.cpu_ms for each in turns) / TURNS for turns in (taken, bare)]
+        yield Figure(f"{name}: processor for one", cpu[0], "ms", cpu[1], floor_name, most=1.5)
+        yield Figure(f"{name}: p95 of the answers", ours.p95, "ms", floor.p95, floor_name)
 
     def look(self, paths: Sequence[str], clients: int) -> Sent:
         """GET the pages from so many clients at once, each over a connection of its own. All have to be there."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hmac
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.db.models import Model
 from django.test import Client
 
 from api.models import OrderChange
-from integrations.models import NotificationLog, ShopNews
+from integrations.models import NotificationLog, ShopConnection, ShopNews
 from integrations.shops import intake
 from orders.models import Order, OrderEvent, OrderItem, Store
 from tests.api.client import ORDER, make_token
@@ -38,8 +38,9 @@ def _signed_by_us(body: bytes) -> dict[str, str]:
     return {"X-Flowlog-Timestamp": now, "X-Flowlog-Signature": f"sha256={signature}"}
 
 
-# How the other shops' systems sign.
+# How the shops' systems sign.
 SIGNED: dict[str, Callable[[bytes], dict[str, str]]] = {
+    "woocommerce": shops.headers,
     "yampi": lambda body: {"X-Yampi-Hmac-SHA256": shops.sign(body)},
     "nuvemshop": lambda body: {
         "x-linkedstore-hmac-sha256": hmac.new(shops.SECRET.encode(), body, "sha256").hexdigest()
@@ -51,38 +52,32 @@ SIGNED: dict[str, Callable[[bytes], dict[str, str]]] = {
 @dataclass(frozen=True, slots=True)
 class Sizes:
     orders: int
+    webhooks: int
 
 
-FULL = Sizes(orders=1000)
-QUICK = Sizes(orders=40)
+FULL = Sizes(orders=1000, webhooks=2500)
+QUICK = Sizes(orders=40, webhooks=40)
 
 
 def measure(sizes: Sizes) -> Iterator[Figure]:
-    [store] = make_stores(1)
+    store, other = make_stores(2)
     with server(workers=1) as one:
-        yield from webhooks(one, store, sizes.orders)
-        for source in SIGNED:
-            yield from taken_in(one, store, source, sizes.orders)
-        yield from labels(one, store, sizes.orders)
+        yield from worked_off(other, sizes.orders)
+        yield from taken_in(one, store, sizes.webhooks)
         yield from made_by_the_api(one, store, sizes.orders)
 
 
-def webhooks(one: Server, store: Store, number: int) -> Iterator[Figure]:
-    """A webhook for each order, as WooCommerce sends it, from eight clients; then the orders made of them."""
-    path = f"/webhooks/orders/woocommerce/{shops.make_connection(store=store).token}"
-    posts = []
-    for each in range(number + WARM_UP):
-        body = shops.written(shops.order(id=each + 1, number=str(each + 1), billing=_customer(each)))
-        posts.append((body, shops.headers(body, Connection="keep-alive")))
-    one.post_all("/floor/shop", posts[:WARM_UP])
-    one.post_all(path, posts[:WARM_UP])
+def worked_off(store: Store, number: int) -> Iterator[Figure]:
+    """The orders made of webhooks, as WooCommerce sends them."""
+    path = _path(shops.make_connection(store=store))
+    bodies = [shops.written(shops.order(id=each + 1, number=str(each + 1), billing=_customer(each)))
+              for each in range(number + WARM_UP)]  # fmt: skip
+    for body in bodies[:WARM_UP]:
+        _post_here(path, body)
     statements = statements_of(_work_off)
-    _post_here(path, *posts[0])  # since then this process knows the connection
-    known = statements_of(lambda: _post_here(path, *posts[0]))
-    _work_off()
-    yield from beside_the_floor(one, "woocommerce", path, posts[WARM_UP:])
-    yield Figure("statements of a webhook", len(known), most=1)
     yield Figure("statements of an order taken in", len(statements) / WARM_UP)
+    for body in bodies[WARM_UP:]:
+        _post_here(path, body)
     started = time.perf_counter()
     _work_off()
     made = number / (time.perf_counter() - started)
@@ -90,38 +85,26 @@ def webhooks(one: Server, store: Store, number: int) -> Iterator[Figure]:
     yield Figure("orders taken in by a worker", made, "/s", insert_again(), "a bare insert of the same rows")
 
 
-def taken_in(one: Server, store: Store, source: str, number: int) -> Iterator[Figure]:
-    """Webhooks of another source: stored as they are, whatever is in them."""
-    path = f"/webhooks/orders/{source}/{shops.make_connection(source, store).token}"
+def taken_in(one: Server, store: Store, number: int) -> Iterator[Figure]:
+    """Webhooks of each source of orders, and of a carrier: stored as they are, whatever is in them."""
     bodies = [shops.written(shops.order(id=each + 1)) for each in range(number)]
-    posts = [(body, {"Content-Type": "application/json", **SIGNED[source](body)}) for body in bodies]
-    one.post_all(path, posts[:WARM_UP])
-    yield from beside_the_floor(one, source, path, posts)
-
-
-def labels(one: Server, store: Store, number: int) -> Iterator[Figure]:
-    """Webhooks of a carrier, as Melhor Envio sends them."""
+    for source, signed in SIGNED.items():
+        path = _path(shops.make_connection(source, store))
+        posts = [(body, {"Content-Type": "application/json", **signed(body)}) for body in bodies]
+        yield from one.beside_the_floor(f"{source}'s webhooks", path, posts, least=0.6)
     path = f"/webhooks/tracking/melhorenvio/{parcels.make_connection(store=store).token}"
-    bodies = [parcels.label(id=str(each)) for each in range(number)]
-    posts = [(body, {"Content-Type": "application/json", "X-ME-Signature": parcels.sign(body)}) for body in bodies]
-    one.post_all(path, posts[:WARM_UP])
-    yield from beside_the_floor(one, "melhorenvio", path, posts)
+    labels = [parcels.label(id=str(each)) for each in range(number)]
+    posts = [(body, {"Content-Type": "application/json", "X-ME-Signature": parcels.sign(body)}) for body in labels]
+    yield from one.beside_the_floor("melhorenvio's webhooks", path, posts, least=0.6)
 
 
-def beside_the_floor(
-    one: Server, source: str, path: str, posts: Sequence[tuple[bytes, dict[str, str]]]
-) -> Iterator[Figure]:
-    """How many are taken in from eight clients, and what one costs, beside the address that only says 200."""
-    bare, taken = one.post_all("/floor/shop", posts), one.post_all(path, posts)
-    name = "only saying 200"
-    yield Figure(f"{source}'s webhooks, one web process", taken.per_second, "/s", bare.per_second, name, least=0.6)
-    yield Figure(f"{source}: processor for one", taken.cpu_ms, "ms", bare.cpu_ms, name, most=1.5)
-    yield Figure(f"{source}: p95 of the answers", taken.p95, "ms", bare.p95, name)
+def _path(connection: ShopConnection) -> str:
+    return f"/webhooks/orders/{connection.source}/{connection.token}"
 
 
-def _post_here(path: str, body: bytes, headers: dict[str, str]) -> None:
+def _post_here(path: str, body: bytes) -> None:
     """To this very process."""
-    answer = Client().post(path, body, "application/json", headers=headers)
+    answer = Client().post(path, body, "application/json", headers=shops.headers(body))
     assert answer.status_code == 200, answer.status_code
 
 

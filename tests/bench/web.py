@@ -21,11 +21,10 @@ from orders.models import Order
 from tests.bench.clients import Server, server
 from tests.bench.figures import Figure
 from tests.bench.load import load
-from tests.bench.perfkit import bare_connection, median_ms, memory, spread, statements_of
+from tests.bench.perfkit import bare_connection, median_ms, memory, statements_of
 from tests.integrations.webhooks import receipt
 
 WARM_UP = 16
-ROUNDS = 3
 WEB_PROCESSES = 3
 RUSH = 200
 READ = "UPDATE integrations_notificationlog SET receipt = 'read', read_at = now() WHERE provider_message_id = %s"
@@ -66,19 +65,7 @@ def webhooks(one: Server, number: int) -> Iterator[Figure]:
         for each in ids
         for status in ("DELIVERY_ACK", "READ")
     ]
-    paths = ("/webhooks/evolution/i0/", "/floor/i0/")
-    for path in paths:
-        one.post_all(path, posts[:WARM_UP])
-    rounds = [[one.post_all(path, posts[each::ROUNDS]) for path in paths] for each in range(ROUNDS)]
-    taken, floor = zip(*rounds, strict=True)
-    name = "only saying 200"
-    yield Figure("gateway's webhooks, one web process", statistics.median(each.per_second for each in taken), "/s",
-                 statistics.median(each.per_second for each in floor), name,
-                 spread=spread([each.per_second for each in taken]))  # fmt: skip
-    yield Figure("processor for one", statistics.median(each.cpu_ms for each in taken), "ms",
-                 statistics.median(each.cpu_ms for each in floor), name, most=1.5)  # fmt: skip
-    yield Figure("p95 of their answers", statistics.median(each.p95 for each in taken), "ms",
-                 statistics.median(each.p95 for each in floor), name)  # fmt: skip
+    yield from one.beside_the_floor("gateway's webhooks", "/webhooks/evolution/i0/", posts, least=None)
 
 
 def worked_off() -> Iterator[Figure]:
