@@ -12,7 +12,7 @@ from orders.statuses import OrderStatus, PaymentStatus
 from orders.transitions import TRANSITIONS, UNDO, done_words, way_ahead
 
 # Payment and tracking have lines of their own on the page: they may change at any point of the way.
-_ASIDE = [entry.name for entry in TRANSITIONS.values() if not entry.headline]
+_ASIDE = {entry.name for entry in TRANSITIONS.values() if not entry.headline}
 # An order's history is short; one that is not must not make the page heavy.
 _SHOWN_STEPS = 30
 
@@ -44,7 +44,7 @@ class Journey:
 
 def of(order: Order) -> Journey:
     """The way of the order, from its timeline."""
-    events = still_standing(list(order.events.exclude(transition__in=_ASIDE)))
+    events = still_standing([event for event in order.events.all() if event.transition not in _ASIDE])
     past = [
         Step(done_words(event.transition), event.created_at, event is events[-1], _is_setback(event.transition))
         for event in events[-_SHOWN_STEPS:]

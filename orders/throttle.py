@@ -1,25 +1,32 @@
-"""How often one address may ask for a public page: counted in the database, for all web processes together."""
+"""How often one address may ask for a public page: counted in the database, for all web processes together.
+
+The table is unlogged, so that the requests of one address do not wait for the disk one after the other: a crash of
+PostgreSQL empties it.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 
 from django.conf import settings
-from django.db import connection, models
+from django.db import models
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
+
+from flowlog.prepared import Statement
 
 # Addresses share this many counters, so that the table never grows, needs no cleaning and holds nobody's address.
 _COUNTERS = 65_536
 _IPV6_NETWORK = 64
 
-_COUNT = """
-    INSERT INTO orders_requestcounter AS counter (id, minute, requests) VALUES (%s, date_trunc('minute', now()), 1)
+_COUNT = Statement("""
+    INSERT INTO orders_requestcounter AS counter (id, minute, requests)
+    VALUES (%(counter)s, date_trunc('minute', now()), 1)
     ON CONFLICT (id) DO UPDATE SET
         requests = CASE WHEN counter.minute = excluded.minute THEN counter.requests + 1 ELSE 1 END,
         minute = excluded.minute
     RETURNING requests
-"""
+""")
 
 
 class RequestCounter(models.Model):
@@ -43,9 +50,7 @@ def is_too_often(request: HttpRequest) -> bool:
 
 def is_used_up(who: str, most: int) -> bool:
     """Count one more of whoever it is; whether they have used up this minute's."""
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [_counter_of(who)])
-        (requests,) = cursor.fetchone()
+    [(requests,)] = _COUNT.fetched(counter=_counter_of(who))
     return bool(requests > most)
 
 

@@ -19,9 +19,10 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from flowlog.prepared import Rows, keep, param
 from orders import journey
 from orders.contacts import format_phone, is_storable
-from orders.models import Order
+from orders.models import Order, OrderEvent, OrderItem
 from orders.names import first_name
 from orders.statuses import CORREIOS_METHODS, OFF, DeliveryStatus, PaymentStatus
 from orders.throttle import is_too_often
@@ -72,12 +73,27 @@ def tracking_page(request: HttpRequest, token: str = "") -> HttpResponse:
         response = _notice(request, HTTPStatus.TOO_MANY_REQUESTS, _("One moment, please"), words)
         response.headers["Retry-After"] = str(_MINUTE)
         return response
-    orders = Order.objects.select_related("store", "customer").filter(tracking_token=token)
-    order = orders.first() if token and is_storable(token) else None
+    order = _read(token) if token and is_storable(token) else None
     if order is None:
         words = _("Check that the link is complete: the best way is to open it from the message you received.")
         return _notice(request, HTTPStatus.NOT_FOUND, _("We did not find this order"), words)
     return _page(request, "orders/public/order.html", _order_context(order))
+
+
+_ORDER = Rows(
+    lambda: Order.objects.select_related("store", "customer").filter(tracking_token=param("token")).order_by()
+)
+_EVENTS = Rows(lambda: OrderEvent.objects.filter(order=param("order")))
+_ITEMS = Rows(lambda: OrderItem.objects.filter(order=param("order")))
+
+
+def _read(token: str) -> Order | None:
+    """The order with all that the page says of it."""
+    for order in _ORDER.all(token=token):
+        keep(order, "events", _EVENTS.all(order=order.pk))
+        keep(order, "items", _ITEMS.all(order=order.pk))
+        return order
+    return None
 
 
 def _notice(request: HttpRequest, status: HTTPStatus, heading: str, words: str) -> HttpResponse:

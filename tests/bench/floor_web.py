@@ -8,7 +8,6 @@ cost more than it is what is done with a webhook.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -34,13 +33,15 @@ def say_ok(_request: HttpRequest) -> HttpResponse:
 @csp_override(views._POLICY)
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    return views._page(request, "orders/public/order.html", _context())
+    return views._page(request, "orders/public/order.html", views._order_context(_order()))
 
 
 @cache
-def _context() -> dict[str, Any]:
-    """That of the first order, read once."""
-    return views._order_context(Order.objects.select_related("store", "customer").earliest("pk"))
+def _order() -> Order:
+    """The first one with its timeline and its items, read once: what is made of them is made for each page."""
+    order = views._read(Order.objects.earliest("pk").tracking_token)
+    assert order
+    return order
 
 
 urlpatterns = [
