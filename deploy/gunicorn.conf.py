@@ -1,6 +1,10 @@
 """gunicorn's settings in production. The number of processes is WEB_CONCURRENCY, which gunicorn reads itself."""
 
 import gc
+import os
+from typing import Any
+
+from gunicorn import systemd
 
 wsgi_app = "flowlog.wsgi"
 # Under systemd the socket comes from flowlog-web.socket, and this address is not used.
@@ -24,7 +28,18 @@ control_socket_disable = True
 errorlog = "-"
 
 
+# gunicorn itself would say to systemd that it is ready while nobody takes requests yet.
+_notify_socket = os.environ.pop("NOTIFY_SOCKET", "")
+
+
 def when_ready(_server: object) -> None:
     """What all workers share is looked through by none of their garbage collections, which would copy it."""
     gc.collect()
     gc.freeze()
+
+
+def post_worker_init(worker: Any) -> None:
+    """From now on somebody takes requests."""
+    if _notify_socket:
+        os.environ["NOTIFY_SOCKET"] = _notify_socket
+        systemd.sd_notify("READY=1", worker.log, unset_environment=True)

@@ -22,7 +22,7 @@ def settings(unit: str) -> dict[str, str]:
 
 
 def test_there_is_a_unit_for_each_process() -> None:
-    names = {"web", "worker-default", "worker-whatsapp", "beat", "backup", "backup-failed"}
+    names = {"web", "web-stand-in", "worker-default", "worker-whatsapp", "beat", "backup", "backup-failed"}
     assert set(SERVICES) == {f"flowlog-{name}.service" for name in names}
 
 
@@ -60,6 +60,17 @@ def test_a_backup_that_fails_is_told_at_once() -> None:
     assert settings("flowlog-backup.service")["OnFailure"] == "flowlog-backup-failed.service"
     command = settings("flowlog-backup-failed.service")["ExecStart"]
     assert command == "/opt/flowlog/.venv/bin/python manage.py alarm backup-failed"
+
+
+def test_what_answers_during_a_restart_is_the_same_program_on_the_same_socket() -> None:
+    web, stand_in = settings("flowlog-web.service"), settings("flowlog-web-stand-in.service")
+    assert stand_in["ExecStart"] == web["ExecStart"]
+    assert stand_in["Sockets"] == "flowlog-web.socket"
+    assert stand_in["NotifyAccess"] == web["NotifyAccess"] == "all"
+    # The stop that waits for it must not be cut short.
+    assert int(stand_in["TimeoutStartSec"]) < int(web["TimeoutStopSec"])
+    # Who stops the site stops both.
+    assert web["PropagatesStopTo"] == "flowlog-web-stand-in.service"
 
 
 def test_beat_follows_the_worker_of_default() -> None:

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from flowlog.checklist import Item, ok, warning
 from notifications import capacity
 
-# One for each thread that answers requests (flowlog-web.service, gunicorn.conf.py), one for each process of a worker,
-# one for its parent, and the clock's.
-WEB_PROCESSES, WEB_THREADS = 3, 4
+# One for each thread that answers requests (flowlog-web.service, while it restarts flowlog-web-stand-in.service too;
+# gunicorn.conf.py), one for each process of a worker, one for its parent, and the clock's.
+WEB_PROCESSES, STAND_IN_PROCESSES, WEB_THREADS = 3, 1, 4
 _OF_WORKER_DEFAULT, _OF_THE_CLOCK = 3, 1
 # The copy of each night beside a deploy: three to read, two to check, one for a command.
 _BESIDE = 6
@@ -44,4 +44,5 @@ def limits() -> Iterator[Item]:
 def needed() -> int:
     """By one server with everything, at its busiest."""
     of_worker_whatsapp = capacity.capacity().processes + 1
-    return WEB_PROCESSES * WEB_THREADS + _OF_WORKER_DEFAULT + of_worker_whatsapp + _OF_THE_CLOCK + _BESIDE
+    of_the_web = (WEB_PROCESSES + STAND_IN_PROCESSES) * WEB_THREADS
+    return of_the_web + _OF_WORKER_DEFAULT + of_worker_whatsapp + _OF_THE_CLOCK + _BESIDE

@@ -422,21 +422,25 @@ class TestBackup:
 class TestConnectionLimits:
     def test_the_least_of_all_limits_counts(self, settings: Any) -> None:
         settings.WHATSAPP_PROCESSES = 4
-        assert connection_limits.needed() == 27
+        assert connection_limits.needed() == 31
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_database()")
             [database] = cursor.fetchone()
-            for limit, state in ((27, State.OK), (26, State.WARNING), (-1, State.OK)):
+            for limit, state in ((31, State.OK), (30, State.WARNING), (-1, State.OK)):
                 cursor.execute(f'ALTER DATABASE "{database}" CONNECTION LIMIT {limit}')
                 [item] = connection_limits.limits()
                 assert (item.name, item.state) == ("conexões do banco", state)
-                assert item.words.startswith("São precisas até 27; o banco dá ")
+                assert item.words.startswith("São precisas até 31; o banco dá ")
                 assert limit < 0 or item.words.endswith(f" {limit}.")
 
     def test_the_site_has_as_many_processes_and_threads_as_are_counted(self) -> None:
-        unit = (BASE_DIR / "deploy" / "systemd" / "flowlog-web.service").read_text()
+        units = BASE_DIR / "deploy" / "systemd"
         settings = (BASE_DIR / "deploy" / "gunicorn.conf.py").read_text()
-        assert f"WEB_CONCURRENCY={connection_limits.WEB_PROCESSES}" in unit
+        for unit, number in (
+            ("flowlog-web.service", connection_limits.WEB_PROCESSES),
+            ("flowlog-web-stand-in.service", connection_limits.STAND_IN_PROCESSES),
+        ):
+            assert f"WEB_CONCURRENCY={number}\n" in (units / unit).read_text()
         assert f"\nthreads = {connection_limits.WEB_THREADS}\n" in settings
 
 
