@@ -103,7 +103,8 @@ take_database() {
     [ "$status" = 0 ] || return "$status"
     for pair in "${pairs[@]}"; do
         case ${pair%%=*} in
-            PGHOST | PGPORT | PGUSER | PGPASSWORD | PGDATABASE | PGSSLMODE | PGSSLROOTCERT | PGSSLCERT | PGSSLKEY)
+            PGHOST | PGPORT | PGUSER | PGPASSWORD | PGDATABASE | PGSSLMODE | PGSSLROOTCERT | PGSSLCERT | PGSSLKEY | \
+                PGCHANNELBINDING | PGOPTIONS)
                 export "${pair%%=*}=${pair#*=}"
                 ;;
             *) return 1 ;;

@@ -17,6 +17,8 @@ PARAMETERS = {
     "sslrootcert": "PGSSLROOTCERT",
     "sslcert": "PGSSLCERT",
     "sslkey": "PGSSLKEY",
+    "channel_binding": "PGCHANNELBINDING",
+    "options": "PGOPTIONS",
     "host": "PGHOST",
 }
 

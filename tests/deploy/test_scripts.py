@@ -222,6 +222,24 @@ class TestForeignFiles:
         assert self.bash(scripts, "take_database false || exit 4").returncode == 4
         assert not (scripts.root / "owned").exists()
 
+    def test_what_a_managed_database_asks_for_reaches_postgresqls_programs(self, scripts: Scripts) -> None:
+        address = (
+            "postgresql://flowlog:s%40nha@db.example:5433/loja?sslmode=verify-full&sslrootcert=/etc/flowlog/ca.pem"
+            "&channel_binding=require&options=endpoint%3Dep-azul%20-c%20lock_timeout%3D5s"
+        )
+        take = f"export DATABASE_URL='{address}'; use_database; env | grep ^PG | sort"
+        assert self.bash(scripts, take).stdout.splitlines() == [
+            "PGCHANNELBINDING=require",
+            "PGDATABASE=loja",
+            "PGHOST=db.example",
+            "PGOPTIONS=endpoint=ep-azul -c lock_timeout=5s",
+            "PGPASSWORD=s@nha",
+            "PGPORT=5433",
+            "PGSSLMODE=verify-full",
+            "PGSSLROOTCERT=/etc/flowlog/ca.pem",
+            "PGUSER=flowlog",
+        ]
+
     def test_what_goes_into_etc_comes_from_roots_own_copy(self, scripts: Scripts) -> None:
         theirs = scripts.root / "theirs" / "deploy" / "systemd"
         theirs.mkdir(parents=True)
