@@ -54,7 +54,7 @@ def postgres(django_db_setup: None, django_db_blocker: Any) -> Iterator[Postgres
     """A durable one: what it has committed survives its death, as in production."""
     with Postgres(RUN_HOME / "crashes" / "postgres") as server, ExitStack() as stack:
         with django_db_blocker.unblock():
-            stack.enter_context(database_at(server.url))
+            stack.enter_context(database_at(server.url, copied=True))
         yield server
 
 
