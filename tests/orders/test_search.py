@@ -44,7 +44,11 @@ def wanted() -> Order:
         items=[{"description": "Pão de queijo (congelado)", "quantity": "1.5", "unit_price": "40.00"}],
     )  # fmt: skip
     apply_transition(order, "ship", tracking_code="AA 123 456 785 BR", notify=False)
-    make_order(customer_name="Maria Lima", customer_phone="(21) 99999-4321", customer_cpf="52998224725")
+    other = make_order(customer_name="Maria Lima", customer_phone="(21) 99999-4321", customer_cpf="52998224725")
+    # By chance one would begin with the Z that one of the terms is.
+    for each, code in ((order, "KPWQ7R"), (other, "H3MTNX")):
+        each.code = code
+        each.save(update_fields=["code"])
     return order
 
 
