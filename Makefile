@@ -50,7 +50,7 @@ faults: $(INSTALLED) ## Send thousands of messages while everything fails, and c
 installation-test: $(INSTALLED) ## Install and deploy on a bare Debian of its own (root; Debian: apt-get install debootstrap systemd-container)
 	@$(PY) -m pytest tests/deploy/installation.py tests/deploy/several_servers.py $(ARGS)
 
-browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium)
+browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium-headless-shell, or chromium)
 	@PICTURES=1 $(PY) -m pytest tests/browser $(ARGS)
 	@echo "How each page looks: var/screenshots"
 

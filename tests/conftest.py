@@ -12,6 +12,7 @@ from django.test import override_settings
 from hypothesis import settings as hypothesis_settings
 
 from flowlog import schema
+from tests import template
 from tests.embedded import WORKER
 from tests.flush import quick_flush
 from tests.integrations.sandbox import SandboxProcess, sandbox
@@ -41,6 +42,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """In a parallel run, whole files in this order. Where there are notes, tests/statements.py knows it better."""
     if WORKER and not config.getoption("other_servers"):
         items.sort(key=lambda item: LONGEST.index(name) if (name := item.location[0]) in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any) -> None:
+    """Of several workers one migrates, and the others have what it made."""
+    if WORKER:
+        with django_db_blocker.unblock():
+            made = template.make()
+        connection.settings_dict["TEST"]["TEMPLATE"] = made
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not WORKER and config.getoption("numprocesses", None):
+        template.drop()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,8 @@ that all of it is said to them, too (`--other-servers`):
 
 - every SQL statement that any test makes in this process, and every error that one ends with, is made by a test that is
   repeated; so is every command to the broker. Of the tests that would do, the quickest are chosen;
-- whatever several threads ask at a time is repeated: who waits for whom is more than its statements;
+- whatever is asked in the middle of another thread's transaction is repeated: who waits for whom is more than its
+  statements;
 - so is what is marked `other_servers`: processes of its own say what is not seen here.
 """
 
@@ -26,13 +27,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.pq import TransactionStatus
 from redis.connection import AbstractConnection
 
 # What differs from test to test in one and the same statement: names of savepoints and cursors, numbers, how many rows.
 _VARYING = re.compile(r"s\d+_x\d+|_django_curs_\w+|'(?:[^']|'')*'|\d+")
 _ROWS = re.compile(r"(\([^()]*\)|%s(?:::\w+)?)(?:, *\1)+")
-# Of these threads nobody waits for another: a browser's pages are asked for one by one.
-_MAIN = threading.main_thread()
+_IN_THE_MIDDLE = {TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,13 +60,14 @@ class _Notes:
         self._file = file.open("w", buffering=1)
         self._asked: set[str] = set()
         self._several = False
+        self._spoke: dict[int, psycopg.Connection] = {}
         for owner, name in ((psycopg.Cursor, "execute"), (psycopg.Cursor, "executemany"), (psycopg.Cursor, "copy")):
             setattr(owner, name, self._noting(getattr(owner, name)))
         AbstractConnection.send_command = self._noting_commands(AbstractConnection.send_command)  # type: ignore[method-assign]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, bool, bool]:
-        self._asked, self._several = set(), False
+        self._asked, self._several, self._spoke = set(), False, {}
         began = time.monotonic()
         ran = yield
         asked = sorted({_digest(each) for each in self._asked})
@@ -79,7 +81,12 @@ class _Notes:
     def _noting(self, does: Callable[..., Any]) -> Callable[..., Any]:
         def noting(cursor: psycopg.Cursor, query: Any, *args: Any, **kwargs: Any) -> Any:
             said = query if isinstance(query, str) else _text(query, cursor)
-            self._several |= threading.current_thread() is not _MAIN
+            here = threading.get_ident()
+            others = [
+                last for thread, last in list(self._spoke.items()) if thread != here and last is not cursor.connection
+            ]
+            self._several |= any(last.info.transaction_status in _IN_THE_MIDDLE for last in others)
+            self._spoke[here] = cursor.connection
             try:
                 result = does(cursor, query, *args, **kwargs)
             except psycopg.Error as error:

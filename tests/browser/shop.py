@@ -89,7 +89,7 @@ class Shop:
         """From now on the worker is silent and the instance held."""
         an_hour_ago = Now() - timedelta(hours=1)
         Heartbeat.objects.create(queue=SENDING_QUEUE, host="loja", beat_at=an_hour_ago)
-        connections.hold(EvolutionInstance.objects.get().pk, "connection_closed")
+        connections.hold(EvolutionInstance.objects.get(name="flowlog").pk, "connection_closed")
 
     def _order(self, name: str, **values: Any) -> Order:
         phone = f"+55119{81000000 + len(self.orders)}"

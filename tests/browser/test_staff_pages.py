@@ -9,7 +9,6 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from tests.browser.pages import every_page
 from tests.browser.screen import DESK, Opener, log_in, photograph_on_each
 from tests.browser.shop import Shop
 from tests.integrations.sandbox import SandboxProcess
@@ -71,13 +70,6 @@ def page(opened: Opener, chief: User, live_server: Any) -> Iterator[Page]:
     with opened(DESK, base_url=live_server.url) as page:
         log_in(page, chief, live_server.url)
         yield page
-
-
-def test_the_banner_is_on_every_page(page: Page, shop: Shop, chief: User) -> None:
-    shop.break_down()
-    for address, what in every_page(chief):
-        page.goto(address)
-        photograph_on_each(page, what, "As mensagens aos clientes não estão saindo.", "WhatsApp flowlog desconectado.")
 
 
 def test_orders_tell_what_became_of_their_messages(page: Page, shop: Shop) -> None:
