@@ -4,8 +4,9 @@ Servers of other versions may answer a statement otherwise; which values it has 
 embedded servers notes what each test says to them (`--note-statements`), and the run on others repeats so many tests
 that all of it is said to them, too (`--other-servers`):
 
-- every SQL statement that any test makes in this process, and every error that one ends with, is made by a test that is
-  repeated; so is every command to the broker. Of the tests that would do, the quickest are chosen;
+- every SQL statement that Flowlog makes in a test's process, and every error that one ends with, is made by a test that
+  is repeated; so is every command to the broker. Of the tests that would do, the quickest are chosen. What a test asks
+  for itself, to see what became of it, is not Flowlog's;
 - whatever is asked in the middle of another thread's transaction is repeated: who waits for whom is more than its
   statements;
 - so is what is marked `other_servers`: processes of its own say what is not seen here.
@@ -18,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -33,6 +35,8 @@ from redis.connection import AbstractConnection
 # What differs from test to test in one and the same statement: names of savepoints and cursors, numbers, how many rows.
 _VARYING = re.compile(r"s\d+_x\d+|_django_curs_\w+|'(?:[^']|'')*'|\d+")
 _ROWS = re.compile(r"(\([^()]*\)|%s(?:::\w+)?)(?:, *\1)+")
+_HOME = Path(__file__).resolve().parent.parent
+_TESTS, _LIBRARIES = f"{_HOME}/tests/", f"{_HOME}/.venv"
 _IN_THE_MIDDLE = {TransactionStatus.ACTIVE, TransactionStatus.INTRANS, TransactionStatus.INERROR}
 
 
@@ -90,9 +94,11 @@ class _Notes:
             try:
                 result = does(cursor, query, *args, **kwargs)
             except psycopg.Error as error:
-                self._asked.add(f"{type(error).__name__} {error.diag.constraint_name} {said}")
+                if _is_ours():
+                    self._asked.add(f"{type(error).__name__} {error.diag.constraint_name} {said}")
                 raise
-            self._asked.add(said)
+            if said not in self._asked and _is_ours():
+                self._asked.add(said)
             return result
 
         return noting
@@ -103,6 +109,14 @@ class _Notes:
             return does(connection, *words, **kwargs)
 
         return noting
+
+
+def _is_ours() -> bool:
+    """Whether it is Flowlog's code that asks: of all that is neither a library's nor this file's, the innermost."""
+    frame = sys._getframe(2)
+    while frame and (not (file := frame.f_code.co_filename).startswith(f"{_HOME}/") or file.startswith(_LIBRARIES)):
+        frame = frame.f_back  # type: ignore[assignment]
+    return bool(frame) and not frame.f_code.co_filename.startswith(_TESTS)
 
 
 def _text(query: Any, cursor: psycopg.Cursor) -> str:

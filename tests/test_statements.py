@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.statements import _digest, choose, longest_first
+from tests.statements import _HOME, _LIBRARIES, _digest, _is_ours, choose, longest_first
 
 
 def note(test: str, asked: str, seconds: float = 1, several: bool = False) -> dict[str, Any]:
@@ -49,3 +49,25 @@ def test_the_files_that_take_longest_come_first() -> None:
 )
 def test_a_statement_is_the_same_whatever_its_values(one: str, other: str, same: bool) -> None:
     assert (_digest(one) == _digest(other)) is same
+
+
+def asked_from(*files: str) -> bool:
+    """Whether a statement is ours that is made in the last of these files, which those before it call."""
+    names: dict[str, Any] = {"made": lambda: _is_ours()}  # noqa: PLW0108 - it stands for what notes it
+    for file in reversed(files):
+        exec(compile("def made(make=made): return make()", file, "exec"), names)  # noqa: S102 - ours
+    return bool(names["made"]())
+
+
+@pytest.mark.parametrize(
+    ("files", "ours"),
+    [
+        ([f"{_HOME}/orders/services.py"], True),
+        ([f"{_HOME}/orders/services.py", f"{_LIBRARIES}/lib/django/db/models/query.py"], True),
+        ([f"{_HOME}/orders/services.py", f"{_HOME}/tests/factories.py"], False),
+        ([f"{_HOME}/tests/flush.py", f"{_LIBRARIES}/lib/django/db/models/query.py"], False),
+        ([f"{_LIBRARIES}/lib/django/db/models/query.py"], False),
+    ],
+)
+def test_what_a_test_asks_for_itself_is_not_flowlogs(files: list[str], ours: bool) -> None:
+    assert asked_from(*files) is ours
