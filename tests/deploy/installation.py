@@ -361,10 +361,17 @@ def test_who_stops_the_site_has_no_stand_in(server: Server) -> None:
     state = "systemctl is-active flowlog-web flowlog-web-stand-in || true"
     assert server.run(state) == "inactive\ninactive\n"
     # One that was left behind goes with it.
-    server.run("systemctl start flowlog-web.socket flowlog-web flowlog-web-stand-in")
+    server.run("systemctl start flowlog-web.socket flowlog-web; systemctl start flowlog-web-stand-in")
     server.run("systemctl stop flowlog-web.socket flowlog-web")
     assert server.run(state) == "inactive\ninactive\n"
     server.run("systemctl start flowlog-web.socket flowlog-web")
+    assert active(server) == ALL_ACTIVE
+
+
+def test_no_restart_waits_for_what_is_restarted_along_with_the_site(server: Server) -> None:
+    server.run("systemctl restart flowlog.target")
+    server.run("systemctl restart postgresql redis-server flowlog-web")
+    assert server.run("journalctl --unit=flowlog-web | grep -c 'Stopping timed out' || true") == "0\n"
     assert active(server) == ALL_ACTIVE
 
 

@@ -67,6 +67,7 @@ def test_what_answers_during_a_restart_is_the_same_program_on_the_same_socket() 
     assert stand_in["ExecStart"] == web["ExecStart"]
     assert stand_in["Sockets"] == "flowlog-web.socket"
     assert stand_in["NotifyAccess"] == web["NotifyAccess"] == "all"
+    assert "\nAfter=" not in (UNITS / "flowlog-web-stand-in.service").read_text()
     # The stop that waits for it must not be cut short.
     assert int(stand_in["TimeoutStartSec"]) < int(web["TimeoutStopSec"])
     # Who stops the site stops both.
