@@ -156,11 +156,12 @@ class SlotLostError(Exception):
 
 
 def _to_take() -> Any:
-    ready = Exists(ready_instances().filter(pk=OuterRef("instance_id")))
+    # By its key: however PostgreSQL plans it, the cap of no other instance is asked for.
+    own = Subquery(NotificationLog.objects.filter(pk=param("id")).order_by().values("instance")[:1])
     # None if it is not ready, so that the search for what is next there does not even begin.
-    own_instance = NotificationLog.objects.filter(ready, pk=param("id")).order_by().values("instance")[:1]
-    claimable = due().filter(ready | Q(instance__isnull=True))
-    return _taking(claimable.filter(pk=Coalesce(Subquery(oldest_due(Subquery(own_instance))), param("id"))))
+    ready = Subquery(ready_instances().filter(pk=own).order_by().values("pk")[:1])
+    claimable = due().filter(Q(instance=ready) | Q(instance__isnull=True))
+    return _taking(claimable.filter(pk=Coalesce(Subquery(oldest_due(ready)), param("id"))))
 
 
 def _to_take_next() -> Any:
