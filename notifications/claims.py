@@ -190,21 +190,20 @@ _TAKE, _TAKE_NEXT, _TAKEN = Statement(_to_take), Statement(_to_take_next), Rows(
 
 def _prepared(token: uuid.UUID) -> Claim:
     """The message that was taken, with its text; over if it is not to be sent now."""
-    own = NotificationLog.objects.filter(status=Status.SENDING, claim_token=token)
     [row] = _TAKEN.all(token=token)
     try:
         refusal = policy.refusal(row)
-        if not refusal and quiet.put_off(row, own):
+        if not refusal and quiet.put_off(row):
             return Claim(row, token, over=True)
         if not refusal:
             render(row)
     except Exception:  # whatever a template or an odd row raises must not stop the messages behind it
         with about(notification=row.pk, order=row.snapshot_order_code):
             logger.exception("Notification %s (%s) cannot be prepared", row.pk, row.event)
-        state_changes.put_back(own, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
+        state_changes.put_back(row.as_claimed, code="cannot_prepare", next_attempt_at=Now() + DEFECT_PAUSE)
         return Claim(row, token, over=True)
     if refusal:
-        state_changes.to_skipped(own, refusal)
+        state_changes.to_skipped(row.as_claimed, refusal)
         return Claim(row, token, over=True)
     return Claim(row, token)
 

@@ -92,10 +92,10 @@ def take_along(rows: Sequence[NotificationLog]) -> None:
         transaction.on_commit(partial(_let_go, orders), robust=True)
 
 
-def put_off(row: NotificationLog, own: state_changes.Rows) -> bool:
+def put_off(row: NotificationLog) -> bool:
     """Put a message that was claimed off to the morning, if it is quiet and it may wait; returns whether it was.
 
-    `own` is the row as this claim has it. One that was asked for by a person goes at once.
+    One that was asked for by a person goes at once.
     """
     if row.order is None or row.resend_of_id:
         return False
@@ -106,7 +106,7 @@ def put_off(row: NotificationLog, own: state_changes.Rows) -> bool:
         return False
     later = F("expires_at") + (morning - timezone.now())
     expires_at = Least(later, Value(until)) if until else later
-    state_changes.put_back(own, code=CODE, next_attempt_at=morning, expires_at=expires_at)
+    state_changes.put_back(row.as_claimed, code=CODE, next_attempt_at=morning, expires_at=expires_at)
     # One that must not wait may have been written meanwhile, or the hours have been changed.
     transaction.on_commit(partial(_look_again, row), robust=True)
     return True

@@ -6,6 +6,8 @@ moves of `integrations.messages.state_changes` alone, but for what triggers of t
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -234,10 +236,20 @@ class NotificationLog(models.Model):
         kind = kind_words(self.event)
         return f"{self.snapshot_order_code} · {kind}" if self.snapshot_order_code else str(kind)
 
+    _read: tuple[Any, Snapshot] = (None, Snapshot())
+
+    @property
+    def as_claimed(self) -> models.QuerySet[NotificationLog]:
+        """The row, as long as whoever had claimed it when it was read has it and has not settled it."""
+        own = NotificationLog.objects.filter(pk=self.pk, claim_token=self.claim_token)
+        return own.filter(status=NotificationLog.Status.SENDING)
+
     @property
     def parsed_snapshot(self) -> Snapshot:
-        """What the message tells, whichever release wrote it."""
-        return Snapshot.from_json(self.snapshot)
+        """What the message tells, whichever release wrote it; each one that the row comes to have is read once."""
+        if self._read[0] is not self.snapshot:
+            self._read = (self.snapshot, Snapshot.from_json(self.snapshot))
+        return self._read[1]
 
     @property
     def snapshot_order_code(self) -> str:

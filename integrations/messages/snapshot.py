@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, Self, TypeIs, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
@@ -172,18 +172,26 @@ def _with_parcels(written: object) -> object:
 def _read[Part](part: Callable[..., Part], written: object) -> Part:
     if not isinstance(written, dict):
         return part()
-    read = {name: _value(kind, written[name]) for name, kind in _kinds(part).items() if name in written}
+    read = {name: value(written[name]) for name, value in _readers(part).items() if name in written}
     return part(**{name: value for name, value in read.items() if value is not None})
 
 
-def _value(kind: Any, written: object) -> Any:
-    """A field's value; None if it cannot be one."""
+def _read_each[Part](part: Callable[..., Part], written: object) -> tuple[Part, ...]:
+    return tuple(_read(part, one) for one in written if isinstance(one, dict)) if isinstance(written, list) else ()
+
+
+@cache
+def _readers(part: Any) -> dict[str, Callable[[object], Any]]:
+    """What makes of each field, as it is written, its value; None if it cannot be one."""
+    return {name: _reader(kind) for name, kind in _kinds(part).items()}
+
+
+def _reader(kind: Any) -> Callable[[object], Any]:
     if _is_part(kind):
-        return _read(kind, written)
+        return partial(_read, kind)
     if get_origin(kind) is tuple:
-        each = get_args(kind)[0]
-        return tuple(_read(each, one) for one in written if isinstance(one, dict)) if isinstance(written, list) else ()
-    return _READERS[kind](written)
+        return partial(_read_each, get_args(kind)[0])
+    return _READERS[kind]
 
 
 def _text(written: object) -> str | None:
