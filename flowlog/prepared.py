@@ -18,7 +18,7 @@ from typing import Any, ClassVar, cast, override
 from weakref import WeakSet
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql import InsertQuery, UpdateQuery
 from psycopg.errors import error_from_result
@@ -80,6 +80,10 @@ class Statement:
     def __init__(self, build: Callable[[], Any] | str) -> None:
         self._build = build
         self.defined.add(self)
+
+    def given(self, **values: Any) -> Call:
+        """With these values, for `together`."""
+        return Call(self, values)
 
     def changed(self, **values: Any) -> int:
         """Make it; how many rows it changed."""
@@ -179,6 +183,31 @@ def _answer(session: psycopg.Connection) -> PGresult:
     return result
 
 
+class Call:
+    """A statement with its values, to be made `together` with others; then it has its `result`."""
+
+    __slots__ = ("result", "statement", "values")
+
+    def __init__(self, statement: Statement, values: dict[str, Any]) -> None:
+        self.statement, self.values = statement, values
+        self.result: Any = None
+
+
+def together(*calls: Call) -> None:
+    """Make them one after the other, without waiting for one before the next; in a transaction.
+
+    The result of each is the rows that it returns, or how many it has changed if it returns none. If one fails, so
+    does all after it.
+    """
+    own: Any = connections[DEFAULT_DB_ALIAS]
+    own.ensure_connection()
+    with own.wrap_database_errors, own.connection.pipeline():
+        cursors = [call.statement._made(call.values) for call in calls]
+    for call, cursor in zip(calls, cursors, strict=True):
+        with cursor:
+            call.result = cursor.fetchall() if cursor.description else cursor.rowcount
+
+
 class Rows[M: Model](Statement):
     """The same for a query of whole rows."""
 
@@ -210,8 +239,10 @@ class Rows[M: Model](Statement):
     def _compiler(self) -> Any:
         compiler = _compiler(self._queryset.query)
         compiler.statement = compiler.as_sql()
-        converters = compiler.get_converters([each for each, _sql, _alias in compiler.select])
+        columns = [each for each, _sql, _alias in compiler.select]
+        converters, are_composite = compiler.get_converters(columns), compiler.has_composite_fields(columns)
         compiler.get_converters = lambda _columns: converters
+        compiler.has_composite_fields = lambda _columns: are_composite
         return compiler
 
     @cached_property
@@ -324,5 +355,6 @@ class _Preparing(psycopg.Cursor[Any]):
 
 def _cursor() -> Any:
     """One that is watched and logged like any of Django's."""
-    connection.ensure_connection()
-    return connection._prepare_cursor(_Preparing(connection.connection))  # type: ignore[attr-defined]
+    own: Any = connections[DEFAULT_DB_ALIAS]
+    own.ensure_connection()
+    return own._prepare_cursor(_Preparing(own.connection))

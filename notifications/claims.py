@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, Now
 from django.db.models.lookups import GreaterThan
 
 from flowlog.logs.context import about
-from flowlog.prepared import Rows, Statement, following, insertion, param, recording
+from flowlog.prepared import Call, Rows, Statement, following, insertion, param, recording, together
 from integrations.instances.connections import alive, probe_pause
 from integrations.messages import state_changes
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
@@ -130,25 +130,43 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     return claim
 
 
-def claim_next(instance_id: int, *, before: uuid.UUID | None = None, task_id: str = "") -> Claim | None:
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """A claim that is being settled, and the statements that do it: about its message, and then about its attempt."""
+
+    token: uuid.UUID
+    message: Call
+    attempt: Call
+
+
+def claim_next(instance_id: int, *, before: Settling | None = None, task_id: str = "") -> Claim | None:
     """Claim the message that is next at the instance, unless it is held; None if none may be sent now.
 
-    In the transaction that settles the claim with the token `before`, its slot goes over to the next one, unless that
-    is over. What others have locked is passed by. Raises `SlotLostError`, and the transaction must be undone, if the
-    slot went to somebody else in this moment.
+    In the transaction that settles the claim `before`, its slot goes over to the next one. Its message is settled in
+    any case, its attempt only with the slot: not if nothing is next, or that is over. What others have locked is
+    passed by. Raises `SlotLostError`, and the transaction must be undone, if the slot went to somebody else in this
+    moment.
     """
     token = uuid.uuid4()
-    values = {"instance": instance_id, "before": before, "token": token, "lease": _lease()}
+    values = {"instance": instance_id, "before": before and before.token, "token": token, "lease": _lease()}
     with transaction.atomic(savepoint=False):
-        if not _TAKE_NEXT.changed(**values, task_id=task_id):
+        taking = _TAKE_NEXT.given(**values, task_id=task_id)
+        together(*([before.message] if before else []), taking)
+        if not taking.result:
             return None
         claim = _prepared(token)
         if not claim.over:
             assert claim.notification.instance  # noqa: S101 - it is of this one
-            gap = _gap(claim.notification.instance.messages_per_minute)
-            if not (_SLOT_OVER.changed(**values, gap=gap) if before else _take_slot(claim)):
+            if not (_take_slot_over(claim, before, values) if before else _take_slot(claim)):
                 raise SlotLostError
     return claim
+
+
+def _take_slot_over(claim: Claim, before: Settling, values: dict[str, Any]) -> bool:
+    assert claim.notification.instance  # noqa: S101 - it is of this one
+    slot = _SLOT_OVER.given(**values, gap=_gap(claim.notification.instance.messages_per_minute))
+    together(slot, before.attempt)
+    return bool(slot.result)
 
 
 class SlotLostError(Exception):

@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from flowlog.logs.context import about
-from flowlog.prepared import Statement, param, recording, returning
+from flowlog.prepared import Call, Statement, param, recording, returning, together
 from integrations.gateways import TOO_LATE, GatewayError, Outcome, SendReceipt, gateway_for, uptime
 from integrations.instances.connections import alive, hold, probe_at_once, resume, resume_by_proof
 from integrations.messages import retries, state_changes
@@ -82,12 +82,9 @@ class Turn:
     task_id: str = ""
     until: float = 0.0
 
-    def next_after(self, claim: Claim, *, settling: bool = False) -> Claim | None:
-        """The next at the instance of one that has been settled, or is just being; see `claims.claim_next`."""
-        instance = claim.notification.instance_id
-        if instance is None or claim.probe or time.monotonic() >= self.until:
-            return None
-        return claims.claim_next(instance, before=claim.token if settling else None, task_id=self.task_id)
+    def goes_on_after(self, claim: Claim) -> bool:
+        """Whether there is time for another one at the same instance."""
+        return claim.notification.instance_id is not None and not claim.probe and time.monotonic() < self.until
 
 
 ONE = Turn()
@@ -120,8 +117,11 @@ def _deal_with(claim: Claim, turn: Turn) -> Claim | None:
 
 
 def _go_on(claim: Claim, turn: Turn) -> Claim | None:
+    instance = claim.notification.instance_id
+    if instance is None or not turn.goes_on_after(claim):
+        return None
     try:
-        following = turn.next_after(claim)
+        following = claims.claim_next(instance, task_id=turn.task_id)
     except claims.SlotLostError:
         return None
     if following:
@@ -195,16 +195,9 @@ def settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult, turn: Tur
     # As `_settle` does it, in constant statements; of a lost claim they find nothing.
     if result.is_ordinary and not claim.probe:
         try:
-            with transaction.atomic():
-                row = claim.notification
-                if sent := _SENT.fetched(id=row.pk, token=claim.token, provider_message_id=result.provider_message_id):
-                    following = turn.next_after(claim, settling=True)
-                    if following is None or following.over:
-                        _FREED.changed(instance=row.instance_id, token=claim.token)
-                    _complete(attempt, result)
-                    if following and sent == [(True,)]:
-                        transaction.on_commit(partial(wakeups.wake_elsewhere, row), robust=True)
-                    return following
+            return _settle_sent(claim, attempt, result, turn)
+        except _ClaimLostError:
+            pass
         except (IntegrityError, OperationalError, InterfaceError):
             raise
         except Exception as error:  # whatever is wrong with the next one, this one is sent
@@ -214,6 +207,33 @@ def settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult, turn: Tur
     with transaction.atomic():
         _settle(claim, attempt, result)
     return _go_on(claim, turn)
+
+
+class _ClaimLostError(Exception):
+    """Somebody else has settled the message, or has it."""
+
+
+@transaction.atomic
+def _settle_sent(claim: Claim, attempt: DeliveryAttempt, result: SendResult, turn: Turn) -> Claim | None:
+    """Raises `_ClaimLostError`, and what `claims.claim_next` raises; then nothing is settled."""
+    row = claim.notification
+    assert row.instance_id  # noqa: S101 - the claim has its slot
+    sent = _SENT.given(id=row.pk, token=claim.token, provider_message_id=result.provider_message_id)
+    freed = _FREED.given(instance=row.instance_id, token=claim.token)
+    completed = _completed(attempt, result)
+    if not turn.goes_on_after(claim):
+        together(sent, freed, completed)
+        following = None
+    else:
+        settling = claims.Settling(claim.token, sent, completed)
+        following = claims.claim_next(row.instance_id, before=settling, task_id=turn.task_id)
+        if following is None or following.over:
+            together(freed, completed)
+    if not sent.result:
+        raise _ClaimLostError
+    if following and sent.result == [(True,)]:
+        transaction.on_commit(partial(wakeups.wake_elsewhere, row), robust=True)
+    return following
 
 
 def _to_sent() -> Any:
@@ -236,8 +256,7 @@ _SENT, _FREED = Statement(_to_sent), Statement(_to_free)
 
 def _settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult) -> None:
     row = claim.notification
-    own = NotificationLog.objects.filter(pk=row.pk, status=Status.SENDING, claim_token=claim.token)
-    settled = _move(own, claim, attempt, result)
+    settled = _move(row.as_claimed, claim, attempt, result)
     if not settled and result.outcome is None:
         open_or_given_up = Q(status__in=(Status.UNKNOWN, Status.PENDING)) | Q(
             status=Status.FAILED, error_code__in=GIVEN_UP
@@ -247,7 +266,7 @@ def _settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult) -> None:
         if result.shows_life:
             resume_by_proof(row.instance_id, attempt.started_at)
     claims.release_slot(claim, **(_judge_instance(claim, result) if settled else {}))
-    _complete(attempt, result)
+    together(_completed(attempt, result))
 
 
 def _move(own: state_changes.Rows, claim: Claim, attempt: DeliveryAttempt, result: SendResult) -> int:
@@ -337,10 +356,10 @@ def _accepted(receipt: SendReceipt) -> SendResult:
     )
 
 
-def _complete(attempt: DeliveryAttempt, result: SendResult) -> None:
+def _completed(attempt: DeliveryAttempt, result: SendResult) -> Call:
     outcome, code = result.outcome or DeliveryAttempt.Result.SENT, result.code
     told = {"http_status": result.http_status, "body": result.response_body, "message": result.provider_message_id}
-    _COMPLETED.changed(id=attempt.pk, outcome=str(outcome), code=code, duration=result.duration, **told)
+    return _COMPLETED.given(id=attempt.pk, outcome=str(outcome), code=code, duration=result.duration, **told)
 
 
 def _to_complete() -> Any:

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from celery.signals import worker_before_create_process
-from django.db import NotSupportedError, connection, transaction
+from django.db import IntegrityError, NotSupportedError, connection, transaction
 from django.db.models import Model
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from flowlog.prepared import Rows, Statement, param, recording
+from flowlog.prepared import Rows, Statement, param, recording, together
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
 from notifications.claims import Claim
@@ -95,6 +95,22 @@ class TestStatement:
         finally:
             connection.close()
             self.make_names(100)
+
+    def test_some_are_made_together_and_with_one_that_fails_all(self) -> None:
+        first, second = make_instance(), make_instance(name="other", is_default=False)
+        found = Rows(lambda: EvolutionInstance.objects.filter(name=param("name")).order_by())
+        named = Statement(
+            lambda: recording(EvolutionInstance.objects.filter(pk=param("id"))).update(name=param("name"))
+        )
+        calls = (named.given(id=first.pk, name="eva"), found.given(name="eva"), named.given(id=0, name="ida"))
+        together(*calls)
+        assert [call.result for call in calls[::2]] == [1, 0]
+        assert [row[0] for row in calls[1].result] == [first.pk]
+        lost = named.given(id=second.pk, name="ida")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            together(lost, named.given(id=second.pk, name="eva"), named.given(id=second.pk, name="ada"))
+        assert lost.result is None
+        assert set(EvolutionInstance.objects.values_list("name", flat=True)) == {"eva", "other"}
 
     @pytest.mark.django_db(transaction=True)
     def test_children_find_all_of_them_compiled_and_no_connection(self) -> None:
