@@ -18,8 +18,8 @@ from tests.processes import web_server
 CLIENTS = 8
 CODES = (200, 201)
 TURNS = 5
-# An address that only says 200, by the same way through the server and Django that webhooks take.
-FLOOR = "/webhooks/floor/"
+# Addresses that only say 200: by the same short way through Django that webhooks take, and as any view of the site.
+FLOORS = {"/webhooks/floor/": "only saying 200", "/floor/": "the same behind all middlewares"}
 
 type Post = tuple[bytes, dict[str, str]]
 """A body and its headers."""
@@ -71,26 +71,26 @@ class Server:
         used = Usage.now(self.pids) - before
         return Sent(len(posts) / took, [each for share in shares for each in share], used.cpu / len(posts) * 1000)
 
-    def beside_the_floor(self, name: str, path: str, posts: Sequence[Post], *, least: float | None) -> Iterator[Figure]:
-        """The posts taken in beside the same to the floor: in turns, a part of them in each, so that a busy moment of
-        the machine meets both. The turn whose ratio is in the middle is told; of the processor, all of them."""
-        for each in (FLOOR, path):
+    def beside_the_floors(
+        self, name: str, path: str, posts: Sequence[Post], *, least: float | None
+    ) -> Iterator[Figure]:
+        """The posts taken in beside the same to the floors: in turns, a part of them in each, so that a busy moment of
+        the machine meets all. The turn whose ratio is in the middle is told; of the processor, all of them."""
+        addresses = [path, *FLOORS]
+        for each in addresses:
             self.post_all(each, posts[: 2 * CLIENTS])
-        taken: list[Sent] = []
-        bare: list[Sent] = []
+        told: dict[str, list[Sent]] = {each: [] for each in addresses}
         for turn in range(TURNS):
-            share = posts[turn::TURNS]
-            for mine, address in ((bare, FLOOR), (taken, path))[:: 1 if turn % 2 else -1]:
-                mine.append(self.post_all(address, share))
-        pairs = sorted(zip(taken, bare, strict=True), key=lambda pair: pair[0].per_second / pair[1].per_second)
-        ours, floor = pairs[TURNS // 2]
-        floor_name = "only saying 200"
-        apart = spread([one.per_second / other.per_second for one, other in pairs])
-        yield Figure(f"{name}, one web process", ours.per_second, "/s", floor.per_second, floor_name, least=least,
-                     spread=apart)  # fmt: skip
-        cpu = [sum(each.cpu_ms for each in turns) / TURNS for turns in (taken, bare)]
-        yield Figure(f"{name}: processor for one", cpu[0], "ms", cpu[1], floor_name, most=1.5)
-        yield Figure(f"{name}: p95 of the answers", ours.p95, "ms", floor.p95, floor_name)
+            for each in addresses[:: 1 if turn % 2 else -1]:
+                told[each].append(self.post_all(each, posts[turn::TURNS]))
+        cpu = {each: sum(sent.cpu_ms for sent in told[each]) / TURNS for each in addresses}
+        for floor, floor_name in FLOORS.items():
+            pairs = sorted(zip(told[path], told[floor], strict=True), key=_ratio)
+            ours, bare = pairs[TURNS // 2]
+            yield Figure(f"{name}, one web process", ours.per_second, "/s", bare.per_second, floor_name, least=least,
+                         spread=spread([*map(_ratio, pairs)]))  # fmt: skip
+            yield Figure(f"{name}: processor for one", cpu[path], "ms", cpu[floor], floor_name, most=1.5)
+            yield Figure(f"{name}: p95 of the answers", ours.p95, "ms", bare.p95, floor_name)
 
     def look(self, paths: Sequence[str], clients: int) -> Sent:
         """GET the pages from so many clients at once, each over a connection of its own. All have to be there."""
@@ -98,6 +98,10 @@ class Server:
         times = asyncio.run(_storm(urlsplit(self.address).port or 80, paths, clients))
         took = time.perf_counter() - started
         return Sent(len(paths) / took, times, (Usage.now(self.pids) - before).cpu / len(paths) * 1000)
+
+
+def _ratio(pair: tuple[Sent, Sent]) -> float:
+    return pair[0].per_second / pair[1].per_second
 
 
 async def _storm(port: int, paths: Sequence[str], clients: int) -> list[float]:

@@ -1,8 +1,8 @@
 """The web server with the floors' addresses beside its own: one that only says 200, and a customer's page as it is
 without the throttle and the database.
 
-The first is among the webhooks' addresses, and so reached as they are, past the middlewares for browsers: what they
-cost more than it is what is done with a webhook.
+The first has two addresses. One is among the webhooks', and so reached as they are, past the middlewares for browsers:
+what they cost more than it is what is done with a webhook. The other is reached as any view of the site.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def _order() -> Order:
 urlpatterns = [
     path("floor/page", page),
     path("webhooks/floor/", say_ok),
+    path("floor/", say_ok),
     path("", include("flowlog.urls")),
 ]
 settings.ROOT_URLCONF = __name__

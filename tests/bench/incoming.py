@@ -91,11 +91,11 @@ def taken_in(one: Server, store: Store, number: int) -> Iterator[Figure]:
     for source, signed in SIGNED.items():
         path = _path(shops.make_connection(source, store))
         posts = [(body, {"Content-Type": "application/json", **signed(body)}) for body in bodies]
-        yield from one.beside_the_floor(f"{source}'s webhooks", path, posts, least=0.6)
+        yield from one.beside_the_floors(f"{source}'s webhooks", path, posts, least=0.6)
     path = f"/webhooks/tracking/melhorenvio/{parcels.make_connection(store=store).token}"
     labels = [parcels.label(id=str(each)) for each in range(number)]
     posts = [(body, {"Content-Type": "application/json", "X-ME-Signature": parcels.sign(body)}) for body in labels]
-    yield from one.beside_the_floor("melhorenvio's webhooks", path, posts, least=0.6)
+    yield from one.beside_the_floors("melhorenvio's webhooks", path, posts, least=0.6)
 
 
 def _path(connection: ShopConnection) -> str:

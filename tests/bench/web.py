@@ -65,7 +65,7 @@ def webhooks(one: Server, number: int) -> Iterator[Figure]:
         for each in ids
         for status in ("DELIVERY_ACK", "READ")
     ]
-    yield from one.beside_the_floor("gateway's webhooks", "/webhooks/evolution/i0/", posts, least=None)
+    yield from one.beside_the_floors("gateway's webhooks", "/webhooks/evolution/i0/", posts, least=None)
 
 
 def worked_off() -> Iterator[Figure]:
