@@ -67,6 +67,8 @@ def test_what_answers_during_a_restart_is_the_same_program_on_the_same_socket() 
     assert stand_in["ExecStart"] == web["ExecStart"]
     assert stand_in["Sockets"] == "flowlog-web.socket"
     assert stand_in["NotifyAccess"] == web["NotifyAccess"] == "all"
+    # Where a unit does not say so, as those of before, gunicorn itself says that it is ready.
+    assert all("READY_BY=workers" in unit["Environment"].split() for unit in (web, stand_in))
     assert "\nAfter=" not in (UNITS / "flowlog-web-stand-in.service").read_text()
     # The stop that waits for it must not be cut short.
     assert int(stand_in["TimeoutStartSec"]) < int(web["TimeoutStopSec"])
