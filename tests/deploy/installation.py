@@ -77,7 +77,7 @@ def client():
         finally:
             site.close()
         waits.append((began, time.time() - began))
-        stop.wait(0.05)
+        stop.wait(0.2)
 threads = [threading.Thread(target=client) for _ in range(4)]
 for thread in threads: thread.start()
 sys.stdin.read()
