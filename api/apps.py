@@ -12,4 +12,4 @@ class ApiConfig(AppConfig):
 
         order_status_changed.connect(acting.note, dispatch_uid="api.note")
         customers_erased.connect(idempotency.forget, dispatch_uid="api.forget")
-        register_annotator(timeline.annotate)
+        register_annotator(timeline.annotate, "api_change__token")

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -44,7 +44,6 @@ RECEIPT_COLOURS: dict[str, str] = {
     Receipt.DELIVERY_ACK: "info",
     Receipt.READ: "success",
 }
-_RESENDS = NotificationLog.objects.select_related("requested_by").order_by("pk")
 # More than anybody reads on one page; the rest is in the database.
 SHOWN_REPLIES = 50
 SHOWN_MESSAGES = 20
@@ -53,7 +52,8 @@ SHOWN_MESSAGES = 20
 def register() -> None:
     """Called once, when the admin is loaded."""
     timeline.register_annotator(messages)
-    timeline.register_annotator(replies)
+    wrote = Exists(CustomerReply.objects.filter(order=OuterRef("order")))
+    timeline.register_annotator(replies, customer_wrote=wrote)
     customers.register_section(customer_replies)
     customers.register_section(customer_messages)
     views.register_view(views.View("answered", _("answered"), _answered, _may_see))
@@ -74,17 +74,20 @@ def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Sa
     """Under each event of an order: the messages that told the customer, and resends, if they may see the log."""
     if not _may_see(request):
         return {}
-    rows = NotificationLog.objects.filter(order_event__in=[event.pk for event in events])
-    told = rows.select_related("requested_by").prefetch_related(Prefetch("resends", _RESENDS))
+    rows = list(NotificationLog.objects.filter(order=events[0].order).select_related("requested_by").order_by("pk"))
+    resends: defaultdict[int, list[NotificationLog]] = defaultdict(list)
+    for row in rows:
+        resends[row.resend_of_id or 0].append(row)
     under: defaultdict[int, list[SafeString]] = defaultdict(list)
-    for row in told.order_by("pk"):
-        under[row.order_event_id or 0].append(_with_resends_html(row))
+    for row in rows:
+        if row.order_event_id:
+            under[row.order_event_id] += [_message_html(each) for each in (row, *resends[row.pk])]
     return {pk: format_html_join("", "{}", ((html,) for html in each)) for pk, each in under.items()}
 
 
 def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
     """Under each event of an order: what the customer wrote after it, the latest last."""
-    if not _may_see(request) or not events:
+    if not _may_see(request) or not events or not events[0].customer_wrote:  # type: ignore[attr-defined]
         return {}
     said = inbox.replies().filter(order=events[0].order_id).order_by("-received_at", "-pk")[:SHOWN_REPLIES]
     oldest_first = sorted(events, key=lambda event: event.pk)
@@ -146,10 +149,6 @@ def _latest_html(row: NotificationLog) -> SafeString:
 
 def _may_see(request: HttpRequest) -> bool:
     return request.user.has_perm("integrations.view_notificationlog")
-
-
-def _with_resends_html(row: NotificationLog) -> SafeString:
-    return format_html_join("", "{}", ((_message_html(each),) for each in (row, *row.resends.all())))
 
 
 def _message_html(row: NotificationLog) -> SafeString:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from django.contrib import admin
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -83,6 +84,8 @@ class ShopNewsAdmin(NewsAdmin):
 def annotate_timeline(_request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
     """Under each event of an order (newest first): what its shop told while it was the last one, if it did not simply
     move the order on."""
+    if not events[0].shop_told:  # type: ignore[attr-defined]
+        return {}
     lines: defaultdict[int, list[ShopNews]] = defaultdict(list)
     quiet = (Result.APPLIED, Result.NOTHING_NEW, Result.NOT_AN_ORDER, Result.RECEIVED)
     for news in ShopNews.objects.filter(order=events[0].order).exclude(result__in=quiet).defer("body"):
@@ -96,4 +99,4 @@ def _lines_html(told: list[ShopNews]) -> SafeString:
     return render_to_string("admin/integrations/timeline_shop.html", {"lines": lines})
 
 
-timeline.register_annotator(annotate_timeline)
+timeline.register_annotator(annotate_timeline, shop_told=Exists(ShopNews.objects.filter(order=OuterRef("order"))))

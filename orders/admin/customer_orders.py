@@ -17,11 +17,18 @@ from orders.wording import money
 SHOWN = 20
 
 
+def have_orders(customer: Customer) -> bool:
+    """Whether the customer has any. No query for one whose `orders_section` was made."""
+    known: bool | None = getattr(customer, "_have_orders", None)
+    return customer.orders.exists() if known is None else known
+
+
 def orders_section(request: HttpRequest, customer: Customer) -> SafeString | str:
     """Their latest orders, each with how it stands. One query."""
     if not request.user.has_perm("orders.view_order"):
         return ""
     latest = list(customer.orders.order_by("-created_at", "-pk")[: SHOWN + 1])
+    customer._have_orders = bool(latest)  # type: ignore[attr-defined]
     rows = [
         (
             order,

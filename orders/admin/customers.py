@@ -19,7 +19,7 @@ from flowlog.staffpages import stores
 from flowlog.staffpages.base import ModelAdmin, label_column, person
 from flowlog.times import moment
 from orders import consent, exports, search
-from orders.admin.customer_orders import orders_section
+from orders.admin.customer_orders import have_orders, orders_section
 from orders.admin.disclosure import DisclosureView, disclosure_section
 from orders.admin.erasure import ErasureView, erasure_section
 from orders.admin.exports import ExportViews
@@ -108,9 +108,13 @@ class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportView
     search_help_text = _("Name, phone, CPF or CNPJ")
     readonly_fields = ("opted_out_when", "their_orders", "chat")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
+        """Each with the store, which the page of one names."""
+        return super().get_queryset(request).select_related("store")
+
     def has_delete_permission(self, request: HttpRequest, obj: Customer | None = None) -> bool:
         """One by one, and only who has no orders, which are the shop's books. Who asks to be forgotten is erased."""
-        return obj is not None and super().has_delete_permission(request, obj) and not obj.orders.exists()
+        return obj is not None and super().has_delete_permission(request, obj) and not have_orders(obj)
 
     @admin.display(description=_("phone (WhatsApp)"), ordering="phone")
     def phone_written(self, customer: Customer) -> str:

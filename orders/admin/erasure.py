@@ -65,9 +65,10 @@ def erasure_section(request: HttpRequest, customer: Customer) -> SafeString | st
     """The proof that the customer is erased, or the way there for who may erase."""
     if not customer.erased_at and not may_erase(request):
         return ""
+    proofs = customer.erasures.all() if customer.erased_at else ()
     context = {
         "customer": customer,
-        "proofs": [(proof, moment(proof.at), as_lines(proof)) for proof in customer.erasures.all()],
+        "proofs": [(proof, moment(proof.at), as_lines(proof)) for proof in proofs],
         "address": reverse("admin:orders_customer_erase", args=[customer.pk]),
     }
     return SafeString(render_to_string("admin/orders/customer/erasure.html", context))

@@ -171,6 +171,10 @@ class OrderAdmin(
         """Never: an order that is not to be is cancelled, and its history stays."""
         return False
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        """Each with whose it is: the list and the page of one say both."""
+        return super().get_queryset(request).select_related("store", "customer")
+
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Order | None:
         """Locked while its form is saved, so that a transition made meanwhile is seen and never overwritten."""
         order = super().get_object(request, object_id, from_field)

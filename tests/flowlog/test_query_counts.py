@@ -14,13 +14,14 @@ from django.urls import reverse
 from django_celery_results.models import TaskResult
 
 from integrations.models import EvolutionInstance
+from tests.factories import make_order
 from tests.shops import make_shop
 from tests.staff import client_of, make_staff
 
 pytestmark = pytest.mark.django_db
 
 # Of any list, its frame with it.
-MOST = 12
+MOST = 11
 # Beyond what the frame of any page asks: who it is, and how the system is.
 LISTS = {
     "api_apitoken": 3,
@@ -90,3 +91,14 @@ def test_lists_and_pages_cost_the_same_whatever_is_in_them() -> None:
     frame = cost(client, "/admin/password_change/")
     assert {name: of_list - frame for name, (of_list, _of_page) in few.items()} == LISTS
     assert max(of_list for of_list, _of_page in few.values()) <= MOST
+
+
+def test_the_page_of_an_order_and_of_its_customer_cost_no_more_than_a_list() -> None:
+    """Of one with nothing but its steps, by a superuser, while no worker runs."""
+    order = make_order(until="confirmed")
+    boss: Any = make_staff("chefe", group="")
+    User.objects.filter(pk=boss.pk).update(is_superuser=True)
+    client = client_of(User.objects.get(pk=boss.pk))
+    of_order = cost(client, reverse("admin:orders_order_change", args=[order.pk]))
+    of_customer = cost(client, reverse("admin:orders_customer_change", args=[order.customer_id]))
+    assert (of_order, of_customer) == (13, 13)

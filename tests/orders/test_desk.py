@@ -294,6 +294,6 @@ class TestPages:
             with CaptureQueriesContext(connection) as queries:
                 client.get(address)
             counts.append(len(queries))
-        assert counts == [16, 16]
+        assert counts == [15, 15]
         assert Customer.objects.count() == 1
         assert OrderEvent.objects.filter(created_at__lte=timezone.now()).exists()
