@@ -1,5 +1,6 @@
 -- A year of a shop group: orders with 5 entries and 5 messages each, one attempt a message. Of the last orders some are
--- pending, and some messages of unknown outcome; what failed was seen to within a week. It replaces whatever orders there were; %(orders)s and %(customers)s are
+-- pending, and some messages of unknown outcome; what failed was seen to within a week. Of every tenth order the customer wrote back, and one store's own
+-- system was told of what happened in the last month. It replaces whatever orders there were; %(orders)s and %(customers)s are
 -- numbers that `tests/bench/load.py` puts in. Triggers and foreign keys are left aside, which needs a superuser.
 SET session_replication_role = replica;
 SET synchronous_commit = off;
@@ -57,3 +58,13 @@ INSERT INTO integrations_deliveryattempt(claim_token, started_at, duration, outc
 INSERT INTO integrations_webhookevent(source, instance_name, event, payload, received_at, due_at, processed_at, error)
   SELECT 'evolution', 'i'||(instance_id-1), 'messages.update', jsonb_build_object('event','messages.update','data',jsonb_build_object('keyId',provider_message_id,'status','READ')), sent_at, sent_at, sent_at, ''
   FROM integrations_notificationlog WHERE status='sent' AND created_at > now() - interval '14 days';
+-- the last ones wait for an answer
+INSERT INTO integrations_customerreply(instance_id, customer_id, order_id, provider_message_id, kind, text, received_at, handled_at)
+  SELECT o.store_id, o.customer_id, o.id, 'R'||o.id, 'text', 'Quando chega o pedido '||o.code||'?', o.created_at + interval '1 hour', CASE WHEN o.id <= %(orders)s - 300 THEN o.created_at + interval '2 hours' END
+  FROM orders_order o WHERE o.id %% 10 = 0 ORDER BY o.id;
+-- off, so that what other scripts do is told to nobody
+INSERT INTO outgoing_endpoint(store_id, description, url, kinds, with_phone, secret, former_secret, is_on, off_reason, last_error)
+  VALUES (1, 'ERP', 'https://erp.example.com/', '[]', false, '', '', false, '', '');
+INSERT INTO outgoing_outgoingevent(endpoint_id, kind, order_id, payload, state, attempts, created_at)
+  SELECT (SELECT id FROM outgoing_endpoint), e.transition, o.id, jsonb_build_object('code', o.code), 'delivered', 1, e.created_at
+  FROM orders_orderevent e JOIN orders_order o ON o.id = e.order_id WHERE o.store_id = 1 AND e.created_at > now() - interval '30 days' ORDER BY e.id;

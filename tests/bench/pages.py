@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 from unittest import mock
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlsplit
 
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from api.models import ApiToken
 from flowlog.staffpages.paging import MOST
 from integrations import retention
-from integrations.models import NotificationLog
+from integrations.models import CustomerReply, NotificationLog
 from notifications import claims, sweep
-from orders.models import Customer, Order
+from orders.models import Customer, Order, Store
 from orders.services import expire_due_pickups
+from outgoing.models import OutgoingEvent
 from tests.bench.figures import Figure
 from tests.bench.load import load
 from tests.bench.perfkit import statements_of, timed
@@ -28,6 +31,9 @@ from tests.bench.perfkit import statements_of, timed
 ORDERS = "/admin/orders/order/"
 MESSAGES = "/admin/integrations/notificationlog/"
 CUSTOMERS = "/admin/orders/customer/"
+REPLIES = "/admin/integrations/customerreply/"
+EVENTS = "/admin/outgoing/outgoingevent/"
+API = "/api/v1/orders"
 AUTOCOMPLETE = "/admin/autocomplete/?app_label=orders&model_name=order&field_name=customer&term="
 PER_PAGE = 50
 MOST_STATEMENTS = 12
@@ -62,7 +68,8 @@ def measure(sizes: Sizes) -> Iterator[Figure]:
     for orders in (sizes.small, sizes.orders):
         load(orders)
         with mock.patch("flowlog.publishing.publish", lambda wake_ups, **_options: len(list(wake_ups))):
-            found.append({name: look(work, sizes.rounds) for name, work in (pages(client) | jobs()).items()})
+            works = pages(client) | programs() | jobs()
+            found.append({name: look(work, sizes.rounds) for name, work in works.items()})
     small, large = found
     for name, seen in large.items():
         yield Figure(name, seen.milliseconds, "ms", small[name].milliseconds, f"with {sizes.small:,} orders",
@@ -115,6 +122,12 @@ def pages(client: Client) -> dict[str, Callable[[], object]]:
         "customers q=full name": f"{CUSTOMERS}?q={name}",
         "customers q=phone": f"{CUSTOMERS}?q={phone[3:]}",
         "customer": f"{CUSTOMERS}{order.customer_id}/change/",
+        "a customer's orders as CSV": f"{ORDERS}export/csv/?customer__id__exact={order.customer_id}",
+        "a customer's orders as XLSX": f"{ORDERS}export/xlsx/?customer__id__exact={order.customer_id}",
+        "found customers as CSV": f"{CUSTOMERS}export/csv/?q={phone[3:]}",
+        "inbox, all": f"{REPLIES}?p=2",
+        "reply": f"{REPLIES}{CustomerReply.objects.earliest('pk').pk}/change/",
+        "sent event": f"{EVENTS}{OutgoingEvent.objects.latest('pk').pk}/change/",
         "customer's page": f"/rastreio/{order.tracking_token}/",
         "metrics": "/metrics",
         "readyz": "/readyz",
@@ -127,12 +140,33 @@ def pages(client: Client) -> dict[str, Callable[[], object]]:
     return {name.strip(): get(client, address) for name, address in addresses.items()}
 
 
+def programs() -> dict[str, Callable[[], object]]:
+    """What a program asks the API of one store for."""
+    order = Order.objects.filter(store=Store.get_default()).order_by("pk")[Order.objects.count() // 20]
+    token = ApiToken(store=order.store, name="bench", scopes=ApiToken.Scope.values)
+    client = Client(headers={"host": "127.0.0.1", "authorization": f"Bearer {token.renew()}"})
+    token.save()
+    following = client.get(f"{API}?limit=10").json()["next"]
+    addresses = {
+        "API: orders": API,
+        "API: a hundred orders": f"{API}?limit=100",
+        "API: the next ten": f"{API}?{urlsplit(following).query}",
+        "API: orders status=confirmed": f"{API}?status=confirmed",
+        "API: orders delivery_status=shipped": f"{API}?delivery_status=shipped",
+        "API: changed orders": f"{API}?updated_since={quote_plus(order.updated_at.isoformat())}",
+        "API: order": f"{API}/{order.code}",
+        "API: its messages": f"{API}/{order.code}/messages",
+    }
+    return {name: get(client, address) for name, address in addresses.items()}
+
+
 def get(client: Client, address: str) -> Callable[[], object]:
     """Ask for the page; it has to be there. What a probe says may be that something is wrong."""
 
     def ask() -> None:
-        answer = client.get(address)
+        answer: Any = client.get(address)
         assert answer.status_code == 200 or address == "/readyz", f"{address}: {answer.status_code}"
+        assert answer.getvalue()
 
     return ask
 
