@@ -77,7 +77,7 @@ def test_a_backup_that_fails_is_told_at_once() -> None:
     assert command == [*IN_ITS_RELEASE, "manage.py", "alarm", "backup-failed"]
 
 
-def test_what_answers_during_a_restart_is_the_same_program_on_the_same_socket() -> None:
+def test_what_answers_during_a_restart_is_the_same_program() -> None:
     web, stand_in = settings("flowlog-web.service"), settings("flowlog-web-stand-in.service")
     assert stand_in["ExecStart"] == web["ExecStart"]
     assert stand_in["Sockets"] == "flowlog-web.socket"

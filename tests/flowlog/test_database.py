@@ -88,7 +88,7 @@ class TestStandalone:
             assert self.SUM.fetched(text="", bytes=b"") == []
         assert (connection.connection is not None) is held
 
-    def test_what_the_server_refuses_is_raised_as_by_django_and_the_next_is_taken(self) -> None:
+    def test_what_the_server_refuses_is_raised_and_the_next_is_taken(self) -> None:
         number = Standalone("SELECT %(text)s::int")
         with pytest.raises(DataError):
             number.fetched(text="no number")

@@ -93,7 +93,7 @@ def test_lists_and_pages_cost_the_same_whatever_is_in_them() -> None:
     assert max(of_list for of_list, _of_page in few.values()) <= MOST
 
 
-def test_the_page_of_an_order_and_of_its_customer_cost_no_more_than_a_list() -> None:
+def test_pages_of_orders_and_customers_cost_no_more_than_a_list() -> None:
     """Of one with nothing but its steps, by a superuser, while no worker runs."""
     order = make_order(until="confirmed")
     boss: Any = make_staff("chefe", group="")
