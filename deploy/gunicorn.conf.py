@@ -28,8 +28,8 @@ control_socket_disable = True
 errorlog = "-"
 
 
-# gunicorn itself would say to systemd that it is ready while nobody takes requests yet. A unit of before, which listens to
-# the main process alone, does not ask for this: until install.sh brings the new one, gunicorn says it.
+# gunicorn itself would say to systemd that it is ready while nobody takes requests yet. A unit of before, which listens
+# to the main process alone, does not ask for this: until install.sh brings the new one, gunicorn says it.
 _notify_socket = os.environ.pop("NOTIFY_SOCKET", "") if os.environ.get("READY_BY") == "workers" else ""
 
 
