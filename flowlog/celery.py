@@ -17,6 +17,7 @@ from celery.signals import (
     task_postrun,
     task_prerun,
     worker_before_create_process,
+    worker_init,
     worker_process_init,
     worker_ready,
 )
@@ -41,6 +42,14 @@ def use_django_logging(**_kwargs: Any) -> None:
     from django.conf import settings  # noqa: PLC0415 - the settings import this package
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_init.connect
+def ask_less_often(**_kwargs: Any) -> None:
+    """A worker waits two seconds for a task before it asks Redis again, and as long for the answer when it stops."""
+    from flowlog.transport import Transport  # noqa: PLC0415 - no other process needs it before it publishes
+
+    Transport.brpop_timeout = 2
 
 
 @worker_before_create_process.connect

@@ -51,5 +51,7 @@ class Transport(redis.Transport):
 
     Channel = Channel
 
-    # Seconds that a worker waits for a task before it asks again. It waits as long for the answer when it stops.
-    brpop_timeout = 2
+    # Seconds that whoever takes from a queue waits before it asks again; workers wait longer (`flowlog.celery`). Who
+    # asks the workers something waits for answers as long at least: what is still waited for afterwards would be the
+    # first answer to the next question, taken by nobody.
+    brpop_timeout = 1

@@ -18,6 +18,7 @@ from flowlog.celery import app
 from flowlog.checklist import Item, Judge, failed, ok, warning
 from notifications import capacity
 
+# Not shorter than the transport's `brpop_timeout`, or the next question would lose its first answer.
 _ASKED_FOR = 1.0
 _PAUSE = 0.5
 

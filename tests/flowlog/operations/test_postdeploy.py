@@ -22,6 +22,7 @@ from flowlog.checklist import State
 from flowlog.logs.formats import TextLine
 from flowlog.logs.masking import Masker
 from flowlog.operations.checklists import postdeploy, trial, workers
+from flowlog.transport import Transport
 from integrations.instances import connections
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from orders.models import Customer, Order, OrderEvent, Store
@@ -97,6 +98,11 @@ def test_workers_of_another_revision_fail_and_are_named(system: System, settings
     system.worker("default")
     wait_until(lambda: len(workers.running()) == 2, "both workers")
     assert [item.state for item in workers.consumed_by_this_revision(5)] == [State.OK, State.OK]
+
+
+def test_a_question_does_not_take_the_answers_to_the_next() -> None:
+    """kombu 5.7: what a question still waits for on Redis when its time is over gets the next one's first answer."""
+    assert Transport.brpop_timeout <= workers._ASKED_FOR
 
 
 class TestOneOfSeveralServers:
