@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dj_database_url
+import psycopg
 from django.core.management import call_command
 from django.db import connections
 
@@ -18,7 +19,8 @@ from tests.processes import environment
 def database_at(url: str, *, copied: bool = False) -> Iterator[None]:
     """This process uses another database, which gets its tables first.
 
-    `copied`, which takes a tenth of the time, they are those that the process used before, with what is in them.
+    `copied`, which takes a tenth of the time, they are those that the process used before, with what is in them. Of a
+    server of another version nothing is copied: what its dump says the other one may not know.
     """
     connection = connections["default"]
     before, used = dict(connection.settings_dict), environment()["DATABASE_URL"]
@@ -27,7 +29,7 @@ def database_at(url: str, *, copied: bool = False) -> Iterator[None]:
     connection.close_pool()  # type: ignore[attr-defined]
     connection.settings_dict.update({name: address[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
     try:
-        if copied:
+        if copied and _version(used) == _version(url):
             _copy(used, url)
         else:
             call_command("migrate", verbosity=0)
@@ -36,6 +38,11 @@ def database_at(url: str, *, copied: bool = False) -> Iterator[None]:
         connection.close()
         connection.close_pool()  # type: ignore[attr-defined]
         connection.settings_dict.update(before)
+
+
+def _version(url: str) -> int:
+    with psycopg.connect(url) as server:
+        return server.info.server_version
 
 
 def _copy(source: str, target: str) -> None:
