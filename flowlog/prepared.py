@@ -156,15 +156,26 @@ class Standalone(Statement):
 
     def _told(self, session: psycopg.Connection, values: list[bytes]) -> list[tuple[int, ...]]:
         if session not in self._known_to:
-            session.pgconn.send_prepare(self._name, self._numbered)
-            _answer(session)
-            self._known_to.add(session)
-        session.pgconn.send_query_prepared(self._name, values, self._formats)
-        rows = _answer(session)
+            self._prepare(session)
+        try:
+            rows = self._asked(session, values)
+        except psycopg.errors.InvalidSqlStatementName:
+            # psycopg lets the server forget all that is prepared after a rollback, this too.
+            self._prepare(session)
+            rows = self._asked(session, values)
         return [
             tuple(int(rows.get_value(row, column) or b"") for column in range(rows.nfields))
             for row in range(rows.ntuples)
         ]
+
+    def _prepare(self, session: psycopg.Connection) -> None:
+        session.pgconn.send_prepare(self._name, self._numbered)
+        _answer(session)
+        self._known_to.add(session)
+
+    def _asked(self, session: psycopg.Connection, values: list[bytes]) -> PGresult:
+        session.pgconn.send_query_prepared(self._name, values, self._formats)
+        return _answer(session)
 
 
 def _sent(value: str | bytes) -> bytes:

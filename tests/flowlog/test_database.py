@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 import requests
 from django.conf import settings
 from django.db import DataError, connection
+from django.db.transaction import atomic
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from flowlog.celery import app
 from flowlog.database import pool_options
 from flowlog.devtools.postgres import Postgres
-from flowlog.prepared import Standalone
+from flowlog.prepared import Standalone, Statement
 from notifications.tasks import look_up
 from tests.broker import forget_unfinished
 from tests.embedded import RUN_HOME
@@ -104,6 +106,16 @@ class TestStandalone:
         assert self.SUM.fetched(text="a", bytes=b"") == [(1, 0, 7)]
         end_all_sessions()
         assert self.SUM.fetched(text="ab", bytes=b"") == [(2, 0, 7)]
+
+    def test_a_session_that_has_forgotten_it_is_told_again(self) -> None:
+        """psycopg 3.3 lets the server forget all that is prepared after a rollback, whoever has prepared it."""
+        assert self.SUM.fetched(text="a", bytes=b"") == [(1, 0, 7)]
+        for _ in range(SIZE):
+            with suppress(DataError), atomic():
+                Statement("SELECT 1").fetched()
+                Statement("SELECT 'no number'::int").fetched()
+            connection.close()
+        assert [self.SUM.fetched(text="ab", bytes=b"") for _ in range(2)] == [[(2, 0, 7)]] * 2
 
     def test_each_session_goes_back(self) -> None:
         for _ in range(20):
