@@ -19,7 +19,7 @@ find_release() {
 new_release() { printf '%s/%s-%s' "$RELEASES" "$(date +%Y%m%d-%H%M%S)" "$(short "$1")"; }
 
 # O código da revisão $2 na pasta nova $1, com as bibliotecas do clone, que não ocupam o disco outra vez. O pip põe arquivos
-# novos no lugar dos que troca, e não escreve neles.
+# novos no lugar dos que troca, e não escreve neles. Do clone são os segredos, os registros, e a trava das cópias do banco.
 unpack_release() {
     mkdir -p "$RELEASES"
     # O git não a conta como mudança, qualquer que seja a revisão no clone.
@@ -28,6 +28,7 @@ unpack_release() {
     mkdir "$1" "$1/var" &&
         git archive "$2" | tar --extract --directory="$1" &&
         ln -s ../../.env ../../logs "$1/" &&
+        ln -s ../../../var/backup.lock "$1/var/" &&
         cp --archive --link .venv "$1/.venv"
 }
 

@@ -29,7 +29,7 @@ by_hand() {
 keep() {
     [ -z "${NEW:-}" ] || rm -rf "$NEW"
     [ "$UNIT" != --first ] || die "$*"
-    log "AVISO: os serviços iniciam a revisão de antes, e não a do clone, $(short "$HEAD"): $*"
+    log "AVISO: os serviços iniciam o que rodava, e não o que está no clone, $(short "$HEAD"): $*"
     exit
 }
 
@@ -38,12 +38,13 @@ main() {
     cd "$ROOT"
     [ "$UNIT" = --first ] || by_hand "$UNIT" || exit 0
     HEAD=$(git rev-parse HEAD)
-    [ "$UNIT" = --first ] || [ "$HEAD" != "$(release_revision current)" ] || exit 0
+    CHANGES=$(git status --porcelain)
+    [ "$UNIT" = --first ] || [ -n "$CHANGES" ] || [ "$HEAD" != "$(release_revision current)" ] || exit 0
     # deploy.sh e rollback.sh, que têm a trava, sabem o que iniciam.
     exec 9>>var/deploy.lock
     open_log "$ROOT/logs/deploy.log"
     flock --nonblock 9 || { [ "$UNIT" != --first ] || die "um deploy está em curso."; exit 0; }
-    [ "$UNIT" = --first ] || [ -z "$(git status --porcelain)" ] || keep "há mudanças feitas à mão nele; veja git status."
+    [ "$UNIT" = --first ] || [ -z "$CHANGES" ] || keep "há mudanças feitas à mão nele; veja git status."
     NEW=$(new_release "$HEAD")
     { unpack_release "$NEW" "$HEAD" && finish_release "$NEW" "$HEAD"; } || keep "não foi possível preparar a pasta dela (acima)."
     [ "$UNIT" = --first ] || (cd "$NEW" && .venv/bin/python manage.py migrate --check >/dev/null) ||

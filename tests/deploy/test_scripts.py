@@ -195,7 +195,8 @@ class TestReleases(Clone):
         )
         # Linked, not copied, until pip puts another file in its place.
         assert (release / ".venv" / "lib" / "library.py").samefile(venv / "lib" / "library.py")
-        assert list((release / "var").iterdir()) == []
+        # A copy that is begun by hand and the one of the night use the same database to check themselves.
+        assert [path.resolve() for path in (release / "var").iterdir()] == [clone.root / "var" / "backup.lock"]
         assert self.git(clone, "status", "--porcelain") == ""
 
     def test_the_links_tell_what_runs_and_what_ran_before(self, scripts: Scripts) -> None:
@@ -323,6 +324,13 @@ esac
         assert self.started(server, tmp_path, 0) == "old"
         assert words in server.log("deploy")
         assert len(list((server.root / "releases").iterdir())) == 2
+
+    def test_changes_by_hand_are_told_of_also_at_the_revision_that_runs(self, server: Scripts, tmp_path: Path) -> None:
+        assert [self.started(server, tmp_path, 0) for _ in range(2)] == ["old", "new"]
+        (server.root / "release").write_text("by hand")
+        assert self.started(server, tmp_path, 0) == "new"
+        [*_, line] = server.log("deploy").splitlines()
+        assert line.endswith("há mudanças feitas à mão nele; veja git status.")
 
     def test_a_deploy_that_is_going_on_knows_what_it_starts(self, server: Scripts, tmp_path: Path) -> None:
         self.started(server, tmp_path, 0)

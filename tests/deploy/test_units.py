@@ -14,7 +14,7 @@ from tests.embedded import BASE_DIR
 
 UNITS = BASE_DIR / "deploy" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
-IN_ITS_RELEASE = ["/usr/bin/env", "-u", "PWD", ".venv/bin/python"]
+IN_ITS_RELEASE = ["/usr/bin/env", "-u", "PWD"]
 
 
 def settings(unit: str) -> dict[str, str]:
@@ -31,14 +31,15 @@ def test_there_is_a_unit_for_each_process() -> None:
 def test_celery_is_started_as_in_development(name: str) -> None:
     # systemd reads %% as %.
     command = shlex.split(settings(f"flowlog-{name}.service")["ExecStart"].replace("%%", "%"))
-    assert command == [*IN_ITS_RELEASE, "-m", "celery", "-A", "flowlog", *celery_arguments()[name]]
+    assert command == [*IN_ITS_RELEASE, ".venv/bin/python", "-m", "celery", "-A", "flowlog", *celery_arguments()[name]]
 
 
-@pytest.mark.parametrize("unit", [name for name in SERVICES if name != "flowlog-backup.service"])
+@pytest.mark.parametrize("unit", SERVICES)
 def test_what_runs_does_not_know_the_link_that_leads_to_its_release(unit: str) -> None:
     found = settings(unit)
     assert found["WorkingDirectory"] == "/opt/flowlog/releases/current"
-    assert shlex.split(found["ExecStart"])[: len(IN_ITS_RELEASE)] == IN_ITS_RELEASE
+    program = ["deploy/backup.sh"] if unit == "flowlog-backup.service" else [".venv/bin/python"]
+    assert shlex.split(found["ExecStart"])[:4] == [*IN_ITS_RELEASE, *program]
 
 
 @pytest.mark.parametrize("name", ["web", "worker-default", "worker-whatsapp"])
@@ -74,7 +75,7 @@ def test_a_backup_that_fails_is_told_at_once() -> None:
     """By the command that tests/flowlog/operations/test_alarm_command.py tries."""
     assert settings("flowlog-backup.service")["OnFailure"] == "flowlog-backup-failed.service"
     command = shlex.split(settings("flowlog-backup-failed.service")["ExecStart"])
-    assert command == [*IN_ITS_RELEASE, "manage.py", "alarm", "backup-failed"]
+    assert command == [*IN_ITS_RELEASE, ".venv/bin/python", "manage.py", "alarm", "backup-failed"]
 
 
 def test_what_answers_during_a_restart_is_the_same_program() -> None:
