@@ -117,10 +117,12 @@ def revision(server: Server) -> str:
     return server.run("git -C /opt/flowlog -c safe.directory=/opt/flowlog rev-parse HEAD").strip()
 
 
-def web_revision(server: Server) -> str:
-    """The release whose folder the site's main process is in."""
-    pid = "systemctl show --property=MainPID --value flowlog-web"
-    return server.run(f"cat /proc/$({pid})/cwd/REVISION").strip()
+def running(server: Server) -> str:
+    """The release whose folder the main processes of all services are in; several, if they are not in the same."""
+    pid = "systemctl show --property=MainPID --value $unit"
+    # A worker counts as started before it is there.
+    look = f"until cat /proc/$({pid})/cwd/REVISION 2>/dev/null; do sleep 0.1; done"
+    return server.run(f"for unit in {' '.join(SERVICES)}; do {look}; done | sort -u", timeout=60).strip()
 
 
 def title(server: Server) -> str:
@@ -326,10 +328,8 @@ def test_the_guides_steps_by_hand(server: Server, operator: Operator, releases: 
         server.run(f"sudo -u flowlog {restart.replace('sudo', 'sudo -n')}")
     assert server.try_("sudo -u flowlog sudo -n systemctl stop postgresql").returncode != 0
     assert operator.run("redis-cli ping") == "PONG\n"
-    assert revision(server) == commit
-    assert web_revision(server) == commit
+    assert (revision(server), running(server)) == (commit, commit)
     assert "✘" not in manage(server, "postdeploy --dry")
-    wait_until_workers_run(server, commit)
     assert active(server) == ALL_ACTIVE
 
 
@@ -397,7 +397,7 @@ def test_no_restart_waits_for_what_is_restarted_along_with_the_site(server: Serv
 
 
 def test_a_pull_changes_nothing_under_what_runs(server: Server, releases: Releases) -> None:
-    before, shown = web_revision(server), title(server)
+    before, shown = running(server), title(server)
     template = releases.folder / "templates" / "admin" / "login.html"
     template.write_text(template.read_text().replace("· Flowlog", "· Flowlog 3"))
     releases.release("v2")
@@ -406,7 +406,7 @@ def test_a_pull_changes_nothing_under_what_runs(server: Server, releases: Releas
     server.run("kill -KILL $(pgrep --parent $(systemctl show --property=MainPID --value flowlog-web))")
     assert title(server) == shown
     wait_until_it_has_died(server, "flowlog-web")
-    assert (title(server), web_revision(server)) == (shown, before)
+    assert (title(server), running(server)) == (shown, before)
 
 
 def test_deploy_takes_all_steps(server: Server, operator: Operator, releases: Releases) -> None:
@@ -414,8 +414,7 @@ def test_deploy_takes_all_steps(server: Server, operator: Operator, releases: Re
     said = operator.run(f"sudo -u flowlog /opt/flowlog/deploy/deploy.sh --number {PHONE}")
     assert f"→ {commit[:12]}" in said.splitlines()[-1]
     assert title(server).endswith("· Flowlog 3")
-    assert (revision(server), web_revision(server)) == (commit, commit)
-    wait_until_workers_run(server, commit)
+    assert (revision(server), running(server)) == (commit, commit)
     assert active(server) == ALL_ACTIVE
 
 
@@ -484,26 +483,28 @@ def test_what_was_made_by_hand_is_told_and_then_applied_as_advised(server: Serve
     models.write_text(good)
     migration.unlink()
     releases.release("v4-without-it")
-    server.run("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry")
+    server.run("sudo -u flowlog /opt/flowlog/deploy/rollback.sh --yes")
+    assert (revision(server), running(server)) == (before, before)
     forget = "DELETE FROM django_migrations WHERE name = $$0999_heartbeat_remark$$"
     drop = "ALTER TABLE flowlog_heartbeat DROP remark"
     server.run(f"sudo -u postgres psql --quiet --command '{forget}' --command '{drop}' flowlog")
 
 
 def test_a_broken_release_rolls_itself_back(server: Server, releases: Releases) -> None:
-    before = revision(server)
+    """To what ran, also if somebody has brought it in by hand before."""
+    before = running(server)
     tasks = releases.folder / "notifications" / "tasks.py"
     good = tasks.read_text()
     tasks.write_text(f"{good}\nfrom notifications import nonsense\n")
     releases.release("v4-broken")
-    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    server.run(BY_HAND.format("git checkout --quiet main; git pull --quiet origin main"))
+    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 5")
     assert done.returncode == 1
     assert f"o deploy falhou e foi desfeito: roda a revisão {before[:12]}" in done.stdout + done.stderr
     assert "nonsense" in server.run("cat /opt/flowlog/logs/deploy.log /opt/flowlog/logs/django.log")
-    assert revision(server) == before
+    assert (revision(server), running(server)) == (before, before)
     assert active(server) == ALL_ACTIVE
     assert "✘" not in manage(server, "postdeploy --dry --since " + server.run("date +%Y-%m-%dT%H:%M:%S%:z").strip())
-    wait_until_workers_run(server, before)
     tasks.write_text(good)
     releases.release("v5")
 
@@ -514,28 +515,12 @@ def test_a_release_whose_site_does_not_start_rolls_itself_back(server: Server, r
     good = module.read_text()
     module.write_text(f"{good}\nimport nonsense\n")
     releases.release("v4-without-a-site")
-    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 10")
+    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 5")
     assert done.returncode == 1
     assert "Reinício da web e dos dois workers falhou" in done.stdout
-    assert revision(server) == before
+    assert (revision(server), running(server)) == (before, before)
     assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/healthz") == "200"
     module.write_text(good)
-
-
-def test_a_deploy_after_a_pull_by_hand_goes_back_to_what_ran(server: Server, releases: Releases) -> None:
-    before = revision(server)
-    tasks = releases.folder / "notifications" / "tasks.py"
-    good = tasks.read_text()
-    tasks.write_text(f"{good}\nfrom notifications import nonsense\n")
-    releases.release("v5-broken")
-    server.run(BY_HAND.format("git pull --quiet origin main"))
-    done = server.try_("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry --timeout 10")
-    assert done.returncode == 1
-    assert f"o deploy falhou e foi desfeito: roda a revisão {before[:12]}" in done.stdout + done.stderr
-    assert revision(server) == before
-    wait_until_workers_run(server, before)
-    assert active(server) == ALL_ACTIVE
-    tasks.write_text(good)
 
 
 def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Server, releases: Releases) -> None:
@@ -549,8 +534,7 @@ def test_a_release_that_breaks_only_at_run_time_rolls_itself_back_too(server: Se
     done = server.try_(f"sudo -u flowlog /opt/flowlog/deploy/deploy.sh --number {PHONE} --timeout 10")
     assert done.returncode == 1
     assert "Reinício da web e dos dois workers" in done.stdout
-    assert revision(server) == before
-    wait_until_workers_run(server, before)
+    assert (revision(server), running(server)) == (before, before)
     assert active(server) == ALL_ACTIVE
     module.write_text(good)
 
@@ -597,31 +581,28 @@ def test_rollback_goes_to_a_tag_and_back(server: Server, operator: Operator, rel
     server.run("mv /srv.away /srv")
     assert "PRONTO" in done
     assert "Pasta da revisão" not in done
-    assert (revision(server), web_revision(server)) == (tagged, tagged)
+    assert (revision(server), running(server)) == (tagged, tagged)
     wait_until_workers_run(server, tagged)
     # A process that dies comes back with the release that was gone back to, not with the one that was fled from.
     operator.run("sudo -u flowlog git -C /opt/flowlog checkout main")
     assert revision(server) == newest
     for unit in ("flowlog-web", "flowlog-worker-default"):
         wait_until_it_has_died(server, unit)
-    assert web_revision(server) == tagged
-    wait_until_workers_run(server, tagged)
+    assert running(server) == tagged
     # Without a name: back to where we came from.
     operator.run("sudo -u flowlog /opt/flowlog/deploy/rollback.sh")
-    assert (revision(server), web_revision(server)) == (newest, newest)
+    assert (revision(server), running(server)) == (newest, newest)
+    # The next deploy needs no branch to be brought back first.
+    mended = releases.release("v7")
+    server.run("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry")
+    assert (server.run(BY_HAND.format("git symbolic-ref --short HEAD")), running(server)) == ("main\n", mended)
     assert active(server) == ALL_ACTIVE
     operator.run("git checkout <tag_ou_hash>")
     assert revision(server) == tagged
     unknown = server.try_("sudo -u flowlog /opt/flowlog/deploy/rollback.sh v99 --yes")
     assert (unknown.returncode, 'não há revisão "v99"' in unknown.stderr) == (2, True)
     operator.run("sudo -u flowlog git -C /opt/flowlog checkout main")
-    assert revision(server) == newest
-    # The next deploy needs no branch to be brought back first.
-    mended = releases.release("v7")
-    server.run("sudo -u flowlog /opt/flowlog/deploy/rollback.sh v1.4.0 --yes")
-    server.run("sudo -u flowlog /opt/flowlog/deploy/deploy.sh --dry")
-    assert server.run(BY_HAND.format("git symbolic-ref --short HEAD")) == "main\n"
-    wait_until_workers_run(server, mended)
+    assert revision(server) == mended
 
 
 def test_a_backup_is_made_checked_and_restored(server: Server, operator: Operator) -> None:
@@ -751,7 +732,7 @@ def test_root_leaves_nothing_that_the_services_could_not_write_to(server: Server
 
 def test_everything_comes_back_after_a_power_cut(server: Server, releases: Releases) -> None:
     """In the worst moment of a deploy: the schema is the new one, and so is what is checked out."""
-    before, runs = statuses(server), web_revision(server)
+    before, runs = statuses(server), running(server)
     models = releases.folder / "flowlog" / "models.py"
     newest = max((releases.folder / "flowlog" / "migrations").glob("0*.py")).stem
     models.write_text(models.read_text().replace(MODEL.partition("\n\n")[2], MODEL.lstrip("\n"), 1))
@@ -769,7 +750,7 @@ def test_everything_comes_back_after_a_power_cut(server: Server, releases: Relea
     while active(server) != ALL_ACTIVE:
         assert time.monotonic() < ends, active(server)
         time.sleep(1)
-    assert (revision(server), web_revision(server)) == (commit, runs)
+    assert (revision(server), running(server)) == (commit, runs)
     wait_until_workers_run(server, runs)
     applied = "SELECT count(*) FROM django_migrations WHERE name = $$0999_heartbeat_remark$$"
     assert server.run(f"sudo -u postgres psql --no-align --tuples-only --command '{applied}' flowlog") == "1\n"
