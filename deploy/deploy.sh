@@ -51,6 +51,8 @@ check_tree() {
     BRANCH=$(git symbolic-ref --quiet --short HEAD) || { DETACHED=1 && BRANCH=$(branch_before_rollback); } ||
         die "o código não está num ramo (voltou à mão?). Volte com: sudo -u $APP_USER git -C $ROOT checkout main"
     [[ $BRANCH =~ ^(main|production)$ ]] || die "deploy só dos ramos main e production, não de \"$BRANCH\"."
+    # De novo num ramo: o que rollback.sh deixou anotado passou.
+    [ -n "$DETACHED" ] || rm -f "$ROOT/var/rolled-back"
     check_clean
     check_releases
     BEFORE=$(release_revision current) RUNNING=$(release_folder current)
