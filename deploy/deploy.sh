@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Os passos do guia de deploy num comando só: baixa, instala, confere, migra, reinicia, confere de novo.
-# Se algo falha depois que o código mudou, volta sozinho à revisão anterior, e diz que voltou.
+# O que roda fica como está, até que a versão nova, em sua própria pasta, passou por tudo; se depois algo falha, ele volta
+# sozinho à anterior, e diz que voltou.
 set -euo pipefail
 umask 022
 
 ROOT=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd)
 # shellcheck source=deploy/lib.sh
 source "$ROOT/deploy/lib.sh"
+# shellcheck source=deploy/release_folders.sh
+source "$ROOT/deploy/release_folders.sh"
 # shellcheck source=deploy/release_steps.sh
 source "$ROOT/deploy/release_steps.sh"
 # shellcheck source=deploy/copy_steps.sh
@@ -48,31 +51,39 @@ check_tree() {
     BRANCH=$(git symbolic-ref --quiet --short HEAD) || { DETACHED=1 && BRANCH=$(branch_before_rollback); } ||
         die "o código não está num ramo (voltou à mão?). Volte com: sudo -u $APP_USER git -C $ROOT checkout main"
     [[ $BRANCH =~ ^(main|production)$ ]] || die "deploy só dos ramos main e production, não de \"$BRANCH\"."
+    # De novo num ramo: o que rollback.sh deixou anotado passou.
+    [ -n "$DETACHED" ] || rm -f "$ROOT/var/rolled-back"
     check_clean
-    FOUND=$(git rev-parse HEAD)
-    BEFORE=$(running_revision)
-    FORMER=$(noted_revision former-revision) || FORMER=""
+    check_releases
+    BEFORE=$(release_revision current) RUNNING=$(release_folder current)
+    PREVIOUS=$(release_folder previous) || PREVIOUS=""
 }
 
-pull() {
+download() {
+    local here there
     # --force: uma tag que mudou de lugar no repositório muda aqui também.
     git fetch --quiet --force --tags origin || die "não foi possível falar com o repositório (acima); nada mudou."
-    check_signature "$(git rev-parse "refs/remotes/origin/$BRANCH")"
-    { { [ -z "$DETACHED" ] || git checkout --quiet "$BRANCH"; } && git merge --quiet --ff-only "refs/remotes/origin/$BRANCH"; } || die "não foi possível baixar o ramo $BRANCH (acima); nada mudou."
-    AFTER=$(git rev-parse HEAD)
-    NEWEST=$AFTER
+    here=$(git rev-parse "refs/heads/$BRANCH") there=$(git rev-parse "refs/remotes/origin/$BRANCH")
+    if git merge-base --is-ancestor "$there" "$here"; then
+        there=$here
+    elif ! git merge-base --is-ancestor "$here" "$there"; then
+        die "o ramo $BRANCH daqui tem commits que o do repositório não tem; nada mudou."
+    fi
+    check_signature "$there"
+    AFTER=$there NEWEST=$there NEW=$(new_release "$there")
     log "Código: $(short "$BEFORE") → $(short "$AFTER")"
     show_news "$BEFORE" "$AFTER"
 }
 
-# Até aqui os serviços ainda rodam o código de antes.
+# Até aqui os serviços rodam, e iniciam, a pasta de antes.
 prepare() {
     deploy_hooks before "$AFTER" &&
-        step "Bibliotecas" install_requirements &&
+        step "Pasta da versão nova: $NEW" unpack_release "$NEW" "$AFTER" &&
+        step "Bibliotecas" install_requirements "$NEW" &&
+        step "Arquivos estáticos (collectstatic)" finish_release "$NEW" "$AFTER" &&
         step "Conferência antes (predeploy)" manage predeploy &&
         step "Cópia do banco, se há migrations" copy_before_migrations &&
-        step "Migrations (check_migrations, migrate)" migrate &&
-        step "Arquivos estáticos (collectstatic)" collect_static
+        step "Migrations (check_migrations, migrate)" migrate
 }
 
 # Confere e, sem conselho, aplica no mesmo processo: cada início do Django custa segundos.
@@ -81,29 +92,31 @@ migrate() {
     local status=0
     manage check_migrations "${APPLY[@]}" || status=$?
     [ "$status" != 1 ] || printf '%s\n' \
-        "Os comandos acima são da versão nova, e aqui volta a anterior. Para que o deploy os execute, o mesmo comando com" \
+        "Os comandos acima são da versão nova, e no clone está a anterior. Para que o deploy os execute, o mesmo comando com" \
         "--apply-advice; para aplicar as migrations apesar dos avisos, com --accept-migrations."
     return "$status"
 }
 
+# O clone primeiro: se o servidor cai entre os dois, um reinício à mão completa a troca, e não a desfaz.
+# shellcheck disable=SC2329  # um passo
+put_in_place() {
+    { [ -z "$DETACHED" ] || git checkout --quiet "$BRANCH"; } && git merge --quiet --ff-only "$AFTER" && switch_to "$NEW"
+}
+
 activate() {
-    step "Reinício da web e dos dois workers" restart_services &&
+    step "Os serviços passam à versão nova (releases/current)" put_in_place &&
+        step "Reinício da web e dos dois workers" restart_services &&
         step "A web responde?" web_answers "$TIMEOUT" &&
         step "Conferência depois (postdeploy)" \
             manage postdeploy --since "$STARTED" --timeout "$TIMEOUT" --queues "$(served_queues)" "${TEST[@]}"
 }
 
-# Ctrl-C. No meio de um git pull pode haver arquivos novos sem que o ramo tenha andado; antes dele não havia nenhum à mão.
+# Ctrl-C.
 # shellcheck disable=SC2329  # trap a chama pelo nome
 interrupted() {
     trap '' INT TERM
     log "Interrompido."
-    AFTER=$(git rev-parse HEAD)
-    if [ -z "$PREPARING" ] && [ "$AFTER" = "$FOUND" ]; then
-        { git reset --quiet --hard "$FOUND" && git clean --quiet -d --force; } ||
-            die "o código ficou a meio caminho; faça: sudo -u $APP_USER git -C $ROOT reset --hard $FOUND"
-        die "o deploy parou enquanto baixava o código; nada mudou."
-    fi
+    [ -n "$PREPARING" ] || die "o deploy parou enquanto baixava o código; nada mudou."
     go_back
 }
 
@@ -111,26 +124,28 @@ go_back() {
     trap '' INT TERM
     log "FALHOU: voltando à revisão $(short "$BEFORE")."
     deploy_hooks failed "$AFTER"
-    if [ "$AFTER" != "$BEFORE" ]; then
-        if [ -n "$DETACHED" ]; then git checkout --quiet --force --detach "$BEFORE"; else git reset --quiet --hard "$BEFORE"; fi ||
+    if [ -n "$SWITCHING" ] || [ "$(git rev-parse HEAD)" != "$BEFORE" ]; then
+        # Nada à mão se perde: antes não havia nada.
+        { if [ -n "$DETACHED" ]; then git checkout --quiet --force --detach "$BEFORE"; else git reset --quiet --hard "$BEFORE"; fi &&
+            git clean --quiet -d --force; } ||
             die "não foi possível voltar o código; faça: sudo -u $APP_USER git -C $ROOT reset --hard $BEFORE"
     fi
-    step "Bibliotecas da revisão anterior" install_requirements || log "Continuo mesmo assim."
-    step "Arquivos estáticos da revisão anterior" collect_static || log "Continuo mesmo assim."
-    warn_about_schema "$BEFORE"
-    if [ -n "$RESTARTED" ]; then
-        { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers 60; } ||
-            die "os serviços não voltaram: veja systemctl status 'flowlog-*'"
+    if [ -n "$SWITCHING" ]; then
+        point current "$RUNNING"
         # A que falhou não é uma a que alguém queira voltar.
-        [ -z "$FORMER" ] || printf '%s\n' "$FORMER" >"$ROOT/var/former-revision"
+        if [ -n "$PREVIOUS" ]; then point previous "$PREVIOUS"; else rm -f "$RELEASES/previous"; fi
+        { step "Reinício da web e dos dois workers" restart_services && step "A web responde?" web_answers 60; } ||
+            { warn_about_schema "$BEFORE"; die "os serviços não voltaram: veja systemctl status 'flowlog-*'"; }
     fi
+    rm -rf "$NEW"
+    warn_about_schema "$BEFORE"
     die "o deploy falhou e foi desfeito: roda a revisão $(short "$BEFORE") (o esquema do banco ficou como está)."
 }
 
 # As unidades instaladas são cópias; quem as troca é install.sh.
 mention_units() {
-    git diff --quiet "$BEFORE" "$AFTER" -- deploy/systemd deploy/nginx deploy/logrotate ||
-        log "AVISO: unidades, nginx ou logrotate mudaram nesta versão. Rode:" \
+    git diff --quiet "$BEFORE" "$AFTER" -- deploy/{systemd,nginx,logrotate,take_over.sh,release_folders.sh,lib.sh} ||
+        log "AVISO: unidades, scripts de root, nginx ou logrotate mudaram nesta versão. Rode:" \
             "sudo git -C /root/flowlog pull origin $BRANCH && sudo /root/flowlog/deploy/install.sh"
 }
 
@@ -141,15 +156,17 @@ main() {
     open_log "$ROOT/logs/deploy.log"
     take_lock "$ROOT/var/deploy.lock"
     check_tree
-    RESTARTED="" STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) PREPARING=""
+    PREPARING="" SWITCHING=""
     log "Deploy por ${SUDO_USER:-$(id -un)}, ramo $BRANCH."
     trap interrupted INT TERM
-    pull
+    download
     PREPARING=1
     prepare || go_back
-    STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) RESTARTED=1
+    STARTED=$(date +%Y-%m-%dT%H:%M:%S%:z) SWITCHING=1
     activate || go_back
     trap '' INT TERM
+    step "Bibliotecas do clone" refresh_clone || log "Continuo: só quem digita comandos em $ROOT as usa."
+    prune_releases
     mention_units
     deploy_hooks after "$AFTER"
     log "PRONTO: $(short "$BEFORE") → $(short "$AFTER"). Para voltar: deploy/rollback.sh $(short "$BEFORE")"

@@ -180,6 +180,12 @@ install_system() {
 }
 
 install_services() {
+    if [ -z "$DRY_RUN" ] && ! settings_problem=$(as_app "$PYTHON" manage.py check 2>&1); then
+        printf '\n%s\n\n' "$settings_problem"
+        die "complete $DIR/.env e rode este script outra vez."
+    fi
+    ensure scripts "Os scripts que as unidades chamam, em /usr/local/lib/flowlog"
+    ensure release "Pasta de release em $DIR/releases: código, bibliotecas, arquivos estáticos"
     ensure units "Unidades do systemd: flowlog.target, ${UNITS[*]}, beat, backup"
     ensure sudoers "sudo: $APP_USER pode reiniciar os três serviços, e nada mais"
     ensure logrotate "logrotate de logs/*.log"
@@ -187,12 +193,7 @@ install_services() {
         [ -n "$CERTIFICATE" ] || use_provisional_certificate
         ensure nginx "nginx: https://$DOMAIN"
     fi
-    if [ -z "$DRY_RUN" ] && ! settings_problem=$(as_app "$PYTHON" manage.py check 2>&1); then
-        printf '\n%s\n\n' "$settings_problem"
-        die "complete $DIR/.env e rode este script outra vez: o resto está pronto."
-    fi
     ensure schema "Tabelas do banco e dados básicos (migrate, bootstrap)"
-    ensure static "Arquivos estáticos (collectstatic)"
     ensure services "Serviços ligados, também quando o servidor reinicia: ${UNITS[*]}"
     # Com o banco em outro servidor a cópia é de quem também tem o relógio, que é um só.
     if is_local "$DATABASE_URL" || runs worker-default; then

@@ -270,8 +270,28 @@ make_schema() {
     as_app "$PYTHON" manage.py bootstrap
 }
 
-have_static() { [ -f "$DIR/staticfiles/staticfiles.json" ]; }
-make_static() { as_app "$PYTHON" manage.py collectstatic --no-input --verbosity 0; }
+# O que as unidades chamam antes de cada início: de root, para que nem quem roda os serviços nem a revisão no clone o mudem.
+OWN_SCRIPTS=/usr/local/lib/flowlog
+have_scripts() {
+    local file
+    for file in take_over.sh release_folders.sh lib.sh; do
+        is_rendered "$file" "$OWN_SCRIPTS/$file" || return 1
+    done
+}
+make_scripts() {
+    local file
+    install -d -m 755 "$OWN_SCRIPTS"
+    for file in take_over.sh release_folders.sh lib.sh; do
+        rendered "$file" >"$OWN_SCRIPTS/$file"
+    done
+    chmod 755 "$OWN_SCRIPTS/take_over.sh"
+}
+
+# Um Python que se foi (uma versão nova do sistema) leva o ambiente da release consigo, como o do clone.
+have_release() {
+    [ -f "$DIR/releases/current/REVISION" ] && as_app "$DIR/releases/current/.venv/bin/python" -c 'import django'
+}
+make_release() { as_app "$OWN_SCRIPTS/take_over.sh" --first; }
 
 services() {
     printf '%s\n' flowlog.target "${UNITS[@]/#/flowlog-}"

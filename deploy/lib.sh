@@ -51,12 +51,14 @@ as_app() {
     fi
 }
 
+short() { printf '%.12s' "$1"; }
+
 # Só o que tem o resumo que o repositório conhece: quem trocasse um pacote no caminho não entraria. Uma revisão antiga, à
 # qual se volta, pode não ter a lista. Uso, na pasta do código: install_packages [as_app]
 install_packages() {
     local list=(--require-hashes --requirement requirements-hashes.txt)
     [ -f requirements-hashes.txt ] || list=(--requirement requirements.txt)
-    "$@" "$PYTHON" -m pip install --disable-pip-version-check --quiet "${list[@]}"
+    "$@" .venv/bin/python -m pip install --disable-pip-version-check --quiet "${list[@]}"
 }
 
 # systemctl, com os direitos que ele pede.

@@ -4,19 +4,6 @@
 SIGNERS=${SIGNERS:-/etc/flowlog/allowed_signers}
 SERVICES=(flowlog-web flowlog-worker-default flowlog-worker-whatsapp)
 
-short() { printf '%.12s' "$1"; }
-
-# O que roda de verdade: a revisão que o serviço web anotou quando começou. O código na pasta pode ser mais novo, quando
-# alguém já fez git pull à mão. Sem anotação vale o que está na pasta.
-running_revision() { noted_revision web-revision || git rev-parse HEAD; }
-
-# A revisão que deploy/note_revision.sh anotou em var/$1, se há e se existe.
-noted_revision() {
-    local noted=""
-    [ ! -f "$ROOT/var/$1" ] || noted=$(cat "$ROOT/var/$1")
-    [[ $noted =~ ^[0-9a-f]{40}$ ]] && git cat-file -e "$noted^{commit}" 2>/dev/null && printf '%s' "$noted"
-}
-
 # O ramo que rollback.sh deixou, se desde então ninguém mexeu no código.
 branch_before_rollback() {
     local commit branch
@@ -41,7 +28,8 @@ check_signature() {
     die "a revisão $(short "$1") não leva uma tag assinada por quem está em $SIGNERS; nada mudou."
 }
 
-manage() { "$PYTHON" manage.py "$@"; }
+# Um comando da revisão nova, em sua pasta.
+manage() { (cd "$NEW" && .venv/bin/python manage.py "$@"); }
 
 # Um passo, na tela e no registro; devolve o seu resultado.
 step() {
@@ -54,33 +42,42 @@ step() {
     return "$status"
 }
 
-# Faz o resto da linha, a não ser que já tenha sido feito para a mesma marca $2 e ninguém tenha mexido em $3 depois.
-unless_done() {
-    local note=$ROOT/var/$1 mark=$2 result=$3
-    shift 3
-    if [ -e "$result" ] && [ ! "$result" -nt "$note" ] && [ "$(cat "$note" 2>/dev/null)" = "$mark" ]; then
-        return 0
-    fi
-    rm -f "$note"
-    "$@" && printf '%s\n' "$mark" >"$note"
+# Nada mudou ainda: sem as pastas de release, ou com unidades que não iniciam releases/current, o que se segue não valeria.
+check_releases() {
+    local service
+    while IFS= read -r service; do
+        [ "$(systemctl show --property=WorkingDirectory --value "$service")" = "$RELEASES/current" ] || need_install
+    done < <(enabled_services)
+    release_revision current >/dev/null || need_install
+}
+need_install() {
+    die "os serviços ainda não iniciam $RELEASES/current; nada mudou. Antes: sudo git -C /root/flowlog fetch --tags origin &&" \
+        "sudo git -C /root/flowlog checkout --detach $(git rev-parse HEAD) && sudo /root/flowlog/deploy/install.sh"
 }
 
-# Qualquer pacote que entra ou sai muda a pasta deles.
-install_requirements() {
-    unless_done requirements-of "$(cat requirements*.txt | sha256sum)" "$(echo .venv/lib/python3.*/site-packages)" install_packages
+# Se o ambiente do clone tem o que a revisão na pasta $1 pede, e ninguém mexeu nele depois.
+has_packages() {
+    local note=$ROOT/var/requirements-of
+    [ -f "$note" ] && [ ! "$(echo "$ROOT"/.venv/lib/python3.*/site-packages)" -nt "$note" ] &&
+        [ "$(cat "$note")" = "$(cat "$1"/requirements*.txt | sha256sum)" ]
 }
 
-# Saem dos arquivos de static/, dos que as bibliotecas trazem e de como settings.py os guarda.
-collect_static() {
-    unless_done static-of "$(git ls-files --stage -- 'static/*' '*/static/*' requirements.txt flowlog/settings.py | sha256sum)" \
-        staticfiles/staticfiles.json manage collectstatic --no-input --verbosity 0
+# As bibliotecas da pasta $1, que nasceu com as do clone.
+install_requirements() { has_packages "$1" || (cd "$1" && install_packages); }
+
+# As do clone, em que se digitam comandos. Nenhum serviço as usa.
+refresh_clone() {
+    has_packages "$ROOT" || {
+        rm -f "$ROOT/var/requirements-of"
+        install_packages && cat requirements*.txt | sha256sum >"$ROOT/var/requirements-of"
+    }
 }
 
 # Os que existem neste servidor: web e workers podem estar em servidores diferentes.
 enabled_services() {
     local service
     for service in "${SERVICES[@]}"; do
-        ! systemctl --quiet is-enabled "$service" || printf '%s\n' "$service"
+        ! systemctl --quiet is-enabled "$service" 2>/dev/null || printf '%s\n' "$service"
     done
 }
 

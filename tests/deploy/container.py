@@ -67,11 +67,20 @@ def _run(*command: str) -> None:
 
 
 class Server:
-    """One running server on a copy of the prepared folder."""
+    """One running server on the prepared folder, with what it changes apart; where that cannot be, on a copy."""
 
     def __init__(self, prepared: Path, root: Path) -> None:
         self.root = root
-        subprocess.run(["cp", "-a", "--reflink=auto", str(prepared), str(root)], check=True)
+        self._changes = root.with_name(f"{root.name}-changes")
+        upper, work = self._changes / "upper", self._changes / "work"
+        for folder in (root, upper, work):
+            folder.mkdir(parents=True)
+        layers = f"lowerdir={prepared},upperdir={upper},workdir={work}"
+        mounted = subprocess.run(
+            ["mount", "-t", "overlay", "overlay", "-o", layers, str(root)], capture_output=True, check=False
+        )
+        if mounted.returncode:
+            subprocess.run(["cp", "-a", "--reflink=auto", f"{prepared}/.", str(root)], check=True)
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
 
@@ -169,7 +178,10 @@ class Server:
     def remove(self) -> None:
         """The same, for good."""
         self.cut_power()
-        shutil.rmtree(self.root, ignore_errors=True)
+        if self.root.is_mount():
+            subprocess.run(["umount", "--lazy", str(self.root)], check=True)
+        for folder in (self.root, self._changes):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 _ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")

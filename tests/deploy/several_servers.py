@@ -29,6 +29,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(container.prepare(), folder / "root")
     try:
         (server.root / "etc" / "hosts").write_text(f"127.0.0.1 localhost flowlog {DOMAIN}\n")
+        # Most of what is compiled when it is installed nothing here would use.
+        with (server.root / "etc" / "pip.conf").open("a") as settings:
+            settings.write("no-compile = true\n")
         Releases(folder / "work", server.root / container.REPOSITORY)
         server.boot()
         server.run("\n".join(f"ip address add {address}/32 dev lo" for address in ADDRESSES))

@@ -136,17 +136,22 @@ class TestLostTerminal:
             os.kill(left_behind, signal.SIGKILL)
 
 
-class TestRunningRevision:
-    """deploy.sh goes back to what really ran, also when somebody has pulled by hand before."""
+class Clone:
+    """A clone on a server, with two revisions, and what it takes to make folders of them."""
+
+    WITH = "ROOT=$PWD; source deploy/lib.sh; source deploy/release_folders.sh; "
 
     @pytest.fixture
     def clone(self, scripts: Scripts) -> Scripts:
         self.git(scripts, "init", "--quiet", "--initial-branch=main")
-        (scripts.root / ".gitignore").write_text("/.venv\n/logs/\n/var/\n")
-        (scripts.root / "var").mkdir()
+        (scripts.root / ".gitignore").write_text("/.env\n/.venv\n/logs/\n/var/\n")
+        for folder in ("var", "logs"):
+            (scripts.root / folder).mkdir()
+        (scripts.root / ".env").write_text("")
+        self.git(scripts, "add", "deploy", ".gitignore")
         for name in ("old", "new"):
             (scripts.root / "release").write_text(name)
-            self.git(scripts, "add", "--all")
+            self.git(scripts, "add", "release")
             self.git(scripts, "commit", "--quiet", "--message", name)
         return scripts
 
@@ -156,52 +161,182 @@ class TestRunningRevision:
             ["git", *who, *arguments], cwd=scripts.root, capture_output=True, text=True, check=True
         ).stdout.strip()
 
-    def running(self, scripts: Scripts) -> str:
-        steps = scripts.root / "deploy" / "running.sh"
-        steps.write_text(
-            'ROOT=$PWD; source deploy/lib.sh; source deploy/release_steps.sh; printf "%s" "$(running_revision)"\n'
-        )
-        done = scripts.run("running")
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def bash(self, scripts: Scripts, script: str) -> str:
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", self.WITH + script],
+            cwd=scripts.root, capture_output=True, text=True, check=True, timeout=60,
+        ).stdout.strip()  # fmt: skip
 
-    def test_it_is_what_the_web_server_noted(self, clone: Scripts) -> None:
-        old = self.git(clone, "rev-parse", "HEAD~1")
-        (clone.root / "var" / "web-revision").write_text(f"{old}\n")
-        assert self.running(clone) == old
+    def made(self, scripts: Scripts, name: str, revision: str | None = "r") -> Path:
+        folder = scripts.root / "releases" / name
+        folder.mkdir(parents=True)
+        if revision:
+            (folder / "REVISION").write_text(f"{revision}\n")
+        return folder
+
+    def links(self, scripts: Scripts) -> dict[str, str]:
+        return {path.name: str(path.readlink()) for path in (scripts.root / "releases").iterdir() if path.is_symlink()}
+
+
+class TestReleases(Clone):
+    """A folder for each revision that runs, and two links: what the services start, and what ran before."""
+
+    def test_a_release_is_its_commit_whatever_becomes_of_the_clone(self, clone: Scripts) -> None:
+        venv = clone.root / ".venv"
+        venv.unlink()
+        (venv / "lib").mkdir(parents=True)
+        (venv / "lib" / "library.py").write_text("one")
+        self.bash(clone, 'unpack_release "$RELEASES/1" HEAD~1')
+        release = clone.root / "releases" / "1"
+        assert (release / "release").read_text() == "old"
+        assert ((release / ".env").resolve(), (release / "logs").resolve()) == (
+            clone.root / ".env",
+            clone.root / "logs",
+        )
+        # Linked, not copied, until pip puts another file in its place.
+        assert (release / ".venv" / "lib" / "library.py").samefile(venv / "lib" / "library.py")
+        # A copy that is begun by hand and the one of the night use the same database to check themselves.
+        assert [path.resolve() for path in (release / "var").iterdir()] == [clone.root / "var" / "backup.lock"]
+        assert self.git(clone, "status", "--porcelain") == ""
+
+    def test_the_links_tell_what_runs_and_what_ran_before(self, scripts: Scripts) -> None:
+        for name, revision in (("1", "a"), ("2", "b"), ("3", "b")):
+            self.made(scripts, name, revision)
+        self.bash(scripts, "switch_to $RELEASES/1")
+        assert self.links(scripts) == {"current": "1"}
+        self.bash(scripts, "switch_to $RELEASES/2")
+        assert self.links(scripts) == {"current": "2", "previous": "1"}
+        # The same revision once more is nothing to go back from.
+        self.bash(scripts, "switch_to $RELEASES/3")
+        assert self.links(scripts) == {"current": "3", "previous": "1"}
+        assert self.bash(scripts, "release_revision current; release_folder previous; find_release b") == "\n".join(
+            ["b", *(str(scripts.root / "releases" / name) for name in ("1", "3"))]
+        )
+
+    def test_old_ones_go_unless_something_needs_them(self, scripts: Scripts) -> None:
+        for number in range(1, 12):
+            self.made(scripts, f"{number:02}")
+        self.made(scripts, "12", revision=None)
+        for link, name in (("current", "02"), ("previous", "04")):
+            (scripts.root / "releases" / link).symlink_to(name)
+        with subprocess.Popen(["cat"], cwd=scripts.root / "releases" / "03", stdin=subprocess.PIPE) as running:
+            self.bash(scripts, "prune_releases")
+            assert running.stdin
+            running.stdin.close()
+        left = {path.name for path in (scripts.root / "releases").iterdir()}
+        assert left == {"current", "previous", "02", "03", "04", "07", "08", "09", "10", "11"}
 
     def test_rollback_needs_a_name_as_long_as_nothing_else_ran(self, clone: Scripts) -> None:
         head = self.git(clone, "rev-parse", "HEAD")
-        (clone.root / "var" / "web-revision").write_text(f"{head}\n")
+        self.made(clone, "1", head)
+        self.bash(clone, "switch_to $RELEASES/1")
         done = clone.run("rollback", "--yes")
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("ERRO: não se sabe o que a web rodava antes")
-        assert self.git(clone, "rev-parse", "HEAD") == head
+        assert done.stderr.startswith("ERRO: não se sabe o que rodava antes")
 
-    def test_the_web_server_notes_what_ran_before_it(self, clone: Scripts) -> None:
-        new, old = self.git(clone, "rev-parse", "HEAD"), self.git(clone, "rev-parse", "HEAD~1")
-        notes = clone.root / "var"
-
-        def started(revision: str) -> list[str]:
-            self.git(clone, "checkout", "--quiet", revision)
-            subprocess.run([str(clone.root / "deploy" / "note_revision.sh")], cwd=clone.root, check=True)
-            return [path.read_text().strip() for path in sorted(notes.glob("*-revision"))]
-
-        self.git(clone, "clean", "--quiet", "-df", "--exclude=deploy")
-        assert [started(revision) for revision in (old, old, new, new, old)] == [
-            [old], [old], [old, new], [old, new], [new, old],
-        ]  # fmt: skip
+    @pytest.mark.parametrize("command", ["deploy --dry", "rollback HEAD~1"])
+    def test_units_of_before_are_to_be_brought_up_to_date_first(self, clone: Scripts, command: str) -> None:
+        head = self.git(clone, "rev-parse", "HEAD")
+        done = clone.run(*command.split())
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"ERRO: os serviços ainda não iniciam {clone.root}/releases/current; nada mudou.")
+        assert f"checkout --detach {head} && sudo /root/flowlog/deploy/install.sh" in done.stderr
 
     def test_a_git_that_fails_is_no_clean_tree(self, scripts: Scripts) -> None:
         done = scripts.run("rollback", "v1", "--yes", GIT_DIR="/nowhere")
         assert done.returncode != 0
-        assert not (scripts.root / "var" / "web-revision").exists()
+        assert not (scripts.root / "releases").exists()
 
-    @pytest.mark.parametrize("noted", [None, "", "nonsense", "0" * 40])
-    def test_without_a_note_that_makes_sense_it_is_the_folders(self, clone: Scripts, noted: str | None) -> None:
-        if noted is not None:
-            (clone.root / "var" / "web-revision").write_text(noted)
-        assert self.running(clone) == self.git(clone, "rev-parse", "HEAD")
+
+class TestTakeOver(Clone):
+    """A restart by hand starts what is checked out; a boot, or a process that dies, what ran."""
+
+    PYTHON = """#!/bin/sh
+case "$*" in
+    *collectstatic*) mkdir staticfiles ;;
+    *migrate*) [ ! -e ../../var/missing-migrations ] ;;
+esac
+"""
+
+    @pytest.fixture
+    def server(self, clone: Scripts, tmp_path: Path) -> Scripts:
+        """A clone whose older revision runs."""
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "systemctl").write_text(f"#!/bin/sh\ncat {tmp_path}/restarts\n")
+        (clone.root / ".venv").unlink()
+        (clone.root / ".venv" / "bin").mkdir(parents=True)
+        (clone.root / ".venv" / "bin" / "python").write_text(self.PYTHON)
+        for path in (tmp_path / "bin" / "systemctl", clone.root / ".venv" / "bin" / "python"):
+            path.chmod(0o755)
+        (tmp_path / "own").mkdir()
+        for name in ("take_over.sh", "release_folders.sh", "lib.sh"):
+            text = (clone.root / "deploy" / name).read_text()
+            (tmp_path / "own" / name).write_text(text.replace("/opt/flowlog", str(clone.root)))
+        self.git(clone, "checkout", "--quiet", "HEAD~1")
+        assert self.started(clone, tmp_path, 0, "--first") == "old"
+        self.git(clone, "checkout", "--quiet", "main")
+        return clone
+
+    def started(self, server: Scripts, tmp_path: Path, restarts: int, unit: str = "flowlog-web") -> str:
+        """What runs after this start of a unit, of which systemd has made so many by itself: the release's word."""
+        (tmp_path / "restarts").write_text(f"{restarts}\n")
+        done = subprocess.run(
+            ["bash", str(tmp_path / "own" / "take_over.sh"), unit],
+            env=os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        return (server.root / "releases" / "current" / "release").read_text()
+
+    def test_only_who_restarts_it_brings_in_what_is_checked_out(self, server: Scripts, tmp_path: Path) -> None:
+        # The server has come up, the process has died, and once more.
+        assert [self.started(server, tmp_path, restarts) for restarts in (0, 1, 2)] == ["old"] * 3
+        assert self.started(server, tmp_path, 0) == "new"
+        assert "Reinício de flowlog-web à mão: os serviços iniciam a revisão" in server.log("deploy")
+        assert set(self.links(server)) == {"current", "previous"}
+
+    def test_also_while_it_dies_again_and_again(self, server: Scripts, tmp_path: Path) -> None:
+        """Between two of its own starts systemd has not forgotten how many there were."""
+        assert [self.started(server, tmp_path, restarts) for restarts in (0, 1, 2, 2)] == ["old", "old", "old", "new"]
+
+    def test_each_unit_is_looked_at_by_itself(self, server: Scripts, tmp_path: Path) -> None:
+        self.started(server, tmp_path, 0)
+        assert self.started(server, tmp_path, 3, "flowlog-worker-default") == "old"
+        assert self.started(server, tmp_path, 4, "flowlog-worker-default") == "old"
+        assert self.started(server, tmp_path, 0) == "new"
+
+    def test_after_the_server_was_down_it_counts_anew(self, server: Scripts, tmp_path: Path) -> None:
+        note = server.root / "var" / "started-flowlog-web"
+        self.started(server, tmp_path, 0)
+        note.write_text("another-boot 0\n")
+        assert self.started(server, tmp_path, 0) == "old"
+
+    @pytest.mark.parametrize(
+        ("spoil", "words"),
+        [("release", "há mudanças feitas à mão nele"), ("var/missing-migrations", "faltam migrations")],
+        ids=["dirty", "schema"],
+    )
+    def test_what_is_not_fit_to_run_is_said_and_not_started(
+        self, server: Scripts, tmp_path: Path, spoil: str, words: str
+    ) -> None:
+        self.started(server, tmp_path, 0)
+        (server.root / spoil).write_text("by hand")
+        assert self.started(server, tmp_path, 0) == "old"
+        assert words in server.log("deploy")
+        assert len(list((server.root / "releases").iterdir())) == 2
+
+    def test_changes_by_hand_are_told_of_also_at_the_revision_that_runs(self, server: Scripts, tmp_path: Path) -> None:
+        assert [self.started(server, tmp_path, 0) for _ in range(2)] == ["old", "new"]
+        (server.root / "release").write_text("by hand")
+        assert self.started(server, tmp_path, 0) == "new"
+        [*_, line] = server.log("deploy").splitlines()
+        assert line.endswith("há mudanças feitas à mão nele; veja git status.")
+
+    def test_a_deploy_that_is_going_on_knows_what_it_starts(self, server: Scripts, tmp_path: Path) -> None:
+        self.started(server, tmp_path, 0)
+        with (server.root / "var" / "deploy.lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert self.started(server, tmp_path, 0) == "old"
 
 
 class TestForeignFiles:
@@ -247,7 +382,7 @@ class TestForeignFiles:
         (theirs / "flowlog-evil.service").write_text("")
         done = self.bash(scripts, "DIR=$PWD/theirs; unit_files; rendered systemd/flowlog-web.service")
         assert (done.returncode, "owned" in done.stdout, "evil" in done.stdout) == (0, False, False)
-        assert f"WorkingDirectory={scripts.root}/theirs\n" in done.stdout
+        assert f"WorkingDirectory={scripts.root}/theirs/releases/current\n" in done.stdout
 
     def test_no_line_of_the_guide_has_root_run_the_services_code(self) -> None:
         assert [line for line in commands() if re.match(r"sudo (?:/opt|\.venv|python)", line)] == []
@@ -302,9 +437,7 @@ class TestInterrupted:
     """Ctrl-C while the code is fetched: a word, and nothing half done."""
 
     GIT = """#!/bin/sh
-case " $* " in *" merge "*|*" pull "*)
-    echo new >half-way; echo changed >>README.md; kill -INT "$PPID"; exit 130 ;;
-esac
+case " $* " in *" fetch "*) kill -INT "$PPID"; exit 130 ;; esac
 exec {git} "$@"
 """
 
@@ -318,14 +451,15 @@ exec {git} "$@"
             )
             return done.stdout.strip()
 
-        (scripts.root / ".gitignore").write_text("/.venv\n/logs/\n/var/\n")
-        (scripts.root / "README.md").write_text("Flowlog\n")
+        (scripts.root / ".gitignore").write_text("/.venv\n/logs/\n/releases/\n/var/\n")
         git("init", "--quiet", "--initial-branch=main")
         git("add", "--all")
         git("commit", "--quiet", "--message", "one")
         git("clone", "--quiet", "--bare", ".", str(tmp_path / "origin"))
         git("remote", "add", "origin", str(tmp_path / "origin"))
         before = git("rev-parse", "HEAD")
+        (scripts.root / "releases" / "current").mkdir(parents=True)
+        (scripts.root / "releases" / "current" / "REVISION").write_text(f"{before}\n")
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin" / "git").write_text(self.GIT.format(git=real))
         (tmp_path / "bin" / "git").chmod(0o755)

@@ -14,6 +14,7 @@ from tests.embedded import BASE_DIR
 
 UNITS = BASE_DIR / "deploy" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
+IN_ITS_RELEASE = ["/usr/bin/env", "-u", "PWD"]
 
 
 def settings(unit: str) -> dict[str, str]:
@@ -30,7 +31,22 @@ def test_there_is_a_unit_for_each_process() -> None:
 def test_celery_is_started_as_in_development(name: str) -> None:
     # systemd reads %% as %.
     command = shlex.split(settings(f"flowlog-{name}.service")["ExecStart"].replace("%%", "%"))
-    assert command == ["/opt/flowlog/.venv/bin/celery", "-A", "flowlog", *celery_arguments()[name]]
+    assert command == [*IN_ITS_RELEASE, ".venv/bin/python", "-m", "celery", "-A", "flowlog", *celery_arguments()[name]]
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_what_runs_does_not_know_the_link_that_leads_to_its_release(unit: str) -> None:
+    found = settings(unit)
+    assert found["WorkingDirectory"] == "/opt/flowlog/releases/current"
+    program = ["deploy/backup.sh"] if unit == "flowlog-backup.service" else [".venv/bin/python"]
+    assert shlex.split(found["ExecStart"])[:4] == [*IN_ITS_RELEASE, *program]
+
+
+@pytest.mark.parametrize("name", ["web", "worker-default", "worker-whatsapp"])
+def test_what_comes_before_the_sandbox_is_roots_and_does_not_run_as_root(name: str) -> None:
+    who = "--reuid=flowlog --regid=flowlog --init-groups --reset-env"
+    before = settings(f"flowlog-{name}.service")["ExecStartPre"]
+    assert before == f"-+/usr/bin/setpriv {who} /usr/local/lib/flowlog/take_over.sh %p"
 
 
 @pytest.mark.parametrize("name", ["worker-default", "worker-whatsapp"])
@@ -58,8 +74,8 @@ def test_no_worker_is_killed_before_its_longest_task_has_ended(name: str) -> Non
 def test_a_backup_that_fails_is_told_at_once() -> None:
     """By the command that tests/flowlog/operations/test_alarm_command.py tries."""
     assert settings("flowlog-backup.service")["OnFailure"] == "flowlog-backup-failed.service"
-    command = settings("flowlog-backup-failed.service")["ExecStart"]
-    assert command == "/opt/flowlog/.venv/bin/python manage.py alarm backup-failed"
+    command = shlex.split(settings("flowlog-backup-failed.service")["ExecStart"])
+    assert command == [*IN_ITS_RELEASE, ".venv/bin/python", "manage.py", "alarm", "backup-failed"]
 
 
 def test_what_answers_during_a_restart_is_the_same_program() -> None:

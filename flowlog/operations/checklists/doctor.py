@@ -53,7 +53,7 @@ SAID_BETTER = frozenset({"database", "broker", "instances", "receipts", "migrati
 def items() -> Iterator[Item]:
     """All of them, as they come; what needs a server that does not answer is left out."""
     yield from _run(("settings", installation.production_settings), ("packages", installation.packages))
-    yield from _run(("disk", installation.disk), ("units", units))
+    yield from _run(("disk", installation.disk), ("units", units), ("code", installation.code))
     database = list(_run(("database", servers.database)))
     broker = list(_run(("broker", servers.broker)))
     yield from (*database, *broker)

@@ -1,4 +1,4 @@
-"""This machine: settings, packages, disk."""
+"""This machine: settings, packages, disk, and what its services start."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from flowlog.checklist import Item, failed, ok, warning
 from flowlog.mail.no_mail import can_mail
+from flowlog.revision import changed_by_hand, read_revision
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)")
 # Debian's place for the databases; whoever has put them elsewhere is not told of that disk.
@@ -111,3 +112,20 @@ def disk() -> Iterator[Item]:
         yield warning(_("disk"), words, todo)
     else:
         yield ok(_("disk"), words)
+
+
+def code() -> Iterator[Item]:
+    """What the services start is what is checked out here. Nothing where releases have no folders of their own."""
+    root = settings.BASE_DIR
+    releases = root.parent if root.parent.name == "releases" else root / "releases"
+    if not (started := read_revision(releases / "current")):
+        return
+    name, todo = _("code"), _("Restart the services; if it stays so, logs/deploy.log says why.")
+    numbers = {"started": started[:12], "here": settings.REVISION[:12]}
+    if started != settings.REVISION:
+        yield failed(name, _("The services start %(started)s, and not %(here)s, which is here.") % numbers, todo)
+    elif changes := changed_by_hand(releases.parent):
+        words = _("Changed by hand: %(files)s. It does not run: only what is committed does.")
+        yield warning(name, words % {"files": ", ".join(changes[:3])}, "git status")
+    else:
+        yield ok(name, _("The services start %(started)s, which is here.") % numbers)

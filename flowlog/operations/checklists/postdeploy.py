@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from flowlog.checklist import Check, Item, failed, ok, warning
 from flowlog.logs.config import MAIN
 from flowlog.logs.formats import written_at
-from flowlog.operations.checklists import trial, workers
+from flowlog.operations.checklists import installation, trial, workers
 from flowlog.operations.checklists.predeploy import pending_migrations
 
 _TAIL = 4 << 20
@@ -81,6 +81,7 @@ def checks(
     """The checklist; without a `phone` nothing is sent. `own` are the queues that this machine serves, None for all."""
     watch = workers.BeatWatch()
     return (
+        ("code", installation.code),
         ("workers", partial(workers.consumed_by_this_revision, timeout, own)),
         ("beat", watch.begin),
         ("log", partial(log_has_no_import_errors, since)),

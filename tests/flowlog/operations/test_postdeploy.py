@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from flowlog.checklist import State
 from flowlog.logs.formats import TextLine
 from flowlog.logs.masking import Masker
-from flowlog.operations.checklists import postdeploy, trial, workers
+from flowlog.operations.checklists import installation, postdeploy, trial, workers
 from flowlog.transport import Transport
 from integrations.instances import connections
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
@@ -374,3 +374,35 @@ def test_wrong_arguments_are_refused_before_anything_happens(arguments: list[str
     with pytest.raises(CommandError, match=words.replace("(", r"\(")):
         call_command("postdeploy", *arguments)
     assert stored() == before
+
+
+def test_what_is_here_and_does_not_run_is_told(tmp_path: Path, settings: Any) -> None:
+    def git(*arguments: str) -> str:
+        as_us = ["-c", "user.name=Flowlog", "-c", "user.email=flowlog@example.com", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(
+            ["git", "-C", str(tmp_path), *as_us, *arguments], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def said() -> list[tuple[State, str]]:
+        return [(item.state, item.words) for item in installation.code()]
+
+    (tmp_path / ".gitignore").write_text("/releases/\n")
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "one")
+    settings.BASE_DIR, settings.REVISION = tmp_path, git("rev-parse", "HEAD")
+    here = settings.REVISION[:12]
+    assert said() == []
+    (tmp_path / "releases" / "1").mkdir(parents=True)
+    (tmp_path / "releases" / "current").symlink_to("1")
+    (tmp_path / "releases" / "1" / "REVISION").write_text(f"{settings.REVISION}\n")
+    assert said() == [(State.OK, f"Os serviços iniciam {here}, a que está aqui.")]
+    (tmp_path / ".gitignore").write_text("/releases/\n/by-hand\n")
+    changed = "Mudado à mão: .gitignore. Não roda: só roda o que tem commit."
+    assert said() == [(State.WARNING, changed)]
+    # As deploy.sh asks, from the folder of the release.
+    settings.BASE_DIR = tmp_path / "releases" / "1"
+    assert said() == [(State.WARNING, changed)]
+    (tmp_path / "releases" / "1" / "REVISION").write_text("f" * 40)
+    assert said() == [(State.FAILED, f"Os serviços iniciam {'f' * 12}, e não {here}, a que está aqui.")]
