@@ -23,6 +23,7 @@ from integrations.models import (
     ShopNews,
     WebhookEvent,
 )
+from integrations.shops import wishes
 from orders.codes import tracking_codes, tracking_key
 from orders.models import Customer, Order
 
@@ -106,7 +107,8 @@ def _forget_carrier_news(customers: list[Customer], orders: QuerySet[Order]) -> 
 def _forget_shop_news(customers: list[Customer], numbers: Sequence[str], orders: QuerySet[Order]) -> int:
     """What shops sent of the orders, and what came to nothing and has the number in it, however it is written there.
 
-    A part of another number may be taken for it; then a raw text more is gone, which is all that is lost.
+    A part of another number may be taken for it; then a raw text more is gone, which is all that is lost. What asks for
+    an erasure itself, and has not got it yet, stays until it has.
     """
     theirs = Q(order__in=orders)
     for number in numbers:
@@ -116,7 +118,8 @@ def _forget_shop_news(customers: list[Customer], numbers: Sequence[str], orders:
     rows = ShopNews.objects.alias(digits=digits).filter(
         theirs, connection__store__in={customer.store_id for customer in customers}
     )
-    return rows.exclude(body=b"", reason="").update(body=b"", headers={}, reason="", due_at=None)
+    rows = rows.exclude(wishes.UNDONE).exclude(body=b"", reason="")
+    return rows.update(body=b"", headers={}, reason="", due_at=None)
 
 
 def _answers_to(numbers: Sequence[str]) -> QuerySet[NotificationLog]:

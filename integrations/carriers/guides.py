@@ -23,8 +23,9 @@ _GUIDES: Mapping[str, Sequence[Words]] = {
             "shop's number, into its tag: so the parcel finds its order by itself."
         ),
         _(
-            "Labels bought on its site or by another app tell nothing: enter a token here, and Flowlog asks about once "
-            "an hour for those whose tracking code stands on an order. The token ends after about 30 days."
+            "Labels bought on its site or by another app tell nothing: enter a token and an e-mail here, and Flowlog "
+            "asks about once an hour for those whose tracking code stands on an order. The token ends after about 30 "
+            "days."
         ),
     ),
     "superfrete": (

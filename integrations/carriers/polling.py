@@ -47,10 +47,6 @@ _METHODS = {"correios": CORREIOS_METHODS}
 _memories: dict[int, tuple[dict[str, str], dict[str, Any]]] = {}
 
 
-class _OutOfTimeError(Exception):
-    """There is time for no other call."""
-
-
 def poll() -> None:
     """Ask each carrier whose turn it is, one process each. Those that are left after a while are asked next time."""
     ends = time.monotonic() + TIME_BUDGET
@@ -115,7 +111,7 @@ def ask(connection: CarrierConnection, ends: float | None = None) -> int | None:
     if isinstance(failure, calls.TooOftenError):
         until = Now() + timedelta(seconds=failure.seconds)
         row.update(calls_from=until, poll_due_at=until, **news)
-    elif isinstance(failure, _OutOfTimeError):
+    elif isinstance(failure, calls.OutOfTimeError):
         row.update(poll_due_at=Now() + SOON, **news)
     elif failure is not None:
         sentence = str(failure)[:REASON_LENGTH] or type(failure).__name__
@@ -125,7 +121,7 @@ def ask(connection: CarrierConnection, ends: float | None = None) -> int | None:
         ParcelAsked.objects.filter(connection=connection, asked_at__lt=Now() - FORGOTTEN).delete()
     if stored:
         transaction.on_commit(waker.wake, robust=True)
-    return stored if failure is None or isinstance(failure, _OutOfTimeError) else None
+    return stored if failure is None or isinstance(failure, calls.OutOfTimeError) else None
 
 
 def _go_round(connection: CarrierConnection, ends: float) -> tuple[int, Exception | None]:
@@ -136,7 +132,7 @@ def _go_round(connection: CarrierConnection, ends: float) -> tuple[int, Exceptio
     row, stored = CarrierConnection.objects.filter(pk=connection.pk), 0
     for question in questions:
         told = _tried(connection, question.ask)
-        if isinstance(told, (_OutOfTimeError, calls.TooOftenError)):
+        if isinstance(told, (calls.OutOfTimeError, calls.TooOftenError)):
             return stored, told
         # Also what fails has had its turn: it does not keep the others from theirs.
         _note(connection, question.parcels)
@@ -148,17 +144,12 @@ def _go_round(connection: CarrierConnection, ends: float) -> tuple[int, Exceptio
 
 
 def _questions(connection: CarrierConnection, ends: float) -> Iterable[Question]:
-    def call(*args: Any, **kwargs: Any) -> calls.Reply:
-        if time.monotonic() >= ends:
-            raise _OutOfTimeError
-        return calls.call(*args, **kwargs)
-
     credentials = connection.reveal()
     known = _memories.get(connection.pk)
     if known is None or known[0] != credentials:
         known = _memories[connection.pk] = (credentials, {})
     source, asked = CARRIERS[connection.source], parcels(connection)
-    questions: Iterable[Question] = source.questions(credentials, asked, call, known[1])
+    questions: Iterable[Question] = source.questions(credentials, asked, calls.calling_until(ends), known[1])
     return questions
 
 
@@ -168,7 +159,7 @@ def _tried[Each](connection: CarrierConnection, work: Callable[[], Iterable[Each
         return list(work())
     except SoftTimeLimitExceeded:
         raise
-    except (_OutOfTimeError, calls.TooOftenError, calls.AwayError, RefusedError, Unreadable) as error:
+    except (calls.OutOfTimeError, calls.TooOftenError, calls.AwayError, RefusedError, Unreadable) as error:
         return error
     except Exception as error:
         logger.exception("A carrier (%s) could not be asked", connection.source)

@@ -22,7 +22,7 @@ _GUIDES: Mapping[str, Sequence[Words]] = {
         _("Make two more in the same way: Order updated and Order deleted."),
         _(
             "So that nothing is missed while Flowlog is updated: Settings > Advanced > REST API, Add key, with "
-            "permission Read, and enter both keys here."
+            "permission Read, and enter both keys and the shop's address here."
         ),
     ),
     "nuvemshop": (

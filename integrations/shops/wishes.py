@@ -39,6 +39,8 @@ TOPICS = (ERASE, TELL, ERASE_ALL)
 """What may be wished, as the end of the address says."""
 # No header that came with a request is kept under this name.
 _TOPIC = "Flowlog-Wish"
+UNDONE = Q(headers__has_key=_TOPIC, due_at__isnull=False)
+"""What is still to be carried out. Another's erasure leaves it its body, which says whose data it is about."""
 Result = ShopNews.Result
 # A message that is just leaving is a matter of minutes.
 _RETRIES = tuple(timedelta(seconds=each) for each in (60, 300, 900, 3600, 14400, 43200, 86400))
@@ -219,19 +221,19 @@ def _of(connection: ShopConnection, wish: Wish) -> Customers:
 
 def _end(news: ShopNews, result: str, reason: str) -> None:
     """It is done, and what was sent is forgotten: it names the person."""
-    news.body = b""
-    _write(news, result=result, reason=reason)
+    _write(news, result=result, reason=reason, body=b"")
 
 
 def _write(news: ShopNews, **values: Any) -> None:
     """Write down what became of it; unless `due_at` is among the values it is done.
 
-    Other news that an erasure has taken off the list stays off it. This one has asked for the erasure.
+    No erasure has taken it off the list meanwhile, as it does with other news: it is not done yet.
     """
-    for name, value in ({"due_at": None} | values).items():
+    values = {"due_at": None} | values
+    for name, value in values.items():
         setattr(news, name, value)
     news.reason = news.reason[:REASON_LENGTH]
-    news.save(update_fields=["result", "reason", "order", "attempts", "body", "due_at"])
+    news.save(update_fields=["order", "attempts", *values])
     logger.info("A wish about personal data %s: %s", news.pk, news.result)
 
 

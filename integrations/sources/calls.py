@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -36,6 +36,10 @@ class TooOftenError(Exception):
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
         self.seconds = seconds
+
+
+class OutOfTimeError(Exception):
+    """There is time for no other call."""
 
 
 class AwayError(Exception):
@@ -85,6 +89,18 @@ def call(
     if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise AwayError(_("The system answered with %(status)d.") % {"status": response.status_code})
     return response.status_code, response.headers, _json(body)
+
+
+def calling_until(ends: float) -> Callable[..., Reply]:
+    """`call` for as long as there is time: from `ends` on, by the monotonic clock, it raises `OutOfTimeError` instead.
+    What was begun before is seen through."""
+
+    def bounded(*args: Any, **kwargs: Any) -> Reply:
+        if time.monotonic() >= ends:
+            raise OutOfTimeError
+        return call(*args, **kwargs)
+
+    return bounded
 
 
 def _json(body: bytes) -> Any:

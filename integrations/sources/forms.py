@@ -19,6 +19,8 @@ class CredentialsForm(forms.Form):
     Those that are sent go with the other values, such as the system's address, that they were entered with: if one of
     these is another, they are asked for again. Else whoever may edit a connection could have them sent to a server of
     their own. What the system has granted nobody can enter: it is forgotten then, and granted anew.
+
+    A key to ask the system with is of use with all else that asking takes, and is not taken without it.
     """
 
     def __init__(self, source: Any, kept: Mapping[str, str], *args: Any, **kwargs: Any) -> None:
@@ -28,6 +30,7 @@ class CredentialsForm(forms.Form):
         self._sent = [each.name for each in source.CREDENTIALS if each.secret and not each.signs]
         self._granted = {each.name for each in source.CREDENTIALS if each.granted}
         self._forgotten: set[str] = set()
+        self._needed_to_ask: tuple[str, ...] = getattr(source, "NEEDED_TO_ASK", ())
         for each in source.CREDENTIALS:
             has = bool(kept.get(each.name))
             stays = _("It is stored; leave this empty to keep it.") if each.secret and has else ""
@@ -54,7 +57,16 @@ class CredentialsForm(forms.Form):
                 self._forgotten.add(name)
             else:
                 self.add_error(name, _("Enter it again: a stored secret is used with no other system."))
+        self._want_all_to_ask(cleaned)
         return cleaned
+
+    def _want_all_to_ask(self, cleaned: Mapping[str, Any]) -> None:
+        has = {name: cleaned.get(name) or (name in self._secrets and self._kept.get(name)) for name in self.fields}
+        if not any(has[name] for name in self._needed_to_ask if name in self._sent):
+            return
+        for name in self._needed_to_ask:
+            if not has[name] and name not in self.errors:
+                self.add_error(name, _("Without this the system cannot be asked: enter it, too."))
 
     def credentials(self) -> dict[str, str]:
         """All of them, as they are to be kept from now on."""

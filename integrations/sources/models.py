@@ -55,8 +55,9 @@ class Connection(models.Model):
     What was not believed is counted in `refused`; `refused_why` says it of the last. While no key of the installation
     reads the credentials, since `unreadable_since`, nobody can be believed.
 
-    One worker at a time works its news off, until `busy_until`; before `calls_from` its system is not called. At
-    `poll_due_at` it is asked for changes since `polled_at`. What `last_error` says lasts until news is taken in.
+    One worker at a time works its news off, until `busy_until`; one that is over is when the last turn ended. Before
+    `calls_from` its system is not called. At `poll_due_at` it is asked for changes since `polled_at`. What `last_error`
+    says lasts until news is taken in.
     """
 
     store_path: StorePath = "store"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 BATCH = 100
 # Well within Celery's time limits.
 TIME_BUDGET = 20.0
+# So long one connection is worked off before the others have their turn: a system that answers slowly, or a shop with
+# much to tell, keeps nobody waiting for longer than that and the call that it ends with.
+TURN = 5.0
 # A worker that dies with it keeps others from the connection for so long. One call may begin at the end of the budget.
 LEASE = timedelta(seconds=90)
 # What has waited for so long is read before any of it is worked off: of several pieces of news of one order, which
@@ -50,17 +53,25 @@ class Worklist:
 
     def process(self) -> int:
         """Work off what is due; returns how many rows were looked at."""
-        ends, total = time.monotonic() + TIME_BUDGET, 0
-        waiting = self.due().order_by().values_list("connection", flat=True).distinct()
-        for pk in list(waiting):
-            if time.monotonic() >= ends:
-                break
-            if self._claim(pk):
-                try:
-                    total += self._of_connection(pk, ends)
-                finally:
-                    self._connections.filter(pk=pk).update(busy_until=None)
+        ends, total, goes_on = time.monotonic() + TIME_BUDGET, 0, True
+        while goes_on:
+            goes_on = False
+            for pk in self._waiting():
+                if time.monotonic() >= ends:
+                    return total
+                if self._claim(pk):
+                    goes_on = True
+                    try:
+                        total += self._of_connection(pk, min(ends, time.monotonic() + TURN))
+                    finally:
+                        self._connections.filter(pk=pk).update(busy_until=Now())
         return total
+
+    def _waiting(self) -> list[int]:
+        """The connections with something to be worked off, first those whose last turn ended longest ago."""
+        due = self.due().order_by().filter(connection=OuterRef("pk"))
+        turns = self._connections.filter(Exists(due)).order_by(F("busy_until").asc(nulls_first=True), "pk")
+        return list(turns.values_list("pk", flat=True))
 
     def due(self) -> QuerySet[Any]:
         """What is to be worked off now; of a connection that is switched off nothing."""

@@ -80,6 +80,12 @@ def test_what_a_connection_asks_for_and_a_token_fit_a_phone(opened: Opener, live
             for source in sources:
                 page.goto(f"/admin/integrations/{model}/{made(source).pk}/credentials/")
                 expect_no_sideways_scrolling(page)
+        shop = ShopConnection.objects.get(source="woocommerce")
+        assert send(f"{live_server.url}/webhooks/orders/woocommerce/{shop.token}/", order("enviado" * 20)) == 200
+        intake.process()
+        page.goto(f"/admin/integrations/shopconnection/{shop.pk}/mapping/")
+        expect(page.get_by_text("enviado" * 20)).to_be_visible()
+        expect_no_sideways_scrolling(page)
         page.goto("/admin/api/apitoken/add/")
         page.fill("[name=name]", "ERP")
         page.get_by_label("ler pedidos").check()

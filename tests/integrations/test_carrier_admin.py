@@ -106,6 +106,13 @@ class TestConnecting:
         answer = client.post(f"{PAGE}{connection.pk}/credentials/", values)
         assert set(answer.context["form"].errors) == {"code"}
 
+    def test_a_token_is_taken_only_with_all_that_asking_needs(self, client: Client) -> None:
+        connection = make_connection()
+        answer = client.post(f"{PAGE}{connection.pk}/credentials/", {"secret": "", "token": "t", "mail": ""})
+        assert set(answer.context["form"].errors) == {"mail"}
+        connection.refresh_from_db()
+        assert "token" not in connection.reveal()
+
     def test_a_new_address_ends_the_old_one(self, client: Client) -> None:
         connection = make_connection()
         old = connection.token

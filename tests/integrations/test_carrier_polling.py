@@ -438,7 +438,9 @@ class SlowCarrier:
         self.now = 1000.0
         self.asked: list[str] = []
         self.answer: tuple[str, Any] = ("200 OK", [])
-        monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: self.now))
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        for module in (polling, calls):
+            monkeypatch.setattr(module, "time", clock)
 
     def talk(self, connection: Connection) -> None:
         while request := connection.request():
@@ -483,16 +485,16 @@ class TestTurns:
     def test_what_was_learnt_is_kept_whatever_comes_after_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Celery's time limit ends a task wherever it is."""
         codes = [code for number in range(51) for code in shipped(number)]
-        called = 0
+        called, really = 0, calls.call
 
         def call(*args: Any, **kwargs: Any) -> calls.Reply:
             nonlocal called
             called += 1
             if called == 3:
                 raise SoftTimeLimitExceeded
-            return calls.call(*args, **kwargs)
+            return really(*args, **kwargs)
 
-        monkeypatch.setattr(polling, "calls", SimpleNamespace(**{**vars(calls), "call": call}))
+        monkeypatch.setattr(calls, "call", call)
         with carrier(TOKEN, answer(event("LDI 01"), code=codes[0])) as server:
             connection = correios(server.url)
             with pytest.raises(SoftTimeLimitExceeded):

@@ -289,6 +289,20 @@ def test_a_customer_is_erased_at_that_store_alone(live_server: Any, caplog: Any)
     assert Erasure.objects.count() == 1
 
 
+def test_wishes_of_one_person_at_the_same_time_are_all_carried_out(live_server: Any) -> None:
+    """What one of them erases does not take along what the others say, though it has the same number in it."""
+    make_instance()
+    connection, orders = make_connection(), [placed("456"), placed("457", "+5511912345678")]
+    for number in (456, 456, 457):
+        wish("customers-redact", connection, live_server.url, customer=MARIA, orders_to_redact=[number])
+    work_off()
+    assert [result for result, _reason in rows()] == ["applied", "nothing_new", "applied"]
+    for each in orders:
+        each.customer.refresh_from_db()
+        assert each.customer.phone == ""
+    assert [bytes(body) for body in ShopNews.objects.values_list("body", flat=True)] == [b""] * 3
+
+
 def test_without_orders_the_phone_tells_who_it_is(live_server: Any) -> None:
     make_instance()
     connection = make_connection()

@@ -100,6 +100,22 @@ class TestConnecting:
         connection.refresh_from_db()
         assert connection.reveal() == values | {"secret": SECRET}
 
+    @pytest.mark.parametrize("missing", ["address", "consumer_key", "consumer_secret"])
+    def test_keys_are_taken_only_with_all_that_asking_needs(self, client: Client, missing: str) -> None:
+        """Else the owner would believe that what a webhook missed comes in."""
+        connection = make_connection()
+        values = {"address": "https://a.example", "consumer_key": "ck_1", "consumer_secret": "cs_1"} | {missing: ""}
+        answer = client.post(f"{PAGE}{connection.pk}/credentials/", {"secret": ""} | values)
+        words = "Sem isto o sistema não pode ser perguntado: preencha também."
+        assert answer.context["form"].errors == {missing: [words]}
+        connection.refresh_from_db()
+        assert connection.reveal() == {"secret": SECRET}
+
+    def test_an_address_without_keys_is_no_reason_to_ask_for_them(self, client: Client) -> None:
+        connection = make_connection()
+        values = {"secret": "", "address": "https://a.example", "consumer_key": "", "consumer_secret": ""}
+        assert client.post(f"{PAGE}{connection.pk}/credentials/", values).status_code == 302
+
     def test_stored_keys_go_to_no_other_shop(self, client: Client) -> None:
         kept = {"secret": SECRET, "address": "https://a.example", "consumer_key": "ck_1", "consumer_secret": "cs_1"}
         connection = make_connection(credentials=kept)

@@ -22,13 +22,13 @@ from integrations import retention, tasks
 from integrations.models import NotificationLog, ShopConnection, ShopNews
 from integrations.shops import SHOPS, intake, polled, polling
 from integrations.shops.news import Hint, Item, Nothing, OrderNews, Placed
-from integrations.sources import RefusedError
+from integrations.sources import RefusedError, worklist
 from integrations.sources.calls import AwayError, TooOftenError, call
 from orders import disclosure, erasure
 from orders.models import Customer, Order, Store
 from tests.factories import PHONE, make_instance
 from tests.integrations.raw_server import Connection, RawServer, raw_server
-from tests.integrations.shops import make_connection
+from tests.integrations.shops import make_connection, order
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +57,7 @@ class Acme:
         SimpleNamespace(name="secret", label="Segredo", help="", secret=True, required=True),
         SimpleNamespace(name="url", label="Endereço", help="", secret=False, required=False),
     )
+    NEEDED_TO_ASK = ("url",)
 
     def is_probe(self, method: str, headers: Mapping[str, str], body: bytes) -> bool:
         return body == b"ping"
@@ -102,6 +103,39 @@ def shop(*answers: tuple[str, Any, str]) -> Iterator[RawServer]:
 
     with raw_server(talk) as server:
         yield server
+
+
+@contextmanager
+def slow_pages(page: list[dict[str, Any]]) -> Iterator[tuple[list[bytes], ShopConnection]]:
+    """A shop on WooCommerce that gives this page again and again, and takes its time for each."""
+    asked: list[bytes] = []
+
+    def talk(connection: Connection) -> None:
+        while request := connection.request():
+            asked.append(request)
+            connection.stopped.wait(0.2)
+            connection.answer(json.dumps(page).encode(), "200 OK")
+
+    with raw_server(talk) as server:
+        keys = {"address": server.url, "consumer_key": "ck_1", "consumer_secret": "cs_1"}
+        yield asked, make_connection(credentials={"secret": "chave"} | keys, created_at=Now())
+
+
+@contextmanager
+def two_slow_shops() -> Iterator[tuple[list[str], ShopConnection, ShopConnection]]:
+    """Two shops that take longer for an answer than a turn lasts here; what they were asked for, and both."""
+    asked: list[str] = []
+
+    def talk(connection: Connection) -> None:
+        while request := connection.request():
+            shop_, _orders, number = request.split()[1].decode().strip("/").split("/")
+            asked.append(f"{shop_}/{number}")
+            connection.stopped.wait(0.3)
+            connection.answer(b'{"status": "paid"}', "200 OK")
+
+    with raw_server(talk) as server:
+        elsewhere = Store.objects.create(name="Outra")
+        yield asked, connect(f"{server.url}/slow"), connect(f"{server.url}/other", store=elsewhere)
 
 
 def connect(url: str = "http://127.0.0.1:9", **values: Any) -> ShopConnection:
@@ -236,7 +270,27 @@ class TestOnceAndInOrder:
             ShopConnection.objects.update(busy_until=Now())
             assert intake.process() == 1
         connection.refresh_from_db()
-        assert (result(), connection.busy_until) == (("applied", 0, False), None)
+        assert result() == ("applied", 0, False)
+        # It is given back: the next one need not wait for a lease to end.
+        hint(connection, "8")
+        assert intake.process() == 1
+
+    def test_one_that_is_slow_keeps_others_waiting_for_a_turn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(worklist, "TURN", 0.1)
+        with two_slow_shops() as (asked, slow, other):
+            for number in ("1", "2", "3"):
+                hint(slow, number)
+            hint(other, "4")
+            assert intake.process() == 4
+        assert asked == ["slow/1", "other/4", "slow/2", "slow/3"]
+
+    def test_the_next_turn_is_of_who_waits_longest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(worklist, "TIME_BUDGET", 0.1)
+        with two_slow_shops() as (asked, slow, other):
+            for connection, number in ((slow, "1"), (slow, "2"), (slow, "3"), (other, "4"), (other, "5")):
+                hint(connection, number)
+            assert [intake.process() for _ in range(5)] == [1] * 5
+        assert asked == ["slow/1", "other/4", "slow/2", "other/5", "slow/3"]
 
     def test_what_waits_when_a_connection_is_switched_off_waits_on(self) -> None:
         polling.store(connect(), [news()])
@@ -361,6 +415,36 @@ class TestPolling:
         tasks.poll_shops()
         connection.refresh_from_db()
         assert (connection.last_error, connection.polled_at) == ("O sistema não responde.", None)
+
+    def test_one_that_goes_on_and_on_is_cut_off_and_told_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One that knows no such parameter gives all that it ever sold, each page as slowly as it likes."""
+        monkeypatch.setattr(polling, "TIME_BUDGET", 0.3)
+        old = order(date_modified_gmt="2026-10-01T10:00:00")
+        with slow_pages([old] * 100) as (asked, connection):
+            tasks.poll_shops()
+        connection.refresh_from_db()
+        assert (connection.last_error, connection.polled_at) == ("O sistema responde devagar demais.", None)
+        assert 1 <= len(asked) <= 2
+
+    def test_what_there_was_no_time_for_is_asked_for_the_next_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(polling, "TIME_BUDGET", 0.3)
+        now = timezone.now().replace(microsecond=0)
+        told = [
+            order(id=number, date_modified_gmt=(now + timedelta(seconds=number)).isoformat()) for number in range(100)
+        ]
+        with slow_pages(told) as (asked, connection):
+            tasks.poll_shops()
+        connection.refresh_from_db()
+        assert connection.polled_at == now + timedelta(seconds=99) + polling.OVERLAP
+        assert (connection.last_error, ShopNews.objects.filter(external_id="99").exists()) == ("", True)
+        assert 1 <= len(asked) <= 2
+
+    def test_who_has_waited_longest_is_asked_first(self) -> None:
+        ago = {"Primeira": 1, "Segunda": 3, "Terceira": 2}
+        for name, minutes in ago.items():
+            elsewhere = Store.objects.create(name=name)
+            connect(store=elsewhere, poll_due_at=timezone.now() - timedelta(minutes=minutes))
+        assert [each.store.name for each in polling.due()] == ["Segunda", "Terceira", "Primeira"]
 
     def test_without_its_keys_or_switched_off_it_is_not_asked(self) -> None:
         make_connection("acme", credentials={"secret": "chave"})

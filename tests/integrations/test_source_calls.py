@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import Any
 
 import pytest
 
 from integrations.gateways.transport import GatewaySession
 from integrations.sources import calls
-from tests.integrations.raw_server import answering, raw_server
+from tests.integrations.raw_server import Connection, answering, raw_server
 
 NOT_PUBLIC = "não é um da internet pública"
 
@@ -55,6 +56,34 @@ def test_it_is_the_address_that_was_judged_which_is_connected_to(monkeypatch: py
         assert (answer.status_code, json.loads(answer.content)) == (200, [])
     assert asked == ["loja.example.com"]
     assert requests[0].startswith(b"GET /orders HTTP/1.1\r\nHost: loja.example.com:")
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nX-A: ", b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"])
+def test_an_answer_that_comes_byte_by_byte_is_cut(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However soon each byte follows, it is the whole answer that has a time to come in."""
+    monkeypatch.setattr(calls, "READ_TIMEOUT", 0.3)
+    sent: list[int] = []
+
+    def dribble(connection: Connection) -> None:
+        connection.request()
+        connection.send(head)
+        for _each in range(9000):
+            connection.send(b"H" if not head else b"1")
+            sent.append(1)
+            if connection.stopped.wait(0.05):
+                return
+
+    with raw_server(dribble) as server, pytest.raises(calls.AwayError, match="não responde"):
+        calls.call("GET", server.url)
+    assert 1 <= len(sent) < 100
+
+
+def test_no_call_is_begun_once_the_time_is_over() -> None:
+    with raw_server(answering([], b"[]", "200 OK")) as server:
+        assert calls.calling_until(time.monotonic() + 60)("GET", server.url)[0] == 200
+        with pytest.raises(calls.OutOfTimeError):
+            calls.calling_until(time.monotonic())("GET", server.url)
+        assert server.connections == 1
 
 
 def test_a_gateway_may_be_within() -> None:

@@ -41,6 +41,7 @@ CREDENTIALS = (
     Credential("consumer_key", gettext_lazy("Consumer key (ck_…)"), _REST, secret=True),
     Credential("consumer_secret", gettext_lazy("Consumer secret (cs_…)"), _REST, secret=True),
 )
+NEEDED_TO_ASK = ("address", "consumer_key", "consumer_secret")
 MEANINGS: Mapping[str, str] = {
     **dict.fromkeys(("checkout-draft", "auto-draft", "trash"), "ignored"),
     **dict.fromkeys(("pending", "failed"), "silent"),
