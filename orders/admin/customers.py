@@ -198,7 +198,7 @@ class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportView
     ) -> tuple[QuerySet[Customer], bool]:
         if not search_term.strip():
             return queryset, False
-        return search.narrow(request, queryset, search.customers(search_term)), False
+        return search.narrow(request, queryset, search.Wanted.customers(search_term)), False
 
     def save_model(self, request: HttpRequest, obj: Customer, form: ModelForm, change: bool) -> None:
         """Save what was edited; whether they want messages is recorded with when and by whom."""

@@ -171,7 +171,7 @@ class OrderAdmin(
     ) -> tuple[QuerySet[Order], bool]:
         if not search_term.strip():
             return queryset, False
-        return search.narrow(request, queryset, search.orders(search_term)), False
+        return search.narrow(request, queryset, search.Wanted.by_orders(search_term)), False
 
     # -- The page of one order -----------------------------------------------------------------
 
