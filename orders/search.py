@@ -81,7 +81,7 @@ def narrow[M: Model](request: HttpRequest, rows: QuerySet[M], wanted: Wanted) ->
 
     The paginator knows how many they are. Of more than it counts it knows the newest, which are all that it offers.
     """
-    newest = rows.order_by(*rows.model._meta.ordering).values("pk")
+    newest = rows.order_by(*(rows.model._meta.ordering or ())).values("pk")
     known = _latest(newest, wanted, paging.MOST + 1)
     if len(known) <= paging.MOST:
         known = _first(newest.filter(wanted.found))
@@ -91,7 +91,7 @@ def narrow[M: Model](request: HttpRequest, rows: QuerySet[M], wanted: Wanted) ->
 
 def narrow_uncounted[M: Model](request: HttpRequest, rows: QuerySet[M], wanted: Wanted) -> QuerySet[M]:
     """The same for a list that counts nothing: of what very many have its first pages are known."""
-    newest = rows.order_by(*rows.model._meta.ordering).values("pk")
+    newest = rows.order_by(*(rows.model._meta.ordering or ())).values("pk")
     if known := _latest(newest, wanted, _PAGE):
         paging.note_found(request, rows, known)
     return rows.filter(wanted.found)

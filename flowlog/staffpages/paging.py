@@ -52,10 +52,11 @@ class FindingPaginator(Paginator):
         end = number * self.per_page
         if end > min(len(known), MOST):
             return None
-        shown = rows.filter(pk__in=known[end - self.per_page : end]).order_by(*listed.model._meta.ordering)
+        shown = rows.filter(pk__in=known[end - self.per_page : end]).order_by(*(listed.model._meta.ordering or ()))
         # Whatever is read with each row of the list.
         shown.query.select_related = listed.query.select_related
-        return self._get_page(shown, number, self)
+        page: Page = self._get_page(shown, number, self)  # type: ignore[attr-defined]
+        return page
 
 
 class EndlessPaginator(FindingPaginator, InfinitePaginator):  # type: ignore[misc]
