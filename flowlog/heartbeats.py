@@ -9,15 +9,18 @@ What beat asks for is watched likewise, from outside: when the sweep was last do
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from time import monotonic
 
 from celery import Task, current_task
 from django.conf import settings
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import connection
-from django.db.models import F, QuerySet
-from django.db.models.functions import Now
+from django.db.models import F, TextField
+from django.db.models.functions import Cast, Extract, JSONObject, Now
 from django.utils import timezone
 
 from flowlog.broker import QUEUES
@@ -120,16 +123,26 @@ def await_first() -> None:
     Heartbeat.objects.bulk_create(awaited, ignore_conflicts=True)
 
 
-def heard(queue: str) -> QuerySet[Heartbeat]:
-    """Its row, unless it is `silent`."""
-    since = Now() - timedelta(seconds=silent_after(queue))
-    return Heartbeat.objects.filter(queue=queue, beat_at__gte=since).exclude(host="")
-
-
 def pulses() -> dict[str, Pulse]:
     """The pulse of every queue, and of the sweep. One query."""
-    found = {row.queue: row for row in Heartbeat.objects.annotate(age=Now() - F("beat_at"))}
-    return {
-        name: Pulse(name, row.beat_at, row.age.total_seconds(), row.host) if (row := found.get(name)) else Pulse(name)
-        for name in (*(queue.name for queue in QUEUES), SWEEP)
-    }
+    return _named(
+        Pulse(row.queue, row.beat_at, row.age.total_seconds(), row.host)
+        for row in Heartbeat.objects.annotate(age=Now() - F("beat_at"))
+    )
+
+
+def asked() -> ArraySubquery:
+    """The same for a statement that asks for more: its value is for `pulses_of`."""
+    age = Extract(Now() - F("beat_at"), "epoch")
+    fields = JSONObject(queue="queue", beat_at=Cast("beat_at", TextField()), age=age, host="host")
+    return ArraySubquery(Heartbeat.objects.values_list(fields))
+
+
+def pulses_of(told: Iterable[str]) -> dict[str, Pulse]:
+    rows = [json.loads(row) for row in told]
+    return _named(Pulse(**{**row, "beat_at": datetime.fromisoformat(row["beat_at"])}) for row in rows)
+
+
+def _named(found: Iterable[Pulse]) -> dict[str, Pulse]:
+    by_name = {pulse.queue: pulse for pulse in found}
+    return {name: by_name.get(name, Pulse(name)) for name in (*(queue.name for queue in QUEUES), SWEEP)}

@@ -28,7 +28,7 @@ from flowlog.publishing import WakeUp
 from flowlog.staffpages.asking import counted
 from flowlog.staffpages.once import UsedForm
 from flowlog.staffpages.paging import MoreThan
-from integrations.inbound.models import SEND_MESSAGE
+from integrations.inbound.models import KEEPS_WORDS, SEND_MESSAGE
 from integrations.messages import attention, state_changes
 from integrations.models import (
     CarrierNews,
@@ -46,8 +46,8 @@ NIGHT = time_of_day(3, 30)
 BATCH = 500
 # What a connected system told, and somebody was to see to, waits for them so many times as long.
 UNSEEN = 4
-# A year's rows are not worth minutes of counting.
-COUNTED = 10_000
+# A year's rows are not worth minutes of counting: as many as a list counts.
+COUNTED = 1000
 # A task stops after so many seconds and has itself called again, behind what waits for its worker meanwhile.
 TIME_BUDGET = 5.0
 GO_ON_AFTER = 1.0
@@ -172,8 +172,7 @@ def anonymise_messages(rows: Rows) -> None:
 
 def _replies(age: timedelta) -> Rows:
     """What somebody wrote, and that somebody did of whom nobody knows who it is."""
-    old = CustomerReply.objects.filter(received_at__lt=Now() - age)
-    return old.exclude(text="", file_name="", earlier_texts=[], customer__isnull=False)
+    return CustomerReply.objects.filter(KEEPS_WORDS, received_at__lt=Now() - age)
 
 
 def erase_replies(rows: Rows) -> None:
@@ -244,10 +243,10 @@ def _used_forms(age: timedelta) -> Rows:
 
 _JOBS = (
     _Job("messages", "RETENTION_ANONYMISE_AFTER_DAYS", _messages, anonymise_messages, by="created_at"),
-    _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, erase_replies),
+    _Job("replies", "RETENTION_ANONYMISE_AFTER_DAYS", _replies, erase_replies, by="received_at"),
     _Job("instances", "RETENTION_ANONYMISE_AFTER_DAYS", _instances, lambda rows: rows.update(failed_recipient="")),
     _Job("lids", "RETENTION_ANONYMISE_AFTER_DAYS", _lids, lambda rows: rows.delete()),
-    _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete()),
+    _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete(), by="started_at"),
     _Job("webhooks", "RETENTION_WEBHOOKS_DAYS", _webhooks, lambda rows: rows.delete()),
     _Job("carrier_news", "RETENTION_WEBHOOKS_DAYS", _carrier_news, forget_carrier_news),
     _Job("shop_news", "RETENTION_WEBHOOKS_DAYS", _shop_news, forget_shop_news),

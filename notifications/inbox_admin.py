@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -21,6 +22,7 @@ from flowlog.staffpages.once import once
 from flowlog.times import moment
 from integrations.inbound import inbox
 from integrations.inbound.conversation import conversation_of
+from integrations.inbound.correspondence import SHOWN_WAITING, with_customer
 from integrations.inbound.reply_admin import CustomerReplyAdmin
 from integrations.messages.timeline import reply_html
 from integrations.models import CustomerReply
@@ -29,9 +31,6 @@ from notifications.answer_form import CUSTOMER, INBOX, ORDER, AnswerForm
 from orders.admin import cards, customers
 from orders.admin.phones import phone_html
 from orders.models import Customer, Order
-
-# More than anybody reads before answering; the list has the rest.
-SHOWN = 20
 
 
 @admin.register(CustomerReply)
@@ -150,11 +149,21 @@ def register() -> None:
 
 
 def conversation_card(
-    request: HttpRequest, reply: CustomerReply, *, back: str, order: Order | None = None, form: AnswerForm | None = None
+    request: HttpRequest,
+    reply: CustomerReply,
+    *,
+    back: str,
+    order: Order | None = None,
+    form: AnswerForm | None = None,
+    waiting: Sequence[CustomerReply] | None = None,
 ) -> SafeString:
-    """What this customer wrote that waits for somebody, and the form to answer it, or why that is not possible here."""
-    waiting = list(inbox.of_person(reply, inbox.open_replies())[: SHOWN + 1])
-    shown = waiting[:SHOWN]
+    """What this customer wrote that waits for somebody, and the form to answer it, or why that is not possible here.
+
+    What is `waiting` may have been read already, one more than is shown.
+    """
+    if waiting is None:
+        waiting = list(inbox.of_person(reply, inbox.open_replies())[: SHOWN_WAITING + 1])
+    shown = waiting[:SHOWN_WAITING]
     talk = conversation_of(reply)
     latest = max(shown, key=lambda each: each.pk, default=talk.reply)
     if form is None or form.errors:
@@ -162,7 +171,7 @@ def conversation_card(
     context = {
         "reply": latest,
         "waiting": [reply_html(each, each.order if each.order != order else None) for each in shown],
-        "more": len(waiting) > SHOWN,
+        "more": len(waiting) > SHOWN_WAITING,
         "talk": talk,
         "until": moment(talk.until),
         "phone": phone_html(talk.phone),
@@ -201,8 +210,10 @@ def _latest_card(
     """The conversation with a customer who has ever written."""
     if not request.user.has_perm("integrations.view_notificationlog"):
         return ""
-    latest = inbox.replies().filter(customer=customer).order_by("-received_at", "-pk").first()
-    return conversation_card(request, latest, back=back, order=order) if latest else ""
+    said = with_customer(customer, order)
+    if said.latest is None:
+        return ""
+    return conversation_card(request, said.latest, back=back, order=order, waiting=said.waiting)
 
 
 def _back(values: dict[str, Any], reply: CustomerReply) -> str:

@@ -24,12 +24,10 @@ from integrations.models import EvolutionInstance
 def present() -> list[Incident]:
     """All troubles there are now. One query while there is none, since every page of the admin asks."""
     instances = way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
-    of_instances, *others = ask(
-        *(Exists(rows) for rows in (instances, *connected.troubled())),
-        *(~Exists(heartbeats.heard(name)) for name in _OF_PULSES),
+    of_pulses, of_instances, *of_connections = ask(
+        heartbeats.asked(), *(Exists(rows) for rows in (instances, *connected.troubled()))
     )
-    of_connections, silent = others[: -len(_OF_PULSES)], others[-len(_OF_PULSES) :]
-    found = [*_schema(), *(_silent() if any(silent) else [])]
+    found = [*_schema(), *_silent(heartbeats.pulses_of(of_pulses))]
     if of_instances:
         found += [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
     return [*found, *connected.present()] if any(of_connections) else found
@@ -64,8 +62,7 @@ def _schema() -> list[Incident]:
     ]
 
 
-def _silent() -> list[Incident]:
-    pulses = heartbeats.pulses()
+def _silent(pulses: dict[str, heartbeats.Pulse]) -> list[Incident]:
     return [words(pulses[name]) for name, words in _OF_PULSES.items() if pulses[name].silent]
 
 

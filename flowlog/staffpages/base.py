@@ -18,10 +18,9 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import override
-from unfold.paginator import InfinitePaginator
 
 from flowlog.staffpages.once import once
-from flowlog.staffpages.paging import CappedPaginator
+from flowlog.staffpages.paging import CappedPaginator, EndlessPaginator, FindingPaginator
 from flowlog.staffpages.scoped import ScopedChoices, StoreScoped
 from flowlog.translations import Words
 
@@ -49,7 +48,7 @@ class ModelAdmin(StoreScoped, ThemeModelAdmin):
     when_empty: ClassVar[Words]
 
     def get_paginator(self, request: HttpRequest, queryset: Any, *options: Any, **more: Any) -> Any:
-        if issubclass(self.paginator, CappedPaginator):
+        if issubclass(self.paginator, FindingPaginator):
             return self.paginator.of(request, queryset, *options, **more)
         return super().get_paginator(request, queryset, *options, **more)
 
@@ -125,7 +124,7 @@ class ReadOnlyAdmin(ModelAdmin):
 class UncountedAdmin(ReadOnlyAdmin):
     """Rows without end, which are not counted for a page that shows a few of them."""
 
-    paginator = InfinitePaginator
+    paginator = EndlessPaginator
     # Without a count it would offer to select all 9999999999 of them.
     list_disable_select_all = True
 

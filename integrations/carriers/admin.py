@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
@@ -105,6 +105,8 @@ def annotate_timeline(_request: HttpRequest, events: Sequence[OrderEvent]) -> di
     News that had no order is shown to every order with its tracking code, so that somebody sees it.
     """
     order = events[0].order
+    if not (events[0].carrier_told or order.tracking_code):  # type: ignore[attr-defined]
+        return {}
     mine = Q(order=order)
     if codes := tracking_codes(order.tracking_code):
         everybodys = Q(connection=None) | Q(connection__store=order.store_id)
@@ -121,4 +123,4 @@ def _lines_html(told: list[CarrierNews]) -> SafeString:
     return render_to_string("admin/integrations/timeline_news.html", {"lines": lines})
 
 
-timeline.register_annotator(annotate_timeline)
+timeline.register_annotator(annotate_timeline, carrier_told=Exists(CarrierNews.objects.filter(order=OuterRef("order"))))

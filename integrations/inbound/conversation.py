@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -43,16 +44,22 @@ class Conversation:
 
 
 def conversation_of(reply: CustomerReply) -> Conversation:
-    """The conversation that a reply belongs to. Four queries, however much was said."""
-    people = senders.same_person(reply)
-    theirs = inbox.replies().filter(instance=reply.instance)
-    theirs = theirs.filter(customer__in=people) if people else inbox.of_person(reply, theirs)
-    asked = theirs.exclude(wish=CustomerReply.Wish.OUT).order_by("-received_at", "-pk").first()
+    """The conversation that a reply belongs to. Up to four queries, however much was said; one, if it is what the only
+    customer that it may be of has asked last."""
+    theirs = inbox.replies().filter(instance=reply.instance).order_by("-received_at", "-pk")
+    questions = theirs.exclude(wish=CustomerReply.Wish.OUT)
+    latest = questions.filter(customer=OuterRef("pk")).values("pk")[:1]
+    people = senders.same_person(reply, asked=Subquery(latest))
+    if [getattr(each, "asked", None) for each in people] == [reply.pk]:
+        asked: CustomerReply | None = reply
+    else:
+        ours = questions.filter(customer__in=people) if people else inbox.of_person(reply, questions)
+        asked = ours.first()
     last = asked or reply
     own = last
     if len(people) > 1 and last.customer_id != reply.customer_id:
         # Of another store, perhaps: when they wrote counts, what they wrote is not ours to answer.
-        own = theirs.filter(customer=reply.customer).order_by("-received_at", "-pk").first() or reply
+        own = theirs.filter(customer=reply.customer).first() or reply
     within = _within(last)
     until = min(last.written_at or last.received_at, last.received_at) + within
     phone = _phone(last)

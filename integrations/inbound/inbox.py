@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from integrations.inbound.models import WAITS, CustomerReply
 
 Kind = CustomerReply.Kind
+
+OPEN = WAITS & ~Q(kind=Kind.TEXT, text="")
+"""Of a reply: that it waits for somebody, and can be read."""
 
 type Replies = QuerySet[CustomerReply]
 
@@ -26,7 +29,7 @@ def open_replies() -> Replies:
 
     Not those that the system has obeyed, that the customer deleted, or whose text was erased for its age.
     """
-    return replies().filter(WAITS).exclude(kind=Kind.TEXT, text="").order_by("received_at", "pk")
+    return replies().filter(OPEN).order_by("received_at", "pk")
 
 
 def of_person(reply: CustomerReply, rows: Replies) -> Replies:

@@ -30,6 +30,8 @@ META_MESSAGE = "meta.message"
 META_OTHER = "meta.other"
 WAITS = Q(handled_at__isnull=True, deleted_at__isnull=True) & (Q(customer__isnull=True) | ~Q(wish__in=("out", "in")))
 """Of a reply: that nobody has handled it, and that it is not of those that the system obeys by itself."""
+KEEPS_WORDS = ~Q(text="", file_name="", earlier_texts=[], customer__isnull=False)
+"""Of a reply: that it has not been erased yet, or nobody knows whose it is."""
 CONNECTION_EVENTS = ("connection.update", "status.instance", "logout.instance")
 
 
@@ -179,6 +181,7 @@ class CustomerReply(models.Model):
                 name="reply_to_decide",
             ),
             models.Index(fields=["received_at", "id"], condition=WAITS, name="reply_open"),
+            models.Index(fields=["received_at"], condition=KEEPS_WORDS, name="reply_keeps_words"),
         )
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, Subquery
 
 from integrations.evolution import jids
 from integrations.inbound.incoming import Sender
@@ -49,19 +49,25 @@ def quoted_message(instance: EvolutionInstance, quoted_id: str) -> NotificationL
     return rows.select_related("order__customer").first()
 
 
-def customers_with(instance: EvolutionInstance, numbers: Sequence[str]) -> list[Customer]:
-    """Whose account has one of these numbers, at the instance's store or another for which it has written to them."""
+def customers_with(instance: EvolutionInstance, numbers: Sequence[str], **asked: Subquery) -> list[Customer]:
+    """Whose account has one of these numbers, at the instance's store or another for which it has written to them.
+
+    What is `asked` of each stands on it.
+    """
     written_to = NotificationLog.objects.filter(instance=instance, order__customer=OuterRef("pk"))
     accounts = {account_key(number) for number in numbers}
     known = Customer.objects.filter(Q(store=instance.store_id) | Exists(written_to), account__in=accounts)
-    return list(known.order_by("pk")) if numbers else []
+    return list(known.annotate(**asked).order_by("pk")) if numbers else []
 
 
-def same_person(reply: CustomerReply) -> list[Customer]:
-    """All customers that whoever wrote it is, as far as the instance writes to them; none if nobody knows who it is."""
+def same_person(reply: CustomerReply, **asked: Subquery) -> list[Customer]:
+    """All customers that whoever wrote it is, as far as the instance writes to them; none if nobody knows who it is.
+
+    What is `asked` of each stands on it, but where nothing else leads to the reply's own.
+    """
     if reply.customer is None:
         return []
-    return customers_with(reply.instance, jids.numbers_of(reply.customer.phone)) or [reply.customer]
+    return customers_with(reply.instance, jids.numbers_of(reply.customer.phone), **asked) or [reply.customer]
 
 
 def _numbers(instance: EvolutionInstance, lid: str) -> tuple[str, ...]:

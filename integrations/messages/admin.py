@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -268,17 +268,16 @@ class NotificationLogAdmin(ExportViews, UncountedAdmin):
 
     def get_search_results(
         self,
-        request: HttpRequest,  # noqa: ARG002
+        request: HttpRequest,
         queryset: QuerySet[NotificationLog],
         search_term: str,
     ) -> tuple[QuerySet[NotificationLog], bool]:
         """By its order, as the list of orders finds it, or by the last digits of the number it went to."""
         if not search_term.strip():
             return queryset, False
-        found = NotificationLog.objects.order_by()
-        wanted = found.filter(search.among("order_id", search.orders(search_term))).values("pk")
+        wanted = search.Wanted.by_orders(search_term, "order_id")
         if digits := search.digits(search_term):
-            sent = found.alias(from_its_end=FROM_ITS_END).exclude(recipient="")
+            sent = NotificationLog.objects.order_by().alias(from_its_end=FROM_ITS_END).exclude(recipient="")
             ended = sent.filter(from_its_end__startswith=digits[::-1])
-            wanted = wanted.union(ended.values("pk")).order_by()
-        return queryset.filter(search.among("pk", wanted)), False
+            wanted = search.Wanted(Q(wanted.found) | Q(search.among("pk", ended.values("pk"))))
+        return search.narrow_uncounted(request, queryset, wanted), False

@@ -47,6 +47,8 @@ class DeliveryAttempt(models.Model):
         verbose_name = _("delivery attempt")
         verbose_name_plural = _("delivery attempts")
         ordering = ("pk",)
+        # For the nightly look for what is too old: most nights that is little, and the table the largest of all.
+        indexes = (models.Index(fields=["started_at"], name="attempt_oldest_first"),)
 
     def __str__(self) -> str:
         return f"{self.notification_id} @ {self.started_at:%H:%M:%S}"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from flowlog.staffpages.base import label_html, name_of
 from flowlog.times import moment
 from integrations.inbound import inbox
+from integrations.inbound.correspondence import with_customer
 from integrations.messages import attention
 from integrations.messages.formatting import to_html
 from integrations.messages.kinds import FREE_ANSWER, kind_words
@@ -45,15 +46,13 @@ RECEIPT_COLOURS: dict[str, str] = {
     Receipt.READ: "success",
 }
 # More than anybody reads on one page; the rest is in the database.
-SHOWN_REPLIES = 50
 SHOWN_MESSAGES = 20
 
 
 def register() -> None:
     """Called once, when the admin is loaded."""
     timeline.register_annotator(messages)
-    wrote = Exists(CustomerReply.objects.filter(order=OuterRef("order")))
-    timeline.register_annotator(replies, customer_wrote=wrote)
+    timeline.register_annotator(replies)
     customers.register_section(customer_replies)
     customers.register_section(customer_messages)
     views.register_view(views.View("answered", _("answered"), _answered, _may_see))
@@ -87,9 +86,10 @@ def messages(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Sa
 
 def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, SafeString]:
     """Under each event of an order: what the customer wrote after it, the latest last."""
-    if not _may_see(request) or not events or not events[0].customer_wrote:  # type: ignore[attr-defined]
+    if not _may_see(request) or not events:
         return {}
-    said = inbox.replies().filter(order=events[0].order_id).order_by("-received_at", "-pk")[:SHOWN_REPLIES]
+    order = events[0].order
+    said = with_customer(order.customer, order).about
     oldest_first = sorted(events, key=lambda event: event.pk)
     under: defaultdict[int, list[CustomerReply]] = defaultdict(list)
     for reply in reversed(said):
@@ -100,9 +100,7 @@ def replies(request: HttpRequest, events: Sequence[OrderEvent]) -> dict[int, Saf
 
 def customer_replies(request: HttpRequest, customer: Customer) -> SafeString | str:
     """What the customer wrote, whatever order it was about, the latest first; what waits for an answer stands above."""
-    waiting = inbox.open_replies().filter(customer=customer).order_by().values("pk")
-    said = inbox.replies().filter(customer=customer).exclude(pk__in=waiting).order_by("-received_at", "-pk")
-    if not _may_see(request) or not (shown := said[:SHOWN_REPLIES]):
+    if not _may_see(request) or not (shown := with_customer(customer).over):
         return ""
     replies = [reply_html(reply, reply.order) for reply in shown]
     return render_to_string("admin/integrations/customer_replies.html", {"replies": replies})

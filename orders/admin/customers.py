@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, override
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from flowlog.staffpages import stores
+from flowlog.staffpages.asking import ask
 from flowlog.staffpages.base import ModelAdmin, label_column, person
 from flowlog.times import moment
 from orders import consent, exports, search
@@ -57,11 +58,9 @@ def usual_store(request: HttpRequest) -> int | None:
     return next(iter(mine)) if len(mine) == 1 else None
 
 
-def _others_of_account(customer: Customer) -> SafeString | str:
+def _others_of_account(customer: Customer) -> SafeString:
     """That the store has the person a second time, under the other form of the number. One query."""
     others = customer.others_of_account()
-    if not others:
-        return ""
     links = format_html_join(
         ", ",
         '<a class="text-link" href="{}">{}</a>',
@@ -165,11 +164,12 @@ class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportView
         obj: Customer | None = None,
     ) -> HttpResponse:
         if obj is not None:
-            context["consent_changes"] = [
-                (each, moment(each.when)) for each in obj.consent_changes.all()[:SHOWN_CONSENT_CHANGES]
-            ]
+            # Of most there is neither: one question instead of two.
+            consented, twice = ask(Exists(obj.consent_changes.all()), Exists(obj.others_of_account()))
+            consents = obj.consent_changes.all()[:SHOWN_CONSENT_CHANGES] if consented else ()
+            context["consent_changes"] = [(each, moment(each.when)) for each in consents]
             context["sections"] = [
-                _others_of_account(obj),
+                _others_of_account(obj) if twice else "",
                 *(section(request, obj) for section in _pinned),
                 orders_section(request, obj),
                 *(section(request, obj) for section in _sections),
@@ -198,7 +198,7 @@ class CustomerAdmin(ErasureView, DisclosureView, CustomerImportViews, ExportView
     ) -> tuple[QuerySet[Customer], bool]:
         if not search_term.strip():
             return queryset, False
-        return search.narrow(request, queryset, search.customers(search_term)), False
+        return search.narrow(request, queryset, search.Wanted.customers(search_term)), False
 
     def save_model(self, request: HttpRequest, obj: Customer, form: ModelForm, change: bool) -> None:
         """Save what was edited; whether they want messages is recorded with when and by whom."""

@@ -65,9 +65,10 @@ class NoteViews(ModelAdmin):
         return self.change_view(request, str(pk))
 
 
-def notes_card(request: HttpRequest, order: Order, *, may_add: bool) -> SafeString:
-    """The order's notes, the newest first, and the form for another. One query."""
-    notes = OrderNote.objects.filter(order=order).select_related("author")[:SHOWN]
+def notes_card(request: HttpRequest, order: Order, *, may_add: bool, none: bool = False) -> SafeString:
+    """The order's notes, the newest first, and the form for another. One query, and none where it is known that there
+    are none."""
+    notes = () if none else OrderNote.objects.filter(order=order).select_related("author")[:SHOWN]
     context = {
         "order": order,
         "notes": [(note.text, name_of(note.author) if note.author else "", moment(note.at)) for note in notes],

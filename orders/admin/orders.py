@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, override
 
 from django.contrib import admin, messages
@@ -46,6 +47,13 @@ from orders.transitions import (
     possible_transitions,
 )
 from orders.wording import charges, money
+
+
+def _items(order: Order, inlines: Iterable[Any]) -> Iterable[OrderItem]:
+    """Those of the order; where a form has just read them to be edited, they are not read again."""
+    unchanged = (each.formset for each in inlines if each.formset.model is OrderItem and not each.formset.is_bound)
+    formset = next(unchanged, None)
+    return order.items.all() if formset is None else formset.get_queryset()
 
 
 class ItemInline(TabularInline):
@@ -163,7 +171,7 @@ class OrderAdmin(
     ) -> tuple[QuerySet[Order], bool]:
         if not search_term.strip():
             return queryset, False
-        return search.narrow(request, queryset, search.orders(search_term)), False
+        return search.narrow(request, queryset, search.Wanted.by_orders(search_term)), False
 
     # -- The page of one order -----------------------------------------------------------------
 
@@ -226,10 +234,10 @@ class OrderAdmin(
         obj: Order | None = None,
     ) -> HttpResponse:
         if obj is not None:
-            context.update(self._order_context(request, obj))
+            context.update(self._order_context(request, obj, _items(obj, context.get("inline_admin_formsets", ()))))
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def _order_context(self, request: HttpRequest, order: Order) -> dict[str, Any]:
+    def _order_context(self, request: HttpRequest, order: Order, items: Iterable[OrderItem]) -> dict[str, Any]:
         can_change = self.has_change_permission(request, order)
         entries = timeline.build(request, order)
         return {
@@ -244,9 +252,9 @@ class OrderAdmin(
             "charges": charges(order),
             "phone": phone_html(order.customer.phone),
             "cards": cards.build(request, order),
-            "notes_card": notes_card(request, order, may_add=can_change),
+            "notes_card": notes_card(request, order, may_add=can_change, none=timeline.is_without_notes(entries)),
             "may_duplicate": self.has_add_permission(request),
-            "items": [(item, money(item.unit_price), money(item.subtotal)) for item in order.items.all()],
+            "items": [(item, money(item.unit_price), money(item.subtotal)) for item in items],
             "created": moment(order.created_at),
             "next_step": next_step(order),
             "transitions": possible_transitions(order) if can_change else [],

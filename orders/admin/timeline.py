@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Exists
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from flowlog.translations import Words
+from orders.desk_models import OrderNote
 from orders.models import Order, OrderEvent
 from orders.transitions import done_words
 
@@ -20,7 +21,7 @@ type Annotator = Callable[[HttpRequest, Sequence[OrderEvent]], dict[int, SafeStr
 
 _annotators: list[Annotator] = []
 _related: list[str] = []
-_asked: dict[str, Exists] = {}
+_asked = {"is_noted": Exists(OrderNote.objects.filter(order=OuterRef("order")))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ def register_annotator(annotator: Annotator, *related: str, **asked: Exists) -> 
     _annotators.append(annotator)
     _related.extend(related)
     _asked.update(asked)
+
+
+def is_without_notes(entries: Sequence[Entry]) -> bool:
+    """Whether nobody has noted anything of the order, as far as its timeline knows."""
+    return bool(entries) and not entries[0].event.is_noted  # type: ignore[attr-defined]
 
 
 def build(request: HttpRequest, order: Order) -> list[Entry]:

@@ -296,7 +296,7 @@ class TestSessions:
             with CaptureQueriesContext(connection) as queries:
                 here.get("/admin/conta/")
             counts.append(len(queries))
-        assert counts == [11, 11]
+        assert counts == [10, 10]
 
     def test_all_others_are_ended_at_once(self, ana: User) -> None:
         clients = [browser() for _ in range(3)]

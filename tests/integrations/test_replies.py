@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from integrations.evolution import jids
+from integrations.inbound import correspondence
 from integrations.inbound.intake import process
 from integrations.inbound.wishes import as_quoted
-from integrations.messages import timeline
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog, WebhookEvent
 from notifications import claims
 from orders.models import ConsentChange, Customer, Order, OrderEvent, Store
@@ -402,7 +402,7 @@ class TestTimeline:
         assert (
             body.count(f'pedido <a class="text-link" href="{order.get_admin_url()}">{order.code}</a> · tratada em') == 1
         )
-        monkeypatch.setattr(timeline, "SHOWN_REPLIES", 1)
+        monkeypatch.setattr(correspondence, "SHOWN", 1)
         assert "Bom dia" not in client.get(address).content.decode()
         nobody = make_staff("bia", group="")
         nobody.user_permissions.add(Permission.objects.get(codename="view_customer"))

@@ -85,7 +85,7 @@ class TestList:
     ) -> None:
         client.get(LIST)
         for number in range(6):
-            with django_assert_num_queries(10):
+            with django_assert_num_queries(9):
                 client.get(LIST)
             own_texts.write(store, "pay", f"{number}: {{código}}", actor=None)
             own_texts.write(store, "ship", f"{number}: {{código}}", actor=None)
@@ -190,7 +190,7 @@ class TestEditor:
         for number in range(3):
             make_order(customer_phone=f"+551198765000{number}")
             own_texts.write(store, "create", f"{number}: {{código}}", actor=None)
-            with django_assert_num_queries(14):
+            with django_assert_num_queries(13):
                 client.get(page(store))
 
     def test_who_may_only_look_changes_nothing(self, attendant: Client, store: Store) -> None:

@@ -244,7 +244,7 @@ class TestList:
             with CaptureQueriesContext(connection) as queries:
                 client.get(LIST)
             counts.append(len(queries))
-        assert counts == [10, 10]
+        assert counts == [9, 9]
 
     def test_leads_to_the_customers_orders(self, client: Client) -> None:
         order = make_order()

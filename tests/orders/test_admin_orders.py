@@ -85,7 +85,7 @@ class TestList:
             counts.append(len(queries))
         # The session, the person, their permissions (twice), their stores, the number of orders, the orders, and for
         # the column of WhatsApp the latest messages and answers; the numbers of the views; and three about the system.
-        assert counts == [13, 13]
+        assert counts == [12, 12]
 
     @pytest.mark.parametrize(
         "term",

@@ -313,7 +313,7 @@ def test_costs_the_same_whatever_its_length(client: Client) -> None:
             client.get(LIST)
         counts.append(len(queries))
     # Nothing of it by person: their functions and their stores come with two queries for all.
-    assert counts == [12, 12]
+    assert counts == [11, 11]
 
 
 def test_nobody_is_found_by_their_password(client: Client, boss: User) -> None:

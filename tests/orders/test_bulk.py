@@ -146,7 +146,7 @@ def test_its_page_renews_itself_until_it_is_done_and_is_its_actors_alone() -> No
     bulk.work_off(job.pk)
     with CaptureQueriesContext(connection) as queries:
         body = client.get(bulk_job_url(job)).content.decode()
-    assert len(queries) == 9
+    assert len(queries) == 8
     assert 'http-equiv="refresh"' not in body
     for words in ("Concluído.", "2 pedidos alterados.", "1 pedido ficou como estava:", chosen[0].code):
         assert words in body

@@ -82,7 +82,7 @@ class TestViews:
             with CaptureQueriesContext(connection) as queries:
                 client.get(LIST, {"view": "to_confirm"})
             counts.append(len(queries))
-        assert counts == [13, 13]
+        assert counts == [12, 12]
 
 
 class TestNextStep:
@@ -189,7 +189,7 @@ class TestCounter:
         client.get(COUNTER)
         with CaptureQueriesContext(connection) as queries:
             client.get(COUNTER, {"q": order.code})
-        assert len(queries) == 10
+        assert len(queries) == 9
 
 
 class TestPaper:
@@ -294,6 +294,6 @@ class TestPages:
             with CaptureQueriesContext(connection) as queries:
                 client.get(address)
             counts.append(len(queries))
-        assert counts == [15, 15]
+        assert counts == [12, 12]
         assert Customer.objects.count() == 1
         assert OrderEvent.objects.filter(created_at__lte=timezone.now()).exists()

@@ -290,7 +290,7 @@ class TestOrders:
             with CaptureQueriesContext(connection) as queries:
                 client.get(page.redirect_chain[-1][0])
             counts.append(len(queries))
-        assert counts == [10, 10]
+        assert counts == [9, 9]
 
     @pytest.mark.parametrize(
         ("content", "words"),

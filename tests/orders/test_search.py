@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.db import connection
-from django.db.models import Model, TextField
+from django.db.models import Model, Q, TextField
 from django.db.models.functions import Cast
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -53,7 +53,12 @@ def wanted() -> Order:
 
 
 def codes(term: str) -> list[str]:
-    return sorted(Order.objects.filter(pk__in=search.orders(term)).values_list("code", flat=True))
+    """By all ways in which orders are looked for: they mean the same."""
+    found = sorted(Order.objects.filter(pk__in=search.orders(term)).values_list("code", flat=True))
+    one_by_one = Order.objects.filter(search._is_meant(term) if search._read(term) else Q(pk__in=()))
+    for rows in (Order.objects.filter(search.Wanted.by_orders(term).found), one_by_one):
+        assert sorted(rows.values_list("code", flat=True)) == found
+    return found
 
 
 class TestOrders:
@@ -90,6 +95,26 @@ class TestOrders:
     def test_are_not_found_by(self, wanted: Order, term: str) -> None:
         assert codes(term) == []
 
+    def test_of_several_words_each_may_be_in_another_place(self, wanted: Order) -> None:
+        in_one_place = make_order(customer_name="João Kpwq Queijo", customer_phone="(31) 98888-7777")
+        make_order(customer_name="Maria Kpwq", customer_phone="(31) 98888-6666")
+        # The name and the code, the name and the item, all three; one of them has each in the name.
+        for term in ("joao kpwq", "kpwq joão", "joao queijo", "queijo joao kpwq"):
+            assert codes(term) == sorted([wanted.code, in_one_place.code]), term
+            page = client_of(make_staff(f"s{term}")).get("/admin/orders/order/", {"q": term})
+            assert len(page.context["cl"].result_list) == 2, term
+        assert codes("joao kpwq 0005") == [wanted.code]
+        assert codes("maria queijo") == []
+
+    def test_what_very_many_have_is_found_as_what_few_have(
+        self, wanted: Order, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(search, "_FEW", 1)
+        others = [make_order(customer_name="João Lima", customer_phone=f"(31) 98888-77{n}7") for n in range(3)]
+        assert codes("joao") == sorted(each.code for each in (wanted, *others))
+        assert codes("joao queijo") == codes("joao avila") == [wanted.code]
+        assert codes("joao lima camiseta") == sorted(each.code for each in others)
+
     def test_the_list_counts_them_as_it_finds_them(self, wanted: Order) -> None:
         client = client_of(make_staff())
         client.get("/admin/orders/order/")
@@ -98,8 +123,8 @@ class TestOrders:
             with CaptureQueriesContext(connection) as queries:
                 client.get("/admin/orders/order/", query)
             counts.append(len(queries))
-        # Several words may be asked about twice.
-        assert counts == [13, 13, 14, 14]
+        # Of several words each order that may be meant is looked at.
+        assert counts == [12, 13, 14, 14]
         for term in ("joao", "#" + wanted.code, "0005", "pao queijo"):
             page = client.get("/admin/orders/order/", {"q": term})
             assert [row.code for row in page.context["cl"].result_list] == [wanted.code], term
@@ -222,7 +247,8 @@ class TestSize:
         with CaptureQueriesContext(connection) as asked:
             client_of(make_staff("bia")).get("/admin/orders/order/", {"q": "cliente", "o": "4"})
         counts = [each["sql"] for each in list(asked) if "array_to_tsvector" in each["sql"]]
-        assert len(counts) == 2
+        # Whether they are few, whether they are very many, the newest; none of them for the rows of the page.
+        assert len(counts) == 3
 
     @pytest.mark.parametrize(
         "term", ["joao", "joao avila", "0005", "pao queijo joao", "AA 123 456 785 BR", "390.533.447-05"]
