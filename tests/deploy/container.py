@@ -58,16 +58,7 @@ def prepare() -> Path:
     _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(home), *mirror)
     if sources:
         (home / "etc" / "apt" / "sources.list").write_text(sources)
-    apt = (
-        "chroot",
-        str(home),
-        "env",
-        "DEBIAN_FRONTEND=noninteractive",
-        "apt-get",
-        "-y",
-        "-qq",
-        "--no-install-recommends",
-    )
+    apt = f"chroot {home} env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends".split()
     _run(*apt, "update")
     _run(*apt, "install", *_PACKAGES)
     # install.sh finds what it fetches in apt's cache, and does all else with it.
