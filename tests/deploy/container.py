@@ -51,7 +51,8 @@ def prepare() -> Path:
     home = HOMES / f"{SUITE}-{content}"
     if (home / "srv" / "ready").exists():
         return home
-    shutil.rmtree(home, ignore_errors=True)
+    for former in HOMES.glob(f"{SUITE}-*"):
+        shutil.rmtree(former)
     home.mkdir(parents=True)
     include = "systemd,systemd-sysv,dbus,ca-certificates"
     mirror, sources = _SOURCES[SUITE]

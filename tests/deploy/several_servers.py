@@ -68,9 +68,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         Releases(folder / "work", server.root / container.REPOSITORY)
         server.boot()
         # Those of PostgreSQL and Redis are their operator's to install.
-        server.run(
-            "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql redis-server >/dev/null"
-        )
+        install = "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends"
+        server.run(f"{install} postgresql redis-server >/dev/null")
         server.run("\n".join(f"ip address add {address}/32 dev lo" for address in ADDRESSES))
         yield server
     finally:
