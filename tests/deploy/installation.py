@@ -785,6 +785,8 @@ def test_everything_comes_back_after_a_power_cut(server: Server, releases: Relea
 def test_another_python(server: Server, operator: Operator) -> None:
     """Whatever ran by the one that was there before."""
     operator.stands_for["/opt/python/bin/python3.14"] = container.PYTHON or "/usr/bin/python3.13"
+    clone = "git -C /root/flowlog"
+    server.run(f"{clone} fetch --quiet --tags origin && {clone} checkout --quiet --detach {revision(server)}")
     for command in commands(chapter("### Outro Python")):
         if "install.sh" in command or "/opt/flowlog" in command:
             operator.run(command)

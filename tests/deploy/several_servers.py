@@ -28,7 +28,8 @@ ADDRESSES = ("10.0.0.5", "10.0.0.6")
 # As a provider has them: an authority, and a server's certificate of it for both addresses.
 MAKE_CERTIFICATES = """
 mkdir -p /etc/flowlog && cd /root
-openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=authority -keyout ca.key -out /etc/flowlog/ca.pem
+openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=authority -addext keyUsage=critical,keyCertSign \
+    -keyout ca.key -out /etc/flowlog/ca.pem
 openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=server -addext subjectAltName=IP:10.0.0.5,IP:10.0.0.6 \
     -CA /etc/flowlog/ca.pem -CAkey ca.key -keyout server.key -out server.pem
 chmod 644 /etc/flowlog/ca.pem
@@ -142,7 +143,7 @@ def test_database_and_broker_by_tls_from_who_proves_to_be_them(server: Server) -
     server.run(USE_CERTIFICATES)
     for name in ("DATABASE_URL", "REDIS_URL"):
         [address] = re.findall(rf"(?m)^({name}=\S+/etc/flowlog/ca\.pem)$", GUIDE)
-        server.run(f"sed -i 's#^{name}=.*#{address}#' /opt/flowlog/.env")
+        server.run(f"sed -i '/^{name}=/d' /opt/flowlog/.env && echo '{address}' >>/opt/flowlog/.env")
     server.run("systemctl start flowlog.target && systemctl restart flowlog-web flowlog-worker-default")
     assert server.run(f"curl -sk https://{DOMAIN}/readyz") != ""
     assert "✘" not in operator.run("python manage.py predeploy")
@@ -151,7 +152,8 @@ def test_database_and_broker_by_tls_from_who_proves_to_be_them(server: Server) -
     server.run("systemctl start flowlog-backup")
 
     server.run(
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=other -keyout /dev/null -out /etc/flowlog/ca.pem"
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=other -addext keyUsage=critical,keyCertSign"
+        " -keyout /dev/null -out /etc/flowlog/ca.pem"
     )
     said = server.try_(operator.line("python manage.py predeploy")).stdout
     assert re.findall(r"(?m)^✘ (PostgreSQL|Redis): ", said) == ["PostgreSQL", "Redis"]
