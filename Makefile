@@ -47,7 +47,7 @@ bench: $(INSTALLED) ## Measure what things cost beside their floors (ARGS="statu
 faults: $(INSTALLED) ## Send thousands of messages while everything fails, and count what became of them (SEED=7 SIZE=10000)
 	@SEED=$(SEED) SIZE=$(SIZE) $(PY) -m pytest tests/faults/campaign.py --quiet --capture=no $(ARGS)
 
-installation-test: $(INSTALLED) ## Install and deploy on a bare Debian of its own (root; Debian: apt-get install debootstrap systemd-container)
+installation-test: $(INSTALLED) ## Install and deploy on a bare Debian of its own (root; SUITE=bookworm or noble; needs debootstrap, systemd-container)
 	@$(PY) -m pytest tests/deploy/installation.py tests/deploy/several_servers.py $(ARGS)
 
 browser-test: $(INSTALLED) ## Run the tests that need a browser (Debian: apt-get install chromium-headless-shell, or chromium)

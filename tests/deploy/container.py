@@ -1,14 +1,15 @@
-"""A bare Debian server in a folder, with systemd as its first process, on a network of its own.
+"""A bare Debian or Ubuntu server in a folder, with systemd as its first process, on a network of its own.
 
 Needs root, debootstrap and systemd-nspawn (Debian: apt-get install debootstrap systemd-container). What an installation
-fetches, packages and wheels, is put in beforehand, so that the server itself needs nothing from outside.
+fetches is there beforehand, packages in apt's own cache and wheels in a folder, so that the server needs nothing from
+outside. SUITE says which one: `trixie` (Debian 13), which it is without a word, `bookworm` (Debian 12), `noble` (Ubuntu
+24.04).
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,12 +20,24 @@ from pathlib import Path
 import psutil
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-# The first Debian whose own packages have Python 3.13.
-SUITE = "trixie"
+SUITE = os.environ.get("SUITE") or "trixie"
+_UBUNTU = "http://archive.ubuntu.com/ubuntu"
+# Where each comes from, in the words of debootstrap and in apt's, if not from where debootstrap takes it by itself. An
+# older debootstrap than the release does not know its name, only how all of Ubuntu's are made.
+_SOURCES = {
+    "trixie": ([], ""),
+    "bookworm": ([], ""),
+    "noble": (
+        [_UBUNTU, "/usr/share/debootstrap/scripts/gutsy"],
+        f"deb {_UBUNTU} noble main universe\ndeb {_UBUNTU} noble-updates main universe\n",
+    ),
+}
+# Where the operator has put a Python for those that have none which Flowlog runs on; else install.sh finds their own.
+PYTHON = "" if SUITE == "trixie" else "/opt/python/bin/python3.13"
 HOMES = BASE_DIR / "var" / "debian"
 WHEELS, REPOSITORY = Path("srv/wheels"), Path("srv/flowlog.git")
-# Flowlog's own come from `install.sh --packages`.
-_PACKAGES = ("python3.13-venv", "curl", "procps", "iproute2")
+# What the guide presupposes and the tests type; and python3, with the libraries of a Python that comes from elsewhere.
+_PACKAGES = ("git", "sudo", "curl", "procps", "iproute2", "python3")
 _BOOTED = 60
 
 
@@ -32,23 +45,25 @@ def prepare() -> Path:
     """The folder of a server as it is delivered, with what an installation will fetch; made once per content."""
     asked = ["env", "-u", "DATABASE_URL", "-u", "REDIS_URL", "bash", "deploy/install.sh", "--packages"]
     said = subprocess.run(asked, cwd=BASE_DIR, capture_output=True, text=True, check=True).stdout
-    wanted = [*said.split(), *_PACKAGES]
+    wanted = [*said.split(), *(["python3.13-venv"] if not PYTHON else [])]
     pins = (BASE_DIR / "requirements.txt").read_bytes()
-    home = HOMES / hashlib.sha256(pins + " ".join(wanted).encode()).hexdigest()[:12]
+    content = hashlib.sha256(pins + " ".join(wanted).encode()).hexdigest()[:12]
+    home = HOMES / f"{SUITE}-{content}"
     if (home / "srv" / "ready").exists():
         return home
-    shutil.rmtree(HOMES, ignore_errors=True)
-    HOMES.mkdir(parents=True)
+    for former in HOMES.glob(f"{SUITE}-*"):
+        shutil.rmtree(former)
+    home.mkdir(parents=True)
     include = "systemd,systemd-sysv,dbus,ca-certificates"
-    _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(home))
-    _run("chroot", str(home), "apt-get", "update", "-qq")
-    _run(
-        "chroot", str(home), "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq",
-        "--no-install-recommends", *wanted,
-    )  # fmt: skip
-    # A server of its own would have found the port free.
-    for settings in home.glob("etc/postgresql/*/main/postgresql.conf"):
-        settings.write_text(re.sub(r"(?m)^port = \d+", "port = 5432", settings.read_text()))
+    mirror, sources = _SOURCES[SUITE]
+    _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(home), *mirror)
+    if sources:
+        (home / "etc" / "apt" / "sources.list").write_text(sources)
+    apt = f"chroot {home} env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends".split()
+    _run(*apt, "update")
+    _run(*apt, "install", *_PACKAGES)
+    # install.sh finds what it fetches in apt's cache, and does all else with it.
+    _run(*apt, "install", "--download-only", *wanted)
     # The address that the guide clones from leads to a repository here.
     clone = f'[url "/{REPOSITORY}"]\n\tinsteadOf = https://github.com/SUA-CONTA/flowlog.git\n'
     (home / "etc" / "gitconfig").write_text(f"[safe]\n\tdirectory = /{REPOSITORY}\n{clone}")
@@ -56,8 +71,19 @@ def prepare() -> Path:
     wheels.mkdir(parents=True)
     _run(sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(wheels), "-r", "requirements.txt")
     (home / "etc" / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = /{WHEELS}\n")
+    if PYTHON:
+        _put_python(home)
     (home / "srv" / "ready").touch()
     return home
+
+
+def _put_python(home: Path) -> None:
+    """As an operator would by uv: a copy of the Python that runs here, which does not mind where it lies."""
+    prefix = Path(sys.base_prefix)
+    to = home / Path(PYTHON).parents[1].relative_to("/")
+    shutil.copytree(prefix, to, symlinks=True, ignore=shutil.ignore_patterns("site-packages", "test", "__pycache__"))
+    (home / "etc" / "ld.so.conf.d" / "python.conf").write_text("/opt/python/lib\n")
+    _run("chroot", str(home), "ldconfig")
 
 
 def _run(*command: str) -> None:

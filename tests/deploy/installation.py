@@ -34,9 +34,12 @@ INSTALL = (
 )
 TRY_INSTALL = INSTALL.replace("install.sh", "install.sh --dry-run")
 STANDS_FOR = {"https://evolution.sualoja.com.br": "http://127.0.0.1:8085", "<tag_ou_hash>": "v1.4.0"}
+if container.PYTHON:
+    STANDS_FOR["deploy/install.sh"] = f"deploy/install.sh --python {container.PYTHON}"
 WORKERS = ("flowlog-worker-default", "flowlog-worker-whatsapp")
 SERVICES = ("flowlog-web", *WORKERS, "flowlog-beat")
 PHONE = "+5511987654321"
+SELF_SIGNED = "openssl req -x509 -newkey rsa:2048 -nodes -days 9 -keyout privkey.pem -out fullchain.pem"
 PASSWORD = "lua-cheia-42"
 BY_HAND = "sudo -u flowlog bash -ec 'cd /opt/flowlog; source .venv/bin/activate; {}'"
 ORDER = """
@@ -109,6 +112,12 @@ def operator(server: Server) -> Operator:
     return Operator(server, STANDS_FOR)
 
 
+def chapter(title: str) -> str:
+    """The guide from this title to the next."""
+    start = GUIDE.index(f"{title}\n")
+    return re.split(r"(?m)^##+ ", GUIDE[start + len(title) :])[0]
+
+
 def manage(server: Server, command: str, feed: str = "") -> str:
     return server.run(BY_HAND.format(f"python manage.py {command}"), feed=feed)
 
@@ -153,6 +162,15 @@ def wait_until_workers_run(server: Server, commit: str) -> None:
     ends = time.monotonic() + 60
     while running_revisions(server) != {commit}:
         assert time.monotonic() < ends, f"{running_revisions(server)}, expected {commit}"
+
+
+def start_gateway(server: Server) -> None:
+    """The sandbox, where the settings have the Evolution API."""
+    server.run(
+        "systemd-run --quiet --unit=gateway --uid=flowlog --working-directory=/opt/flowlog --setenv=DEBUG=true"
+        f" /opt/flowlog/.venv/bin/python manage.py evolution_sandbox --port=8085 --api-key={KEY} --create=loja"
+    )
+    server.run("until curl -s http://127.0.0.1:8085/ >/dev/null; do sleep 0.2; done", timeout=30)
 
 
 def phones(server: Server) -> list[dict[str, str]]:
@@ -287,11 +305,7 @@ def test_every_unit_is_well_formed_and_may_do_little(server: Server, unit: str) 
 
 
 def test_the_first_steps_end_with_a_message_that_goes_out(server: Server, operator: Operator) -> None:
-    server.run(
-        "systemd-run --quiet --unit=gateway --uid=flowlog --working-directory=/opt/flowlog --setenv=DEBUG=true"
-        f" /opt/flowlog/.venv/bin/python manage.py evolution_sandbox --port=8085 --api-key={KEY} --create=loja"
-    )
-    server.run("until curl -s http://127.0.0.1:8085/ >/dev/null; do sleep 0.2; done", timeout=30)
+    start_gateway(server)
     # So that the checklist need not wait for the next minute.
     server.run("echo HEARTBEAT_INTERVAL=5 >>/opt/flowlog/.env && systemctl restart 'flowlog-worker-*'")
     as_flowlog = "sudo -u flowlog .venv/bin/python manage.py"
@@ -381,6 +395,16 @@ def test_who_stops_the_site_has_no_stand_in(server: Server) -> None:
     server.run("systemctl stop flowlog-web.socket flowlog-web")
     state = "systemctl is-active flowlog-web flowlog-web-stand-in || true"
     assert server.run(state) == "inactive\ninactive\n"
+    # Whoever looks meanwhile is told so, each in its own way; what a gateway or a shop tells, it tells again.
+    page, problem = (server.run(f"curl -ski https://{DOMAIN}{path}") for path in ("/rastreio/x/", "/api/v1/orders"))
+    assert re.match(r"HTTP/\S+ 503 ", page)
+    assert "Voltamos em instantes" in page
+    assert re.match(r"HTTP/\S+ 503 ", problem)
+    assert json.loads(problem.splitlines()[-1])["code"] == "unavailable"
+    for told in (page, problem):
+        assert re.search(r"(?mi)^retry-after: 60\r?$", told)
+    for path, status in (("/webhooks/evolution/loja/", "502"), ("/webhooks/orders/woocommerce/x/", "503")):
+        assert server.run(f"curl -sk -d '{{}}' -o /dev/null -w '%{{http_code}}' https://{DOMAIN}{path}") == status
     # One that was left behind goes with it.
     server.run("systemctl start flowlog-web.socket flowlog-web; systemctl start flowlog-web-stand-in")
     server.run("systemctl stop flowlog-web.socket flowlog-web")
@@ -756,3 +780,51 @@ def test_everything_comes_back_after_a_power_cut(server: Server, releases: Relea
     assert server.run(f"sudo -u postgres psql --no-align --tuples-only --command '{applied}' flowlog") == "1\n"
     assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{DOMAIN}/admin/login/") == "200"
     assert statuses(server) == before
+
+
+def test_another_python(server: Server, operator: Operator) -> None:
+    """Whatever ran by the one that was there before."""
+    operator.stands_for["/opt/python/bin/python3.14"] = container.PYTHON or "/usr/bin/python3.13"
+    clone = "git -C /root/flowlog"
+    server.run(f"{clone} fetch --quiet --tags origin && {clone} checkout --quiet --detach {revision(server)}")
+    for command in commands(chapter("### Outro Python")):
+        if "install.sh" in command or "/opt/flowlog" in command:
+            operator.run(command)
+    assert active(server) == ALL_ACTIVE
+    assert "✘" not in manage(server, "predeploy")
+
+
+def test_another_name(server: Server, operator: Operator) -> None:
+    """Whoever has a link with the old one is led on."""
+    start_gateway(server)
+    old, new = "antigo.sualoja.com.br", "novo.sualoja.com.br"
+    server.run(f"echo 127.0.0.1 {old} {new} >>/etc/hosts")
+    server.run(f"sed -Ei 's#^(ALLOWED_HOSTS=|SITE_URL=https://).*#\\1{new}#' /opt/flowlog/.env")
+    for command in commands(chapter("### Outro domínio")):
+        if command != "sudo systemctl reload nginx":
+            operator.run(command)
+    assert server.run(f"curl -sk -o /dev/null -w '%{{http_code}}' https://{new}/admin/login/") == "200"
+    assert f"https://{new}/webhooks/evolution/loja/" in operator.run("python manage.py evolution state loja")
+
+    folder = f"/etc/letsencrypt/live/{old}"
+    server.run(f"mkdir -p {folder}; cd {folder}; {SELF_SIGNED} -subj /CN={old}")
+    [site] = [block for block in re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL) if old in block]
+    server.run("cat >/etc/nginx/sites-enabled/flowlog-antigo", feed=site.replace(DOMAIN, new))
+    operator.run("sudo systemctl reload nginx")
+    led = f"curl -sk -o /dev/null -w '%{{http_code}} %{{redirect_url}}' https://{old}"
+    # nginx answers by what it had before until its new processes are there.
+    server.run(f"until {led}/admin/ | grep -qx '404 '; do sleep 0.1; done", timeout=30)
+    assert server.run(f"{led}/rastreio/x/?a=1") == f"301 https://{new}/rastreio/x/?a=1"
+    server.run("rm -r /etc/nginx/sites-enabled/flowlog-antigo /etc/letsencrypt")
+
+
+def test_removed_it_leaves_nothing(server: Server, operator: Operator) -> None:
+    # What the tests before have put elsewhere is not Flowlog's to know.
+    server.run("systemctl stop gateway; rm -rf /outro /root/flowlog-*")
+    for command in commands(chapter("### Remover o Flowlog")):
+        server.run(operator.line(command, folder="/").replace("source .venv/bin/activate; ", "", 1))
+    left = r"find / -xdev \( -path /srv -o -path /var/log \) -prune -o -iname '*flowlog*' -print"
+    assert server.run(left) == ""
+    assert server.run("systemctl list-unit-files --no-legend 'flowlog*'") == ""
+    roles = "SELECT rolname FROM pg_roles WHERE rolcanlogin UNION SELECT datname FROM pg_database ORDER BY 1"
+    assert server.run(f"sudo -u postgres psql -XAtc '{roles}'").split() == ["postgres", "template0", "template1"]
