@@ -809,13 +809,13 @@ def test_another_name(server: Server, operator: Operator) -> None:
     folder = f"/etc/letsencrypt/live/{old}"
     server.run(f"mkdir -p {folder}; cd {folder}; {SELF_SIGNED} -subj /CN={old}")
     [site] = [block for block in re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL) if old in block]
-    server.run("cat >/etc/nginx/sites-enabled/flowlog-antigo", feed=site.replace(DOMAIN, new))
+    server.run("cat >/etc/nginx/sites-enabled/nome-antigo", feed=site.replace(DOMAIN, new))
     operator.run("sudo systemctl reload nginx")
     led = f"curl -sk -o /dev/null -w '%{{http_code}} %{{redirect_url}}' https://{old}"
     # nginx answers by what it had before until its new processes are there.
     server.run(f"until {led}/admin/ | grep -qx '404 '; do sleep 0.1; done", timeout=30)
     assert server.run(f"{led}/rastreio/x/?a=1") == f"301 https://{new}/rastreio/x/?a=1"
-    server.run("rm -r /etc/nginx/sites-enabled/flowlog-antigo /etc/letsencrypt")
+    server.run("rm -r /etc/nginx/sites-enabled/nome-antigo /etc/letsencrypt")
 
 
 def test_removed_it_leaves_nothing(server: Server, operator: Operator) -> None:
