@@ -31,7 +31,8 @@ mkdir -p /etc/flowlog && cd /root
 openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=authority -addext keyUsage=critical,keyCertSign \
     -keyout ca.key -out /etc/flowlog/ca.pem
 openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=server -extensions usr_cert \
-    -addext subjectAltName=IP:10.0.0.5,IP:10.0.0.6 -CA /etc/flowlog/ca.pem -CAkey ca.key -keyout server.key -out server.pem
+    -addext subjectAltName=IP:10.0.0.5,IP:10.0.0.6 -CA /etc/flowlog/ca.pem -CAkey ca.key \
+    -keyout server.key -out server.pem
 chmod 644 /etc/flowlog/ca.pem
 for user in postgres redis; do
     install -d -o $user -m 700 /etc/$user-tls
