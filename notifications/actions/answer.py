@@ -23,7 +23,8 @@ def answer(reply: CustomerReply, text: str, *, actor: User, seen: int | None = N
     Raises `AnswerRefusedError` where there is no conversation, see `integrations.inbound.conversation`.
     """
     with transaction.atomic():
-        talk = conversation_of(reply)
+        # As it is now, with its order's store: whoever answers may have had the page before them for long.
+        talk = conversation_of(inbox.replies().filter(pk=reply.pk).first() or reply)
         audit.require(actor, "answer_customerreply", [reply, talk.reply])
         if talk.closed:
             raise AnswerRefusedError(talk.closed)

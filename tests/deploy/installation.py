@@ -824,7 +824,7 @@ def test_another_name(server: Server, operator: Operator) -> None:
 
 def test_removed_it_leaves_nothing(server: Server, operator: Operator) -> None:
     # What the tests before have put elsewhere is not Flowlog's to know.
-    server.run("systemctl stop gateway; rm -rf /outro /root/flowlog-*")
+    server.run("systemctl stop gateway; rm -rf /outro /root/flowlog-* /root/flowlog.*")
     for command in commands(chapter("### Remover o Flowlog")):
         server.run(operator.line(command, folder="/").replace("source .venv/bin/activate; ", "", 1))
     left = r"find / -xdev \( -path /srv -o -path /var/log \) -prune -o -iname '*flowlog*' -print"
