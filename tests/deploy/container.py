@@ -3,7 +3,7 @@
 Needs root, debootstrap and systemd-nspawn (Debian: apt-get install debootstrap systemd-container). What an installation
 fetches is there beforehand, packages in apt's own cache and wheels in a folder, so that the server needs nothing from
 outside. SUITE says which one: `trixie` (Debian 13), which it is without a word, `bookworm` (Debian 12), `noble` (Ubuntu
-24.04).
+24.04; MIRROR says where to get it).
 """
 
 from __future__ import annotations
@@ -21,17 +21,9 @@ import psutil
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 SUITE = os.environ.get("SUITE") or "trixie"
-_UBUNTU = "http://archive.ubuntu.com/ubuntu"
-# Where each comes from, in the words of debootstrap and in apt's, if not from where debootstrap takes it by itself. An
-# older debootstrap than the release does not know its name, only how all of Ubuntu's are made.
-_SOURCES = {
-    "trixie": ([], ""),
-    "bookworm": ([], ""),
-    "noble": (
-        [_UBUNTU, "/usr/share/debootstrap/scripts/gutsy"],
-        f"deb {_UBUNTU} noble main universe\ndeb {_UBUNTU} noble-updates main universe\n",
-    ),
-}
+# Where Ubuntu comes from MIRROR tells debootstrap. One that is older than the release does not know its name, only how
+# all of Ubuntu's are made.
+_UBUNTU, _SCRIPT = "noble", "/usr/share/debootstrap/scripts/gutsy"
 # Where the operator has put a Python for those that have none which Flowlog runs on; else install.sh finds their own.
 PYTHON = "" if SUITE == "trixie" else "/opt/python/bin/python3.13"
 HOMES = BASE_DIR / "var" / "debian"
@@ -55,10 +47,12 @@ def prepare() -> Path:
         shutil.rmtree(former)
     home.mkdir(parents=True)
     include = "systemd,systemd-sysv,dbus,ca-certificates"
-    mirror, sources = _SOURCES[SUITE]
-    _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(home), *mirror)
-    if sources:
-        (home / "etc" / "apt" / "sources.list").write_text(sources)
+    mirror = os.environ["MIRROR"] if SUITE == _UBUNTU else ""
+    source = [mirror, _SCRIPT] if mirror else []
+    _run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, str(home), *source)
+    if mirror:
+        parts = [f"deb {mirror} {each} main universe\n" for each in (SUITE, f"{SUITE}-updates")]
+        (home / "etc" / "apt" / "sources.list").write_text("".join(parts))
     apt = f"chroot {home} env DEBIAN_FRONTEND=noninteractive apt-get -y -qq --no-install-recommends".split()
     _run(*apt, "update")
     _run(*apt, "install", *_PACKAGES)
