@@ -29,7 +29,9 @@ PYTHON = "" if SUITE == "trixie" else "/opt/python/bin/python3.13"
 HOMES = BASE_DIR / "var" / "debian"
 WHEELS, REPOSITORY = Path("srv/wheels"), Path("srv/flowlog.git")
 # What the guide presupposes and the tests type; and python3, with the libraries of a Python that comes from elsewhere.
-_PACKAGES = ("git", "sudo", "curl", "procps", "iproute2", "python3")
+_PACKAGES = ("git", "sudo", "curl", "procps", "iproute2", "python3", "openssh-server")
+# What the guide has its operator install later.
+_FIREWALL = ("ufw", "unattended-upgrades")
 _BOOTED = 60
 
 
@@ -39,7 +41,7 @@ def prepare() -> Path:
     said = subprocess.run(asked, cwd=BASE_DIR, capture_output=True, text=True, check=True).stdout
     wanted = [*said.split(), *(["python3.13-venv"] if not PYTHON else [])]
     pins = (BASE_DIR / "requirements.txt").read_bytes()
-    content = hashlib.sha256(pins + " ".join(wanted).encode()).hexdigest()[:12]
+    content = hashlib.sha256(pins + " ".join([*wanted, *_PACKAGES, *_FIREWALL]).encode()).hexdigest()[:12]
     home = HOMES / f"{SUITE}-{content}"
     if (home / "srv" / "ready").exists():
         return home
@@ -58,6 +60,7 @@ def prepare() -> Path:
     _run(*apt, "install", *_PACKAGES)
     # install.sh finds what it fetches in apt's cache, and does all else with it.
     _run(*apt, "install", "--download-only", *wanted)
+    _run(*apt, "install", "--download-only", "--install-recommends", *_FIREWALL)
     # The address that the guide clones from leads to a repository here.
     clone = f'[url "/{REPOSITORY}"]\n\tinsteadOf = https://github.com/SUA-CONTA/flowlog.git\n'
     (home / "etc" / "gitconfig").write_text(f"[safe]\n\tdirectory = /{REPOSITORY}\n{clone}")

@@ -822,6 +822,38 @@ def test_another_name(server: Server, operator: Operator) -> None:
     server.run("rm -r /etc/nginx/sites-enabled/nome-antigo /etc/letsencrypt")
 
 
+# A cable to a network of its own, from where the server is looked at.
+OUTSIDE = """
+systemd-run --quiet --unit=anything python3 -m http.server 9999
+systemd-run --quiet --unit=outside unshare --net sleep infinity
+pid=$(systemctl show --property=MainPID --value outside)
+until [ "$(readlink /proc/$pid/ns/net)" != "$(readlink /proc/1/ns/net)" ]; do sleep 0.1; done
+ip link add inner type veth peer name outer netns $pid
+ip address add 192.0.2.1/24 dev inner
+ip link set inner up
+nsenter --target=$pid --net ip address add 192.0.2.2/24 dev outer
+nsenter --target=$pid --net ip link set outer up
+"""
+REACHES = """
+pid=$(systemctl show --property=MainPID --value outside)
+nsenter --target=$pid --net timeout 2 bash -c '</dev/tcp/192.0.2.1/{port}'
+"""
+
+
+def test_the_firewall_lets_in_what_the_guide_says(server: Server, operator: Operator) -> None:
+    before = {22: True, 80: True, 443: True, 9999: True, 5432: False, 8000: False}
+
+    def reached() -> dict[int, bool]:
+        return {port: server.try_(REACHES.format(port=port)).returncode == 0 for port in before}
+
+    server.run(OUTSIDE)
+    assert reached() == before
+    for command in commands(chapter("### Firewall e atualizações automáticas")):
+        operator.run(command, feed="y\n")
+    assert reached() == before | {9999: False}
+    server.run("systemctl stop anything outside && ufw --force disable")
+
+
 def test_removed_it_leaves_nothing(server: Server, operator: Operator) -> None:
     # What the tests before have put elsewhere is not Flowlog's to know.
     server.run("systemctl stop gateway; rm -rf /outro /root/flowlog-* /root/flowlog.*")
@@ -832,3 +864,10 @@ def test_removed_it_leaves_nothing(server: Server, operator: Operator) -> None:
     assert server.try_("systemctl list-unit-files --no-legend 'flowlog*'").stdout == ""
     roles = "SELECT rolname FROM pg_roles WHERE rolcanlogin UNION SELECT datname FROM pg_database ORDER BY 1"
     assert server.run(f"sudo -u postgres psql -XAtc '{roles}'").split() == ["postgres", "template0", "template1"]
+    # As of one that an upgrade has left, and of an empty one that is in its way.
+    newest = server.run("pg_lsclusters --no-header | cut -d' ' -f1").strip()
+    server.run(f"pg_createcluster {newest} former")
+    operator.stands_for |= {"15 main": f"{newest} former", "17 main": f"{newest} main"}
+    for command in ("sudo pg_dropcluster 15 main", "sudo pg_dropcluster --stop 17 main"):
+        operator.run_together(command)
+    assert server.run("pg_lsclusters --no-header") == ""

@@ -21,8 +21,7 @@ pytestmark = pytest.mark.timeout(900)
 # Needs the internet, a kernel of its own, or a second PostgreSQL.
 NOT_RUN = (
     "sudo apt install certbot", "sudo certbot certonly", "sudo UV_PYTHON_INSTALL_DIR=/opt/python uv",
-    "sudo apt install ufw unattended-upgrades", "sudo ufw ",
-    "sudo apt install postgresql-17", "sudo pg_dropcluster ", "sudo pg_upgradecluster 15 main",
+    "sudo apt install postgresql-17", "sudo pg_upgradecluster 15 main",
 )  # fmt: skip
 ADDRESSES = ("10.0.0.5", "10.0.0.6")
 # As a provider has them: an authority, and a server's certificate of it for both addresses.
