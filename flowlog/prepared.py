@@ -20,7 +20,7 @@ from weakref import WeakSet
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Expression, Model, QuerySet
-from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql import InsertQuery, Query, UpdateQuery
 from psycopg.errors import error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus
@@ -69,7 +69,8 @@ def recording(rows: QuerySet[Any]) -> Any:
 
 
 class Statement:
-    """What `build` comes to, once it is needed: a query to be read, or the SQL of a move of rows that are `recording`.
+    """What `build` comes to, once it is needed: a query to be read, questions (`asking.asked`), or the SQL of a move of
+    rows that are `recording`.
 
     Called with a value for each `param`. A text in it is a `str`, a number an `int`, whatever their columns are. What
     no query can say is written as SQL, with a `%(name)s` for each.
@@ -116,7 +117,8 @@ class Statement:
         if isinstance(self._build, str):
             return self._build
         built = self._build()
-        return constant(*(_compiler(built.query).as_sql() if isinstance(built, QuerySet) else built))
+        query = built.query if isinstance(built, QuerySet) else built
+        return constant(*(_compiler(query).as_sql() if isinstance(query, Query) else query))
 
 
 class Standalone(Statement):

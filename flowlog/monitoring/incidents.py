@@ -4,9 +4,11 @@ mail."""
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from django.db.models import Exists, Q
+from django.conf import settings
+from django.db.models import Exists, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -14,7 +16,8 @@ from flowlog import heartbeats, schema
 from flowlog.models import Alarm
 from flowlog.monitoring import backups, connected
 from flowlog.monitoring.incident import Incident
-from flowlog.staffpages.asking import ask
+from flowlog.prepared import Statement
+from flowlog.staffpages.asking import asked
 from flowlog.times import moment
 from integrations.inbound import way_back
 from integrations.instances.connections import needs_phone, why_held
@@ -23,14 +26,27 @@ from integrations.models import EvolutionInstance
 
 def present() -> list[Incident]:
     """All troubles there are now. One query while there is none, since every page of the admin asks."""
-    instances = way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
-    of_pulses, of_instances, *of_connections = ask(
-        heartbeats.asked(), *(Exists(rows) for rows in (instances, *connected.troubled()))
-    )
+    statement = _whether(settings.RECEIPTS_MISSED, settings.RECEIPTS_WITHIN)
+    [(of_pulses, of_instances, *of_connections)] = statement.fetched()
     found = [*_schema(), *_silent(heartbeats.pulses_of(of_pulses))]
     if of_instances:
-        found += [_held_instance(each) if each.held_at else _way_back(each) for each in instances]
+        found += [_held_instance(each) if each.held_at else _way_back(each) for each in _instances()]
     return [*found, *connected.present()] if any(of_connections) else found
+
+
+@cache
+def _whether(*_of_settings: float) -> Statement:
+    """The pulses, whether there is trouble with an instance, and with each kind of connections.
+
+    Of what is in the statement only these settings could ever change.
+    """
+    return Statement(
+        lambda: asked(heartbeats.asked(), *(Exists(rows) for rows in (_instances(), *connected.troubled())))
+    )
+
+
+def _instances() -> QuerySet[Any]:
+    return way_back.judged().filter(Q(held_at__isnull=False) | Q(deaf=True) | Q(refused=True)).order_by("held_at")
 
 
 def lasting_ones() -> list[Incident]:

@@ -22,12 +22,15 @@ class _Number(Subquery):
 
 def ask(*questions: Combinable) -> list[Any]:
     """The values of expressions that are about no row, such as `Exists`."""
-    if not questions:
-        return []
+    return list(asked(*questions).get_compiler(connection=connection).execute_sql(SINGLE)) if questions else []
+
+
+def asked(*questions: Combinable) -> Query:
+    """The query for these."""
     query = Query(None)
     for number, question in enumerate(questions):
         query.add_annotation(question, f"question_{number}")
-    return list(query.get_compiler(connection=connection).execute_sql(SINGLE))
+    return query
 
 
 def counted(found: Iterable[QuerySet[Any, Any]], most: int) -> list[int]:
