@@ -70,10 +70,10 @@ class Crew:
         self._substitutes.append(self.system.worker("whatsapp", name=name))
         return self._substitutes[-1]
 
-    def arm(self, point: Point, action: Action) -> None:
-        """Let the sender fail there, once."""
+    def arm(self, point: Point, action: Action, passes: int = 0) -> None:
+        """Let the sender fail there, once, after it has passed so many times."""
         self.sender()
-        arm(self.faults, point, action)
+        arm(self.faults, point, action, passes)
 
     def wait_for_failure(self) -> None:
         """Wait until what was armed has happened; a sender that was to be killed is dead then."""

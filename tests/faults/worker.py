@@ -1,7 +1,8 @@
 """`celery -A tests.faults.worker worker …`: Flowlog's worker, which dies or freezes where a test has said so.
 
 A test arms a point by making the file `<point>.<action>` in the folder of FAULTS; the first process that passes the
-point removes the file and acts. Nothing of this exists in Flowlog itself. With PATIENT set, Celery's own time limits
+point removes the file and acts, or, if there is a dot in the file for each time that nothing is to happen, takes one of
+them away. Nothing of this exists in Flowlog itself. With PATIENT set, Celery's own time limits
 do not end a task that was frozen as soon as it goes on.
 """
 
@@ -58,9 +59,9 @@ class Action(StrEnum):
     """The whole worker stands still until somebody sends SIGCONT to its group."""
 
 
-def arm(folder: Path, point: Point, action: Action) -> None:
-    """Let the next process that passes the point fail there, once."""
-    (folder / f"{point}.{action}").touch()
+def arm(folder: Path, point: Point, action: Action, passes: int = 0) -> None:
+    """Let the next process that passes the point fail there, once, after so many times when nothing happens."""
+    (folder / f"{point}.{action}").write_text("." * passes)
 
 
 def armed(folder: Path) -> list[str]:
@@ -70,8 +71,12 @@ def armed(folder: Path) -> list[str]:
 
 def _pass(point: Point) -> None:
     for action in Action:
+        file = Path(os.environ["FAULTS"]) / f"{point}.{action}"
         try:
-            (Path(os.environ["FAULTS"]) / f"{point}.{action}").unlink()
+            if passes := file.read_text():
+                file.write_text(passes[1:])
+                continue
+            file.unlink()
         except FileNotFoundError:
             continue
         match action:
