@@ -91,7 +91,10 @@ def _text(store: Store | None, *, done: bool) -> Step:
 
 
 def _order(*, done: bool) -> Step:
-    why = _("With your own number as the customer's you see what your customers will.")
+    why = _(
+        "With your own number as the customer's you see what your customers will. Orders of an online shop come in by "
+        "themselves once it is connected, under “Shops' systems”."
+    )
     return Step(_("Enter the first order"), why, done, reverse("admin:orders_order_add"))
 
 
