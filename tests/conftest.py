@@ -13,6 +13,7 @@ from hypothesis import settings as hypothesis_settings
 
 from flowlog import schema
 from tests import template
+from tests.broker import purge
 from tests.embedded import WORKER
 from tests.flush import quick_flush
 from tests.integrations.sandbox import SandboxProcess, sandbox
@@ -107,3 +108,11 @@ def gateway(running_sandbox: SandboxProcess, settings: Any) -> Iterator[SandboxP
     running_sandbox.set_webhook("flowlog", "")
     healthy.pop("instances")
     running_sandbox.options(**healthy, disconnected={"flowlog": False})
+
+
+@pytest.fixture
+def empty_queues() -> Iterator[None]:
+    """Nothing of earlier tests waits in the broker, and nothing of this one for later ones."""
+    purge("default", "whatsapp")
+    yield
+    purge("default", "whatsapp")

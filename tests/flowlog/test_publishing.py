@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,16 +13,11 @@ from flowlog import publishing
 from flowlog.broker import CLOCK_SKEW
 from flowlog.celery import app
 from flowlog.publishing import WakeUp
-from tests.broker import purge, take_all
+from tests.broker import take_all
+
+pytestmark = pytest.mark.usefixtures("empty_queues")
 
 SWEEP = WakeUp("notifications.tasks.sweep")
-
-
-@pytest.fixture(autouse=True)
-def empty_queues() -> Iterator[None]:
-    purge("default", "whatsapp")
-    yield
-    purge("default", "whatsapp")
 
 
 def test_a_wake_up_is_what_celery_itself_would_publish() -> None:

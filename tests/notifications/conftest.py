@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from integrations.models import NotificationLog
 from tests.locks import watched
 
 
@@ -19,3 +20,16 @@ def one_lock_order(request: pytest.FixtureRequest) -> Iterator[None]:
     with watched() as out_of_order:
         yield
     assert out_of_order == []
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
+    """The wake-ups that are asked for, as the row and the countdown, instead of publishing them."""
+    asked: list[tuple[int, float | None]] = []
+
+    def publish(rows: list[NotificationLog], *, countdown: float | None = None) -> int:
+        asked.extend((row.pk, countdown) for row in rows)
+        return len(rows)
+
+    monkeypatch.setattr("notifications.wakeups.publish", publish)
+    return asked

@@ -424,18 +424,6 @@ class TestLateAnswers:
 
 
 class TestWakingTheNext:
-    @pytest.fixture
-    def published(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
-        """The wake-ups that delivery asks for, instead of publishing them."""
-        asked: list[tuple[int, float | None]] = []
-
-        def publish(rows: list[NotificationLog], *, countdown: float | None = None) -> int:
-            asked.extend((row.pk, countdown) for row in rows)
-            return len(rows)
-
-        monkeypatch.setattr("notifications.wakeups.publish", publish)
-        return asked
-
     def test_wakes_the_next_of_the_order(self, gateway: SandboxProcess, published: list[Any]) -> None:
         row = pending()
         assert row.order

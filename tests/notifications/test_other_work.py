@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +19,7 @@ from tests.factories import make_order
 from tests.integrations import parcels, shops
 from tests.outgoing.endpoints import make_endpoint
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues")]
 
 WEBHOOKS, SHOP_NEWS, CARRIER_NEWS, OUTGOING = (
     "integrations.tasks.work_off_webhooks",
@@ -28,13 +27,6 @@ WEBHOOKS, SHOP_NEWS, CARRIER_NEWS, OUTGOING = (
     "integrations.tasks.work_off_carrier_news",
     "outgoing.tasks.sweep",
 )
-
-
-@pytest.fixture(autouse=True)
-def empty_queues() -> Iterator[None]:
-    purge("default", "whatsapp")
-    yield
-    purge("default", "whatsapp")
 
 
 def woken() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,18 +13,11 @@ from integrations.models import EvolutionInstance, NotificationLog
 from orders import bulk, changes, services
 from orders.models import Order, OrderEvent, Store
 from orders.services import apply_transition, apply_transition_bulk
-from tests.broker import purge, take_all
+from tests.broker import take_all
 from tests.factories import make_instance, make_order
 from tests.staff import make_staff
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def empty_queues() -> Iterator[None]:
-    purge("default", "whatsapp")
-    yield
-    purge("default", "whatsapp")
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_queues")]
 
 
 @pytest.fixture

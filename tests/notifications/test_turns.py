@@ -36,19 +36,6 @@ def instance() -> EvolutionInstance:
     return make_instance()
 
 
-@pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float | None]]:
-    """The wake-ups that are asked for, instead of publishing them."""
-    asked: list[tuple[int, float | None]] = []
-
-    def publish(rows: list[NotificationLog], *, countdown: float | None = None) -> int:
-        asked.extend((row.pk, countdown) for row in rows)
-        return len(rows)
-
-    monkeypatch.setattr("notifications.wakeups.publish", publish)
-    return asked
-
-
 def rows(number: int) -> list[NotificationLog]:
     """The messages of so many orders, each of a customer of its own."""
     for each in range(number):

@@ -23,21 +23,14 @@ from flowlog.publishing import WakeUp
 from flowlog.schedule import Scheduler
 from integrations.models import NotificationLog
 from notifications import sweep
-from tests.broker import broker_at, purge, take_all
+from tests.broker import broker_at, take_all
 from tests.factories import make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
 from tests.processes import System, beat, wait_until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_queues")]
 
 SWEEP = "notifications.tasks.sweep"
-
-
-@pytest.fixture(autouse=True)
-def empty_queues() -> Iterator[None]:
-    purge("default", "whatsapp")
-    yield
-    purge("default", "whatsapp")
 
 
 @pytest.fixture
