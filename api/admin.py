@@ -18,12 +18,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from api import timeline
 from api.models import ApiToken
 from flowlog.staffpages.base import ModelAdmin, label_column, person
 from flowlog.staffpages.once import UNKEPT, once
 from flowlog.times import moment
 from flowlog.translations import Words
+from orders.admin.timeline import register_annotator
 from orders.models import Store
+
+register_annotator(timeline.annotate, "api_change__token")
 
 _NAME = "api_apitoken"
 _STATES: dict[str, Words] = {

@@ -6,10 +6,8 @@ class ApiConfig(AppConfig):
     verbose_name = "API"
 
     def ready(self) -> None:
-        from api import acting, idempotency, timeline  # noqa: PLC0415 - models are loaded only now
-        from orders.admin.timeline import register_annotator  # noqa: PLC0415
+        from api import acting, idempotency  # noqa: PLC0415 - models are loaded only now
         from orders.signals import customers_erased, order_status_changed  # noqa: PLC0415
 
         order_status_changed.connect(acting.note, dispatch_uid="api.note")
         customers_erased.connect(idempotency.forget, dispatch_uid="api.forget")
-        register_annotator(timeline.annotate, "api_change__token")

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import dj_database_url
-import psycopg
 from django.core.exceptions import ImproperlyConfigured
 
 from flowlog.env import LOOPBACK_HOSTS
@@ -29,6 +28,8 @@ def parse_database_url(name: str, url: str) -> dict[str, Any]:
 
     Never echoed: it may hold a password.
     """
+    import psycopg  # noqa: PLC0415 - beat has no database
+
     try:
         found: dict[str, Any] = dict(dj_database_url.parse(url))
         options = found.get("OPTIONS", {})

@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from flowlog.staffpages import passwords
+from flowlog.staffpages import checks, passwords  # noqa: F401 - the checks are registered by being here
 from flowlog.staffpages.base import ModelAdmin, UncountedAdmin, label_column
 from flowlog.staffpages.permissions import PermissionsField
 from flowlog.staffpages.stores import NO_STORE

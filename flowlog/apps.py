@@ -9,6 +9,6 @@ class FlowlogConfig(AppConfig):
 
     def ready(self) -> None:
         from flowlog.database import close_pools  # noqa: PLC0415 - models are loaded only now
-        from flowlog.staffpages import checks, sessions  # noqa: F401, PLC0415
+        from flowlog.staffpages import sessions  # noqa: F401, PLC0415
 
         atexit.register(close_pools)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging.config
 import os
@@ -10,6 +11,7 @@ import sys
 from contextlib import ExitStack
 from typing import Any
 
+import billiard.util
 from celery import Celery
 from celery.signals import (
     beat_init,
@@ -25,15 +27,21 @@ from celery.worker.control import inspect_command
 
 from flowlog.logs import context, startup
 from flowlog.logs.config import MAIN, process_name
+from flowlog.roles import Role, role_of
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
+# Celery runs Django's checks at a worker's start, and looks at no answer.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 if process_name(sys.argv) != MAIN:
     startup.record_uncaught()
 
-app = Celery("flowlog")
+_runs_tasks = role_of(sys.argv) is not Role.BEAT
+# Without the fixup, by which Celery loads Django's apps.
+app = Celery("flowlog", fixups=None if _runs_tasks else [])
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
+if _runs_tasks:
+    app.autodiscover_tasks()
 
 
 @setup_logging.connect
@@ -52,6 +60,14 @@ def ask_less_often(**_kwargs: Any) -> None:
     Transport.brpop_timeout = 2
 
 
+@worker_init.connect
+def look_at_the_schema(**_kwargs: Any) -> None:
+    """Before there are children: they share what was found, and what it took to ask."""
+    from flowlog import schema  # noqa: PLC0415 - the settings import this package
+
+    schema.look_at_the_start()
+
+
 @worker_before_create_process.connect
 def share_memory_with_children(**_kwargs: Any) -> None:
     """What this process has loaded stays one copy for all its children: looking for garbage in it would copy it.
@@ -64,6 +80,10 @@ def share_memory_with_children(**_kwargs: Any) -> None:
 
     compile_all()
     _ = get_resolver().reverse_dict
+    # With cffi billiard would have each child make a parser of C, only to say that it dies with its parent. Without, it
+    # says so by ctypes, which it has not imported then.
+    billiard.util.ctypes = ctypes  # type: ignore[attr-defined]
+    sys.modules.pop("cffi", None)
     gc.collect()
     gc.freeze()
 

@@ -1,5 +1,5 @@
-"""The connection pool: how long it waits, how it notices a restart of PostgreSQL, how it ends with its process; and
-what a person is told when there is no server."""
+"""The database's address and its pool of connections: how long it waits, how it notices a restart of PostgreSQL, how it
+ends with its process; and what a person is told when there is no server."""
 
 from __future__ import annotations
 
@@ -14,9 +14,36 @@ from django.utils.translation import gettext as _
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
+from flowlog.addresses import parse_database_url
+from flowlog.logs.config import is_command
+
 # SQLSTATEs of a server that does not serve (now), as opposed to a statement that it refused: the connection's own, a
 # shutdown or a start, no more connections.
 _NOT_SERVED = ("08", "57P", "53300")
+
+
+def database_settings(name: str, url: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Django's settings of the database at this address, the setting `name`, for a process with this command line.
+
+    Raises `ImproperlyConfigured` for an address that no query could use.
+    """
+    found = parse_database_url(name, url)
+    found["OPTIONS"] = {
+        **found.get("OPTIONS", {}),
+        "connect_timeout": 5,
+        # A server that vanishes without a word is noticed within half a minute, a forgotten lock within ten seconds.
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        # What is prepared is planned once (`flowlog.prepared`), and nothing compiled, which takes longer.
+        "prepare_threshold": 0,
+        "options": "-c plan_cache_mode=force_generic_plan -c jit=off"
+        " -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+    }
+    # A command needs one connection, and is told at once, and why, that it cannot be had.
+    if not is_command(arguments):
+        found["OPTIONS"]["pool"] = pool_options(arguments)
+    return found
 
 
 def pool_options(arguments: Sequence[str]) -> dict[str, Any]:
@@ -26,10 +53,13 @@ def pool_options(arguments: Sequence[str]) -> dict[str, Any]:
     keeps `/healthz` and others from being answered. Workers outwait a restart.
     """
     program = Path(arguments[0]) if arguments else Path()
-    patience = 2 if "gunicorn" in {program.name, program.parent.name} else 10
+    is_web = "gunicorn" in {program.name, program.parent.name}
+    patience = 2 if is_web else 10
     return {
         "min_size": 0,
         "max_size": 8,
+        # The threads that open connections. A worker's process mostly needs one.
+        "num_workers": 3 if is_web else 1,
         "timeout": patience,
         # By itself the pool tries less and less often, for minutes after the database is back. When it gives up, before
         # whoever waits does, the next one who asks has it try at once.

@@ -10,7 +10,10 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
+from importlib.util import find_spec
+from pkgutil import iter_modules
 
+from django.apps import apps
 from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -45,8 +48,19 @@ def missing_now() -> list[str]:
 
 @cache
 def _known() -> frozenset[tuple[str, str]]:
-    """What this process's code brings along; it cannot change while the process lives."""
-    return frozenset(MigrationLoader(None).disk_migrations)
+    """What this process's code brings along; it cannot change while the process lives.
+
+    Named as Django's loader names them, without loading each of them to stay in memory.
+    """
+    packages = {app: MigrationLoader.migrations_module(app)[0] for app in apps.app_configs}
+    specs = {app: find_spec(package) for app, package in packages.items() if package}
+    return frozenset(
+        (app, each.name)
+        for app, spec in specs.items()
+        if spec
+        for each in iter_modules(spec.submodule_search_locations)
+        if not each.ispkg and each.name[0] not in "_~"
+    )
 
 
 def require() -> None:

@@ -17,7 +17,6 @@ from django.db.models.query_utils import DeferredAttribute
 from django.forms.boundfield import BoundField
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
-from unfold.widgets import UnfoldAdminPasswordWidget
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -157,6 +156,8 @@ class EncryptedTextField(_Field):
 
     def formfield(self, **kwargs: Any) -> Any:
         """A field to enter it, whatever the form would have for a text."""
+        from unfold.widgets import UnfoldAdminPasswordWidget  # noqa: PLC0415 - the theme, which only pages need
+
         return super().formfield(**{**kwargs, "form_class": SecretFormField, "widget": UnfoldAdminPasswordWidget})
 
 

@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-from flowlog.addresses import check_redis_url, parse_database_url
+from flowlog.addresses import check_redis_url
 from flowlog.broker import BROKER_TRANSPORT_OPTIONS, QUEUES, TRANSPORT, broker_url, periodic
-from flowlog.database import pool_options
 from flowlog.embedded import urls as embedded
 from flowlog.env import Env
 from flowlog.logs.config import is_command, logging_config, process_name
@@ -21,7 +20,7 @@ from flowlog.logs.formats import FORMATS
 from flowlog.logs.masking import Masker, secrets_of
 from flowlog.mail.mailers import mailers
 from flowlog.revision import read_revision
-from flowlog.staffpages.site import UNFOLD  # noqa: F401 - a setting by being here
+from flowlog.roles import Role, role_of
 from flowlog.timings import Timings
 from flowlog.translations import compile_catalogs
 from flowlog.translations import read_gettext as _
@@ -31,6 +30,8 @@ env = Env(BASE_DIR / ".env")
 
 DEBUG = env.flag("DEBUG", default=False)
 REVISION = read_revision(BASE_DIR)
+# What this process is there for; what it has follows here, and in `flowlog.celery`.
+ROLE = role_of(sys.argv)
 
 
 def _development_only(default: str) -> str | None:
@@ -71,17 +72,16 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 # -- Applications --------------------------------------------------------------------------------
 
+# The theme, the admin with its pages, static files; the API has some for its own page.
+_FOR_PAGES = ["unfold", "unfold.contrib.filters", "django.contrib.admin"]
+_FOR_PAGES += ["whitenoise.runserver_nostatic", "django.contrib.staticfiles", "ninja"]
 INSTALLED_APPS = [
-    "unfold",
-    "unfold.contrib.filters",
-    "django.contrib.admin",
+    *(_FOR_PAGES if ROLE is Role.WHOLE else ["django.contrib.admin.apps.SimpleAdminConfig"]),
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.postgres",
-    "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
     "django_celery_results",
     "axes",
     "django_otp",
@@ -91,8 +91,6 @@ INSTALLED_APPS = [
     "orders",
     "integrations",
     "notifications",
-    # For the static files of the API's page.
-    "ninja",
     "api",
     "outgoing",
     "flowlog.monitoring",
@@ -117,7 +115,9 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
     "flowlog.schema.RefuseChanges",
 ]
-ROOT_URLCONF = "flowlog.urls"
+if ROLE is Role.WHOLE:
+    from flowlog.staffpages.site import UNFOLD  # noqa: F401 - a setting by being here
+ROOT_URLCONF = "flowlog.urls" if ROLE is Role.WHOLE else "flowlog.links"
 WSGI_APPLICATION = "flowlog.wsgi.application"
 TEMPLATES = [
     {
@@ -167,22 +167,10 @@ _database_url = env.server_url(
     embedded.database_url(_servers / "postgres") if DEBUG else None,
     frozenset({"postgres", "postgresql"}),
 )
-DATABASES = {"default": parse_database_url("DATABASE_URL", _database_url)}
-DATABASES["default"]["OPTIONS"] = {
-    **DATABASES["default"].get("OPTIONS", {}),
-    "connect_timeout": 5,
-    # A server that vanishes without a word is noticed within half a minute, a forgotten lock within ten seconds.
-    "keepalives_idle": 15,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    # What is prepared is planned once (`flowlog.prepared`), and nothing compiled, which takes longer.
-    "prepare_threshold": 0,
-    "options": "-c plan_cache_mode=force_generic_plan -c jit=off"
-    " -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-}
-# A command needs one connection, and is told at once, and why, that it cannot be had.
-if not is_command(sys.argv):
-    DATABASES["default"]["OPTIONS"]["pool"] = pool_options(sys.argv)
+if ROLE is not Role.BEAT:
+    from flowlog.database import database_settings
+
+    DATABASES = {"default": database_settings("DATABASE_URL", _database_url, sys.argv)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = check_redis_url(
     "REDIS_URL",
@@ -376,7 +364,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.1,
 }
 CELERY_TASK_TRACK_STARTED = False
-CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_BACKEND = "django-db" if ROLE is not Role.BEAT else None
 CELERY_RESULT_EXTENDED = True
 # `celery.backend_cleanup` deletes them, unless they are kept for ever.
 CELERY_RESULT_EXPIRES = timedelta(days=RETENTION_RESULTS_DAYS) if RETENTION_RESULTS_DAYS else None

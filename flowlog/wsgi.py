@@ -6,6 +6,7 @@ from django.core.wsgi import get_wsgi_application
 from django.template.loader import get_template
 from django.urls import get_resolver
 
+from flowlog import schema
 from flowlog.logs import startup
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "flowlog.settings")
@@ -17,3 +18,4 @@ with startup.recorded():
     for page in ("login", "index", "change_list", "change_form"):
         get_template(f"admin/{page}.html")
 startup.tell("web")
+schema.look_at_the_start()

@@ -17,8 +17,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from flowlog.staffpages.base import name_of, person
+from flowlog.staffpages.base import person
 from flowlog.staffpages.once import once
+from flowlog.staffpages.people import name_of
 from flowlog.times import moment
 from integrations.inbound import inbox
 from integrations.inbound.conversation import conversation_of

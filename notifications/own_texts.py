@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from flowlog.staffpages.base import name_of
+from flowlog.staffpages.people import name_of
 from integrations.messages.kinds import KINDS, OPT_IN, OPT_OUT
 from notifications import samples, syntax, texts
 from notifications.models import MessageText

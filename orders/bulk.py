@@ -26,7 +26,7 @@ from django.utils.translation import gettext as _
 from flowlog import publishing
 from flowlog.publishing import WakeUp
 from flowlog.staffpages import people
-from flowlog.staffpages.base import name_of
+from flowlog.staffpages.people import name_of
 from flowlog.staffpages.stores import within
 from orders.desk_models import BulkJob
 from orders.models import Order

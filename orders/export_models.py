@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 
 class DataExport(models.Model):
-    """What a list shows, written to an XLSX file in the background: see `orders.admin.export_jobs`.
+    """What a list shows, written to an XLSX file in the background: see `orders.export_jobs`.
 
     `query` says what the list's filters and its search were. Of `total` rows `position` are written. The content is
     full of people's data: it is there for its time alone, and for whoever asked for it.

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from flowlog.staffpages.base import TabularInline, UncountedAdmin, label_column
-from flowlog.staffpages.stores import RelatedFilter
+from flowlog.staffpages.filters import RelatedFilter
 from flowlog.times import moment
 from flowlog.translations import Words
 from outgoing import bodies, delivery, kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from django.conf import settings
 from django.db import connection
 
 from tests.integrations.sandbox import SandboxProcess
-from tests.launcher import python
+from tests.launcher import BASE_DIR, python
 
 READY = " ready."
 PATIENCE = 40.0
@@ -41,6 +42,13 @@ def environment(**changed: str) -> dict[str, str]:
     address = urlsplit(os.environ["DATABASE_URL"])
     database = urlunsplit(address._replace(path=f"/{connection.settings_dict['NAME']}"))
     return os.environ | {"DATABASE_URL": database, "PYTHONUNBUFFERED": "1", "LOG_LEVEL": "INFO"} | changed
+
+
+def unit_environment(name: str, **changed: str) -> dict[str, str]:
+    """The same with what the unit `flowlog-<name>` of production sets."""
+    unit = (BASE_DIR / "deploy" / "systemd" / f"flowlog-{name}.service").read_text()
+    [told] = re.findall(r"(?m)^Environment=(.*)$", unit)
+    return environment(**dict(each.split("=", 1) for each in told.split()) | changed)
 
 
 class Process:
@@ -124,11 +132,12 @@ def beat(schedule: Path, **env: str) -> AbstractContextManager[Process]:
 
 
 @contextmanager
-def web_server(application: str = "flowlog.wsgi", **env: str) -> Iterator[str]:
-    """gunicorn with two workers, or as many as WEB_CONCURRENCY says, once it answers; gives its address."""
+def web_server(application: str = "flowlog.wsgi", *more: str, **env: str) -> Iterator[str]:
+    """gunicorn with two workers, or as many as WEB_CONCURRENCY says, and `more` options, once it answers; gives its
+    address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    options = [f"--bind=127.0.0.1:{port}", "--threads=4", "--log-level=warning"]
+    options = [f"--bind=127.0.0.1:{port}", "--threads=4", "--log-level=warning", *more]
     server = python("-m", "gunicorn", application, *options, env=environment(**{"WEB_CONCURRENCY": "2"} | env))
     try:
         wait_until(lambda: answers(port), "the web server")

@@ -14,7 +14,7 @@ from pydantic import Field
 from api.models import OrderChange
 from api.origins import public_source
 from api.v1.given import NAMES
-from flowlog.staffpages.base import name_of
+from flowlog.staffpages.people import name_of
 from integrations.messages.sentences import sentence
 from integrations.models import NotificationLog
 from orders.models import Order, OrderEvent

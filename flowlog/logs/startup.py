@@ -70,10 +70,7 @@ def tell(process: str) -> None:
     """Write down that this process has started, and which revision of the code it runs."""
     from django.conf import settings  # noqa: PLC0415 - this module works without Django too
 
-    from flowlog import schema  # noqa: PLC0415 - the same
-
     logging.getLogger(STARTED).info("Started %s, revision %s", process, settings.REVISION or "unknown")
-    schema.look_at_the_start()
 
 
 def _logger() -> str:

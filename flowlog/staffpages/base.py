@@ -156,11 +156,6 @@ def person(request: HttpRequest) -> User | None:
     return request.user if request.user.is_authenticated else None
 
 
-def name_of(user: User) -> str:
-    """What the pages call a member of the staff."""
-    return user.get_full_name() or user.get_username()
-
-
 def keys(written: Iterable[str]) -> list[int]:
     """The rows' keys among what somebody has sent, who may have written anything."""
     numbers = [int(each) for each in written if _KEY.fullmatch(each)]

@@ -1,4 +1,5 @@
-"""What happened to somebody's access, in their history on the Team page; and whether they still have it."""
+"""What a person is called; what happened to their access, in their history on the Team page; and whether they still
+have it."""
 
 from __future__ import annotations
 
@@ -9,6 +10,11 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
+
+
+def name_of(user: User) -> str:
+    """What the pages call a member of the staff."""
+    return user.get_full_name() or user.get_username()
 
 
 def note(user: User, done: str) -> None:

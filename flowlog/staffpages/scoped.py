@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from flowlog.staffpages.filters import StoreFilter
 from flowlog.staffpages.stores import (
     NO_STORE,
-    StoreFilter,
     StorePath,
     is_within,
     path_of,

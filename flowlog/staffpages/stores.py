@@ -14,9 +14,6 @@ from django.apps import apps
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
-from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
-from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 
 ALL_STORES = "orders.work_in_all_stores"
 """The permission to work for every store, whoever is named as its staff. Superusers have it as they have all."""
@@ -145,33 +142,3 @@ def _is_of(row: Model, path: StorePath, stores: frozenset[int]) -> bool:
     if callable(path):
         return type(row)._base_manager.filter(path(stores), pk=row.pk).exists()
     return path == NO_STORE or store_id_of(row, path) in stores
-
-
-class StoreFilter(DropdownFilter):  # type: ignore[misc]
-    """By store, for who works for several."""
-
-    title = _("store")
-    parameter_name = "of_store"
-
-    def __init__(self, request: HttpRequest, params: Any, model: type[Model], model_admin: Any) -> None:
-        self.path = model_admin.get_store_path()
-        super().__init__(request, params, model, model_admin)
-
-    def lookups(self, request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(pk), name) for pk, name in reach(request.user).names.items()]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        if not self.value():
-            return queryset
-        chosen = {pk for pk in reach(request.user).stores if str(pk) == self.value()}
-        return queryset.filter(condition(self.path, frozenset(chosen)))
-
-
-class RelatedFilter(RelatedDropdownFilter):  # type: ignore[misc]
-    """The theme's filter by a related row, among those of the person's stores."""
-
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
-        ordering = self.field_admin_ordering(field, request, model_admin)
-        stores = stores_of(request.user)
-        limit = Q() if stores is None else condition(path_of(field.related_model), stores)
-        return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to=limit)

@@ -10,8 +10,6 @@ import os
 import tempfile
 from pathlib import Path
 
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from django.utils.functional import Promise
 
 # What is shown to people: translated already, or when it is shown.
@@ -22,6 +20,8 @@ _SOURCE = Path(__file__).resolve().parents[2] / "locale" / "pt_BR" / "LC_MESSAGE
 
 def read_gettext(text: str) -> str:
     """The text in Portuguese, for errors in the settings: while these are read, Django cannot translate yet."""
+    from babel.messages.pofile import read_po  # noqa: PLC0415 - mostly there is nothing to read
+
     with _SOURCE.open("rb") as file:
         message = read_po(file).get(text)
     return str(message.string) if message and message.string else text
@@ -37,6 +37,9 @@ def compile_catalogs(source: Path, target: Path) -> None:
 
 
 def _compile(catalog: Path, compiled: Path) -> None:
+    from babel.messages.mofile import write_mo  # noqa: PLC0415 - nor to compile
+    from babel.messages.pofile import read_po  # noqa: PLC0415
+
     compiled.parent.mkdir(parents=True, exist_ok=True)
     with catalog.open("rb") as file:
         messages = read_po(file, locale=catalog.parts[-3])

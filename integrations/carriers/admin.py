@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from flowlog.staffpages.base import label_column
-from flowlog.staffpages.stores import RelatedFilter
+from flowlog.staffpages.filters import RelatedFilter
 from flowlog.times import moment
 from integrations.carriers import connection_admin, health, intake
 from integrations.carriers.meanings import WAY

@@ -32,8 +32,10 @@ class Guide:
     """Whether an instance is a phone's, and connecting that one again is what mends a lost connection."""
     has_servers: ClassVar[bool] = True
     """Whether an instance may have an address and a key of its own."""
-    inlines: ClassVar[Sequence[type[InlineModelAdmin]]] = ()
-    """What the admin's page of an instance asks for beside."""
+
+    def inlines(self) -> Sequence[type[InlineModelAdmin]]:
+        """What the admin's page of an instance asks for beside."""
+        return ()
 
     def set_up_at(self, instance: EvolutionInstance) -> str:
         """The admin's page where a new instance is made ready."""

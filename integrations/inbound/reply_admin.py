@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 
 from flowlog.staffpages.asking import counted
-from flowlog.staffpages.base import UncountedAdmin, label_html, name_of, person
+from flowlog.staffpages.base import UncountedAdmin, label_html, person
+from flowlog.staffpages.people import name_of
 from flowlog.staffpages.stores import within
 from flowlog.staffpages.tabs import MOST, Tab
 from flowlog.times import lasting, moment

@@ -137,7 +137,7 @@ class EvolutionInstanceAdmin(PhonePages):
 
     def get_inlines(self, request: HttpRequest, obj: EvolutionInstance | None) -> list[Any]:  # noqa: ARG002
         """What an instance of its kind needs beside."""
-        return list(guide_of(obj.gateway).inlines) if obj else []
+        return list(guide_of(obj.gateway).inlines()) if obj else []
 
     def response_post_save_add(self, request: HttpRequest, obj: EvolutionInstance) -> HttpResponseRedirect:
         """On to where it is made ready."""

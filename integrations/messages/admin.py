@@ -18,8 +18,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
-from flowlog.staffpages.base import TabularInline, UncountedAdmin, label_column, name_of
-from flowlog.staffpages.stores import RelatedFilter
+from flowlog.staffpages.base import TabularInline, UncountedAdmin, label_column
+from flowlog.staffpages.filters import RelatedFilter
+from flowlog.staffpages.people import name_of
 from flowlog.times import moment
 from flowlog.translations import Words
 from integrations.gateways.sentences import not_delivered

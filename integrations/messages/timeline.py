@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from flowlog.staffpages.base import label_html, name_of
+from flowlog.staffpages.base import label_html
+from flowlog.staffpages.people import name_of
 from flowlog.times import moment
 from integrations.inbound import inbox
 from integrations.inbound.correspondence import with_customer

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
 
 from flowlog.times import moment
 from integrations.gateways.guides import Guide
-from integrations.meta.admin import MetaNumberInline
 from integrations.models import EvolutionInstance, MetaNumber
+
+if TYPE_CHECKING:
+    from django.contrib.admin.options import InlineModelAdmin
 
 
 class MetaGuide(Guide):
     """No phone and no server, but a number, whose webhook somebody enters at Meta."""
 
     has_servers = False
-    inlines = (MetaNumberInline,)
+
+    def inlines(self) -> Sequence[type[InlineModelAdmin]]:
+        """The number."""
+        from integrations.meta.admin import MetaNumberInline  # noqa: PLC0415 - workers know the guide, not the pages
+
+        return (MetaNumberInline,)
 
     def lacks(self, instance: EvolutionInstance) -> str:
         """The number, if it has none."""

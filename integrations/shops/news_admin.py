@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
 from flowlog.staffpages.base import label_column
-from flowlog.staffpages.stores import RelatedFilter
+from flowlog.staffpages.filters import RelatedFilter
 from flowlog.times import moment
 from integrations.shops import health, intake, wishes
 from integrations.shops.models import ShopNews

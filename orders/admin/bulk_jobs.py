@@ -12,7 +12,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from flowlog.staffpages.base import ModelAdmin, name_of
+from flowlog.staffpages.base import ModelAdmin
+from flowlog.staffpages.people import name_of
 from orders import bulk
 from orders.desk_models import BulkJob
 from orders.transitions import TRANSITIONS

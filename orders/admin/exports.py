@@ -28,7 +28,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from flowlog.staffpages.base import ModelAdmin, person
-from orders.admin import export_jobs
+from orders import export_jobs
 from orders.export_models import DataExport
 from orders.exports import ExportColumn
 from orders.sheet_files import CSV_TYPE, XLSX_TYPE, Value, csv_lines, xlsx_file

@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from flowlog.staffpages.base import ModelAdmin, name_of, person
+from flowlog.staffpages.base import ModelAdmin, person
 from flowlog.staffpages.once import once
+from flowlog.staffpages.people import name_of
 from flowlog.times import moment
 from orders.contacts import is_storable
 from orders.desk_models import OrderNote

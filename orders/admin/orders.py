@@ -17,7 +17,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 
-from flowlog.staffpages.base import ModelAdmin, TabularInline, label_column, label_html, name_of, person
+from flowlog.staffpages.base import ModelAdmin, TabularInline, label_column, label_html, person
+from flowlog.staffpages.people import name_of
 from flowlog.times import moment
 from orders import exports, search
 from orders.admin import cards, columns, steps, timeline, views

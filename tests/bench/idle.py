@@ -19,13 +19,12 @@ from orders.services import apply_transition
 from tests.bench.figures import Figure
 from tests.bench.floor_task import post
 from tests.bench.perfkit import Gateway, Usage, children, make_order, make_stores, memory, timed
-from tests.processes import beat, web_server, worker
+from tests.processes import beat, unit_environment, web_server, worker
 
 FLOOR = "tests.bench.floor_task"
 WARM_UP = 5
 # So that each change finds everybody asleep.
 REST = 0.25
-WEB_PROCESSES = "3"
 SETTLE = 5.0
 
 
@@ -70,12 +69,12 @@ def one_at_a_time(store: Store, number: int) -> Iterator[Figure]:
 
 
 def at_rest(seconds: int) -> Iterator[Figure]:
-    """Everything that production runs, with nothing to do."""
+    """Everything that production runs, as its units do, with nothing to do."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        stack.enter_context(web_server(WEB_CONCURRENCY=WEB_PROCESSES))
+        stack.enter_context(web_server("flowlog.wsgi", "--config=deploy/gunicorn.conf.py", **unit_environment("web")))
         for queue, processes in (("default", "2"), ("whatsapp", "2")):
-            stack.enter_context(worker(queue, "-c", processes))
-        stack.enter_context(beat(Path(folder) / "schedule"))
+            stack.enter_context(worker(queue, "-c", processes, **unit_environment(f"worker-{queue}")))
+        stack.enter_context(beat(Path(folder) / "schedule", **unit_environment("beat")))
         ours, our_memory = watch(seconds)
     with worker("default", "-c", "2", app=FLOOR), worker("whatsapp", "-c", "2", app=FLOOR):
         floor, its_memory = watch(seconds)

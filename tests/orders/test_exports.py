@@ -21,8 +21,8 @@ from django.test.utils import CaptureQueriesContext
 from flowlog import publishing
 from flowlog.staffpages.groups import MANAGEMENT_GROUP, SERVICE_GROUP
 from flowlog.times import moment
-from orders import tasks
-from orders.admin import export_jobs, exports
+from orders import export_jobs
+from orders.admin import exports
 from orders.export_models import DataExport
 from orders.models import Order, Store
 from orders.sheet_files import guarded
@@ -158,7 +158,7 @@ class TestInTheBackground:
         assert "data-progress" in body
         assert client.get(f"{page}file/").status_code == 404
         assert LogEntry.objects.latest("pk").change_message == "Exportou 2 linhas."
-        tasks.work_off_export(pk)
+        export_jobs.carry_out(pk)
         body = client.get(page).content.decode()
         assert "O arquivo está pronto." in body
         assert f'href="{ORDERS}?view=to_confirm"' in body
