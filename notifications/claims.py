@@ -123,7 +123,7 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     with transaction.atomic():
         if not _TAKE.changed(id=notification_id, token=token, lease=_lease(), task_id=task_id):
             return None
-        claim = _prepared(token)
+        claim = _prepared(_TAKEN.all(token=token), token)
         if not claim.over and not _take_slot(claim):
             transaction.set_rollback(True)
             return None
@@ -150,11 +150,11 @@ def claim_next(instance_id: int, *, before: Settling | None = None, task_id: str
     token = uuid.uuid4()
     values = {"instance": instance_id, "before": before and before.token, "token": token, "lease": _lease()}
     with transaction.atomic(savepoint=False):
-        taking = _TAKE_NEXT.given(**values, task_id=task_id)
-        together(*([before.message] if before else []), taking)
-        if not taking.result:
+        taking, taken = _TAKE_NEXT.given(**values, task_id=task_id), _TAKEN.given(token=token)
+        together(*([before.message] if before else []), taking, taken)
+        if not taken.result:
             return None
-        claim = _prepared(token)
+        claim = _prepared(taken.result, token)
         if not claim.over:
             assert claim.notification.instance  # noqa: S101 - it is of this one
             if not (_take_slot_over(claim, before, values) if before else _take_slot(claim)):
@@ -206,9 +206,9 @@ def _taken() -> QuerySet[NotificationLog]:
 _TAKE, _TAKE_NEXT, _TAKEN = Statement(_to_take), Statement(_to_take_next), Rows(_taken)
 
 
-def _prepared(token: uuid.UUID) -> Claim:
+def _prepared(taken: list[NotificationLog], token: uuid.UUID) -> Claim:
     """The message that was taken, with its text; over if it is not to be sent now."""
-    [row] = _TAKEN.all(token=token)
+    [row] = taken
     try:
         refusal = policy.refusal(row)
         if not refusal and quiet.put_off(row):

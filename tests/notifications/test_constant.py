@@ -105,7 +105,7 @@ class TestStatement:
         calls = (named.given(id=first.pk, name="eva"), found.given(name="eva"), named.given(id=0, name="ida"))
         together(*calls)
         assert [call.result for call in calls[::2]] == [1, 0]
-        assert [row[0] for row in calls[1].result] == [first.pk]
+        assert [(row.pk, row.name) for row in calls[1].result] == [(first.pk, "eva")]
         lost = named.given(id=second.pk, name="ida")
         with pytest.raises(IntegrityError), transaction.atomic():
             together(lost, named.given(id=second.pk, name="eva"), named.given(id=second.pk, name="ada"))

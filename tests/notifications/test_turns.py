@@ -91,7 +91,7 @@ def test_a_message_costs_two_transactions(gateway: SandboxProcess, published: li
     # The message, the next one with their instance, the attempt.
     settled_and_claimed = ["BEGIN", "UPDATE", *claimed, "UPDATE", "COMMIT"]
     # Nothing is next, and nothing is to be woken.
-    settled = ["BEGIN", "UPDATE", "UPDATE", "UPDATE", "UPDATE", "COMMIT", "SELECT"]
+    settled = ["BEGIN", "UPDATE", "UPDATE", "SELECT", "UPDATE", "UPDATE", "COMMIT", "SELECT"]
     assert made == ["BEGIN", *claimed, "COMMIT", *begun, *(settled_and_claimed + begun) * 4, *settled]
 
 
