@@ -112,6 +112,9 @@ class Statement:
         cursor.execute(statement, _typed(values))
         return cursor
 
+    def _read(self, cursor: Any) -> Any:
+        return cursor.fetchall() if cursor.description else cursor.rowcount
+
     @cached_property
     def _sql(self) -> str:
         if isinstance(self._build, str):
@@ -209,8 +212,8 @@ class Call:
 def together(*calls: Call) -> None:
     """Make them one after the other, without waiting for one before the next; in a transaction.
 
-    The result of each is the rows that it returns, or how many it has changed if it returns none. If one fails, so
-    does all after it.
+    The result of each is what `Rows.all` or `fetched` would return, or how many rows it has changed if it returns none.
+    If one fails, so does all after it.
     """
     own: Any = connections[DEFAULT_DB_ALIAS]
     own.ensure_connection()
@@ -218,7 +221,7 @@ def together(*calls: Call) -> None:
         cursors = [call.statement._made(call.values) for call in calls]
     for call, cursor in zip(calls, cursors, strict=True):
         with cursor:
-            call.result = cursor.fetchall() if cursor.description else cursor.rowcount
+            call.result = call.statement._read(cursor)
 
 
 class Rows[M: Model](Statement):
@@ -230,7 +233,12 @@ class Rows[M: Model](Statement):
 
     def all(self, **values: Any) -> list[M]:
         """Make it; the rows, with what the query annotates and relates."""
-        fetched = self.fetched(**values)
+        with self._made(values) as cursor:
+            return self._read(cursor)
+
+    @override
+    def _read(self, cursor: Any) -> list[M]:
+        fetched = cursor.fetchall()
         # What an iterator of rows asks of a query, which has been compiled and made already. A copy: there are threads.
         compiler = copy(self._compiler)
         compiler.execute_sql = lambda **_options: [fetched]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from django.db.models.lookups import GreaterThan
 
 from flowlog.logs.context import about
 from flowlog.prepared import Call, Rows, Statement, following, insertion, param, recording, together
+from integrations.gateways import uptime
 from integrations.instances.connections import alive, probe_pause
 from integrations.messages import state_changes
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog, earlier_unfinished
@@ -39,12 +40,15 @@ CAP_WINDOW = timedelta(hours=24)
 class Claim:
     """A message that this process, and no other, may send until its lease ends.
 
-    `over` of True: it is not sent now, and what became of it is on the row already.
+    `over` of True: it is not sent now, and what became of it is on the row already. `attempt`: the one that began with
+    the claim, if one did, and then `looked_at` is a moment (by `uptime`) just before the last look at its lease.
     """
 
     notification: NotificationLog
     token: uuid.UUID
     over: bool = False
+    attempt: DeliveryAttempt | None = None
+    looked_at: float = 0.0
 
     @property
     def probe(self) -> bool:
@@ -123,7 +127,7 @@ def claim(notification_id: int, *, task_id: str = "") -> Claim | None:
     with transaction.atomic():
         if not _TAKE.changed(id=notification_id, token=token, lease=_lease(), task_id=task_id):
             return None
-        claim = _prepared(token)
+        claim = _prepared(_TAKEN.all(token=token), token)
         if not claim.over and not _take_slot(claim):
             transaction.set_rollback(True)
             return None
@@ -142,35 +146,47 @@ class Settling:
 def claim_next(instance_id: int, *, before: Settling | None = None, task_id: str = "") -> Claim | None:
     """Claim the message that is next at the instance, unless it is held; None if none may be sent now.
 
-    In the transaction that settles the claim `before`, its slot goes over to the next one. Its message is settled in
-    any case, its attempt only with the slot: not if nothing is next, or that is over. What others have locked is
-    passed by. Raises `SlotLostError`, and the transaction must be undone, if the slot went to somebody else in this
-    moment.
+    In the transaction that settles the claim `before`, its slot goes over to the next one, whose attempt begins. Its
+    message is settled in any case, its attempt only with the slot: not if nothing is next, or that is over. What others
+    have locked is passed by. Raises `SlotLostError`, and the transaction must be undone, if the slot went to somebody
+    else in this moment; `NotBegunError` likewise.
     """
     token = uuid.uuid4()
     values = {"instance": instance_id, "before": before and before.token, "token": token, "lease": _lease()}
     with transaction.atomic(savepoint=False):
-        taking = _TAKE_NEXT.given(**values, task_id=task_id)
-        together(*([before.message] if before else []), taking)
-        if not taking.result:
+        taking, taken = _TAKE_NEXT.given(**values, task_id=task_id), _TAKEN.given(token=token)
+        together(*([before.message] if before else []), taking, taken)
+        if not taken.result:
             return None
-        claim = _prepared(token)
-        if not claim.over:
-            assert claim.notification.instance  # noqa: S101 - it is of this one
-            if not (_take_slot_over(claim, before, values) if before else _take_slot(claim)):
-                raise SlotLostError
+        claim = _prepared(taken.result, token)
+        if claim.over:
+            return claim
+        if before:
+            return _taken_over(claim, before, values)
+        if not _take_slot(claim):
+            raise SlotLostError
     return claim
 
 
-def _take_slot_over(claim: Claim, before: Settling, values: dict[str, Any]) -> bool:
+def _taken_over(claim: Claim, before: Settling, values: dict[str, Any]) -> Claim:
+    """With the slot of the claim before, and begun."""
     assert claim.notification.instance  # noqa: S101 - it is of this one
     slot = _SLOT_OVER.given(**values, gap=_gap(claim.notification.instance.messages_per_minute))
-    together(slot, before.attempt)
-    return bool(slot.result)
+    looked_at, begin = uptime(), _BEGIN.given(**_beginning(claim))
+    together(begin, slot, before.attempt)
+    if not slot.result:
+        raise SlotLostError
+    if not begin.result:
+        raise NotBegunError
+    return replace(claim, attempt=_attempt(claim, begin.result), looked_at=looked_at)
 
 
 class SlotLostError(Exception):
     """The instance that seemed to be ready is not."""
+
+
+class NotBegunError(Exception):
+    """What is next seemed to be sent now, and is not: whoever claims it alone finds out what becomes of it."""
 
 
 def _to_take() -> Any:
@@ -206,9 +222,9 @@ def _taken() -> QuerySet[NotificationLog]:
 _TAKE, _TAKE_NEXT, _TAKEN = Statement(_to_take), Statement(_to_take_next), Rows(_taken)
 
 
-def _prepared(token: uuid.UUID) -> Claim:
+def _prepared(taken: list[NotificationLog], token: uuid.UUID) -> Claim:
     """The message that was taken, with its text; over if it is not to be sent now."""
-    [row] = _TAKEN.all(token=token)
+    [row] = taken
     try:
         refusal = policy.refusal(row)
         if not refusal and quiet.put_off(row):
@@ -232,22 +248,29 @@ def begin_attempt(claim: Claim) -> DeliveryAttempt | None:
     This is the last look at token and lease before the request, and at what earlier ones came to: the answer of one may
     have come since this claim. On None the row has gone back, or is `sent` if it turns out that it was.
     """
-    row = claim.notification
-    begun = _BEGIN.fetched(
-        id=row.pk,
-        token=claim.token,
-        enough=timedelta(seconds=settings.NOTIFICATIONS.call_timeout),
-        message=row.message,
-        recipient=row.recipient,
-    )
-    if begun:
-        [(pk, started_at)] = begun
-        return DeliveryAttempt(pk=pk, notification=row, claim_token=claim.token, started_at=started_at)
-    if earlier := accepted(row.pk).first():
+    if begun := _BEGIN.fetched(**_beginning(claim)):
+        return _attempt(claim, begun)
+    if earlier := accepted(claim.notification.pk).first():
         state_changes.to_sent(_own(claim), earlier.provider_message_id, sent_at=earlier.started_at)
     else:
         give_back(claim)
     return None
+
+
+def _beginning(claim: Claim) -> dict[str, Any]:
+    row, enough = claim.notification, timedelta(seconds=settings.NOTIFICATIONS.call_timeout)
+    return {
+        "id": row.pk,
+        "token": claim.token,
+        "enough": enough,
+        "message": row.message,
+        "recipient": row.recipient,
+    }
+
+
+def _attempt(claim: Claim, begun: list[tuple[Any, ...]]) -> DeliveryAttempt:
+    [(pk, started_at)] = begun
+    return DeliveryAttempt(pk=pk, notification=claim.notification, claim_token=claim.token, started_at=started_at)
 
 
 def _to_begin() -> tuple[str, Any]:

@@ -130,14 +130,14 @@ def _go_on(claim: Claim, turn: Turn) -> Claim | None:
 
 
 def _send(claim: Claim, turn: Turn = ONE) -> Claim | None:
-    claimed_at, not_after = time.monotonic(), uptime() + _time_to_write()
-    attempt = claims.begin_attempt(claim)
+    claimed_at, looked_at = time.monotonic(), claim.looked_at or uptime()
+    attempt = claim.attempt or claims.begin_attempt(claim)
     if attempt is None:
         claims.release_slot(claim)
         return None
     connection.close()  # back to the pool: a slow gateway must not hold a database connection
     row = claim.notification
-    result = _call(row, not_after)
+    result = _call(row, looked_at + _time_to_write())
     if result.code == TOO_LATE:
         _give_up(claim, attempt)
         return None
@@ -201,7 +201,7 @@ def settle(claim: Claim, attempt: DeliveryAttempt, result: SendResult, turn: Tur
         except (IntegrityError, OperationalError, InterfaceError):
             raise
         except Exception as error:  # whatever is wrong with the next one, this one is sent
-            unforeseen = not isinstance(error, claims.SlotLostError)
+            unforeseen = not isinstance(error, (claims.SlotLostError, claims.NotBegunError))
             logger.warning("Notification %s: its task cannot go on", claim.notification.pk, exc_info=unforeseen)
             turn = ONE
     with transaction.atomic():

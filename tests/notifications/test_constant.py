@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from flowlog.prepared import Rows, Statement, param, recording, together
 from integrations.models import DeliveryAttempt, EvolutionInstance, NotificationLog
 from notifications import claims, delivery
 from notifications.claims import Claim
-from notifications.delivery import SendResult
+from notifications.delivery import SendResult, Turn
 from orders.models import Customer
 from orders.services import apply_transition
 from tests.factories import make_instance, make_order
@@ -105,7 +106,7 @@ class TestStatement:
         calls = (named.given(id=first.pk, name="eva"), found.given(name="eva"), named.given(id=0, name="ida"))
         together(*calls)
         assert [call.result for call in calls[::2]] == [1, 0]
-        assert [row[0] for row in calls[1].result] == [first.pk]
+        assert [(row.pk, row.name) for row in calls[1].result] == [(first.pk, "eva")]
         lost = named.given(id=second.pk, name="ida")
         with pytest.raises(IntegrityError), transaction.atomic():
             together(lost, named.given(id=second.pk, name="eva"), named.given(id=second.pk, name="ada"))
@@ -248,6 +249,8 @@ SLOTS: dict[str, dict[str, Any]] = {
     "own, troubled": {"slot_token": OWN, "slot_until": Now() + MINUTE, "troubled_since": Now(), "state": "close"},
 }
 
+SENT = SendResult(None, "", "3EB0", 201, "{}", timedelta(seconds=1))
+
 
 class TestSettle:
     @pytest.mark.parametrize("slot", SLOTS)
@@ -263,12 +266,42 @@ class TestSettle:
         attempt.refresh_from_db()
         rows.update(**LOST[lost])
         EvolutionInstance.objects.update(**SLOTS[slot])
-        result = SendResult(None, "", "3EB0", 201, "{}", timedelta(seconds=1))
         with undone():
-            delivery._settle(claim, attempt, result)
+            delivery._settle(claim, attempt, SENT)
             long = everything()
-        delivery.settle(claim, attempt, result)
+        delivery.settle(claim, attempt, SENT)
         assert everything() == long
+
+
+class TestBegin:
+    def test_with_the_claim_the_same_is_written_as_after_it(self) -> None:
+        instance = make_instance(messages_per_minute=0)
+        for _each in range(2):
+            make_order(notify=True)
+        claim = claims.claim_next(instance.pk)
+        assert claim
+        attempt = claims.begin_attempt(claim)
+        assert attempt
+        with undone():
+            delivery.settle(claim, attempt, SENT)
+            alone = claims.claim_next(instance.pk)
+            assert alone
+            assert alone.attempt is None
+            assert claims.begin_attempt(alone)
+            after = self.written(alone)
+        following = delivery.settle(claim, attempt, SENT, Turn(until=math.inf))
+        assert following
+        assert self.written(following) == after
+        begun = DeliveryAttempt.objects.get(claim_token=following.token)
+        assert following.attempt == begun
+        assert following.attempt.started_at == begun.started_at
+        assert (begun.outcome, begun.notification) == ("", following.notification)
+
+    def written(self, claim: Claim) -> list[dict[str, Any]]:
+        rows = everything()
+        assert rows[-1]["claim_token"] == claim.token
+        del rows[-1]["id"]
+        return [{name: "own" if value == claim.token else value for name, value in row.items()} for row in rows]
 
 
 def everything() -> list[dict[str, Any]]:

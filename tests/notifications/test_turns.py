@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from orders.models import Store
 from orders.services import apply_transition
 from tests.factories import make_instance, make_order
 from tests.integrations.sandbox import SandboxProcess
+from tests.meetings import another
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,7 +69,7 @@ def test_it_sends_all_that_is_due_in_the_order_in_which_it_fell_due(
     assert published == []
 
 
-def test_a_message_costs_two_transactions(gateway: SandboxProcess, published: list[Any]) -> None:
+def test_a_message_costs_one_transaction(gateway: SandboxProcess, published: list[Any]) -> None:
     [first, *_others] = rows(6)
     deliver(first.pk)
     with CaptureQueriesContext(connection) as queries:
@@ -75,11 +77,11 @@ def test_a_message_costs_two_transactions(gateway: SandboxProcess, published: li
     made = [query["sql"].split()[0] for query in queries]
     assert states() == [Status.SENT] * 6
     claimed, begun = ["UPDATE", "SELECT", "UPDATE"], ["WITH"]
-    # The message, the next one with their instance, the attempt.
-    settled_and_claimed = ["BEGIN", "UPDATE", *claimed, "UPDATE", "COMMIT"]
+    # The message and the next one, that one's attempt, their instance, the attempt.
+    settled_and_begun = ["BEGIN", "UPDATE", "UPDATE", "SELECT", *begun, "UPDATE", "UPDATE", "COMMIT"]
     # Nothing is next, and nothing is to be woken.
-    settled = ["BEGIN", "UPDATE", "UPDATE", "UPDATE", "UPDATE", "COMMIT", "SELECT"]
-    assert made == ["BEGIN", *claimed, "COMMIT", *begun, *(settled_and_claimed + begun) * 4, *settled]
+    settled = ["BEGIN", "UPDATE", "UPDATE", "SELECT", "UPDATE", "UPDATE", "COMMIT", "SELECT"]
+    assert made == ["BEGIN", *claimed, "COMMIT", *begun, *settled_and_begun * 4, *settled]
 
 
 def test_when_its_time_is_over_it_wakes_what_is_next(gateway: SandboxProcess, published: list[Any]) -> None:
@@ -177,6 +179,45 @@ def test_a_defect_in_the_next_keeps_only_that_one_back(gateway: SandboxProcess, 
     assert states() == [Status.SENT, Status.PENDING, Status.SENT]
     second.refresh_from_db()
     assert (second.error_code, second.lease_until) == ("cannot_prepare", None)
+
+
+def test_one_that_turns_out_to_be_sent_is_left_to_a_claim_of_its_own(
+    gateway: SandboxProcess, published: list[Any]
+) -> None:
+    """The answer of an earlier attempt came when it had been put back."""
+    first, second, third = rows(3)
+    second.delivery_attempts.create(claim_token=uuid.uuid4(), outcome="sent", provider_message_id="3EB0LATE")
+    published.clear()
+    deliver(first.pk, seconds=LONG)
+    assert states() == [Status.SENT, Status.PENDING, Status.PENDING]
+    assert published == [(second.pk, None)]
+    deliver(second.pk, seconds=LONG)
+    assert states() == [Status.SENT, Status.SENT, Status.PENDING]
+    assert published == [(second.pk, None), (third.pk, None)]
+    ended = list(NotificationLog.objects.order_by("pk"))
+    assert ended[1].provider_message_id == "3EB0LATE"
+    assert gateway.texts() == [ended[0].message]
+    attempts = DeliveryAttempt.objects.order_by("pk").values_list("notification_id", "outcome")
+    assert list(attempts) == [(second.pk, "sent"), (first.pk, "sent")]
+    assert EvolutionInstance.objects.get().slot_token is None
+
+
+def test_the_next_is_on_record_before_its_request(
+    gateway: SandboxProcess, published: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, seen = delivery._call, []
+    read = NotificationLog.objects.values_list("status", "attempts", "message", "delivery_attempts__outcome")
+
+    def looking(row: NotificationLog, not_after: float) -> SendResult:
+        with another() as other:
+            seen.append(other.does(lambda: read.get(pk=row.pk)))
+        return call(row, not_after)
+
+    monkeypatch.setattr(delivery, "_call", looking)
+    first, _second, _third = rows(3)
+    deliver(first.pk, seconds=LONG)
+    assert seen == [(Status.SENDING, 1, text, "") for text in gateway.texts()]
+    assert len(seen) == 3
 
 
 def test_an_id_that_another_message_has_is_no_end(
