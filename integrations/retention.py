@@ -247,7 +247,7 @@ _JOBS = (
     _Job("instances", "RETENTION_ANONYMISE_AFTER_DAYS", _instances, lambda rows: rows.update(failed_recipient="")),
     _Job("lids", "RETENTION_ANONYMISE_AFTER_DAYS", _lids, lambda rows: rows.delete()),
     _Job("attempts", "RETENTION_ATTEMPTS_DAYS", _attempts, lambda rows: rows.delete(), by="started_at"),
-    _Job("webhooks", "RETENTION_WEBHOOKS_DAYS", _webhooks, lambda rows: rows.delete()),
+    _Job("webhooks", "RETENTION_WEBHOOKS_DAYS", _webhooks, lambda rows: rows.delete(), by="received_at"),
     _Job("carrier_news", "RETENTION_WEBHOOKS_DAYS", _carrier_news, forget_carrier_news),
     _Job("shop_news", "RETENTION_WEBHOOKS_DAYS", _shop_news, forget_shop_news),
     _Job("used_forms", "RETENTION_USED_FORMS_DAYS", _used_forms, lambda rows: rows.delete(), by="used_at"),

@@ -65,14 +65,13 @@ def _of_messages(request: HttpRequest, instances: list[Any], numbers: Numbers) -
         context["charts"] = [charts.chart(latest[-number:]) for number in CHARTED]
         context["questions"] = reply_admin.home(request, to_decide())
         context["instances"] = [(each.name, state_html(each)) for each in instances]
-        return _messages(user, in_line(), latest[-1])
+        return _messages(in_line(), latest[-1])
 
     return part
 
 
-def _messages(user: Any, waiting: int, day: days.Day) -> list[dict[str, Any]]:
+def _messages(waiting: int, day: days.Day) -> list[dict[str, Any]]:
     sent = {"status__exact": "sent", "created_at__gte": days.today()}
-    took = days.typical_time(user)
     return [
         _message(
             ngettext("message waiting", "messages waiting", waiting), needs.shown(waiting), status__in="pending,sending"
@@ -93,7 +92,7 @@ def _messages(user: Any, waiting: int, day: days.Day) -> list[dict[str, Any]]:
         ),
         {
             **_message(_("typical time until sent"), day.told, **sent),
-            "count": _short(took.total_seconds()) if took is not None else "–",
+            "count": _short(day.took.total_seconds()) if day.took is not None else "–",
         },
     ]
 

@@ -20,6 +20,14 @@ ARRIVED = (Receipt.DELIVERY_ACK, Receipt.READ)
 SHOWN = 30
 KEPT = 300.0
 
+_SENT = Q(status=Status.SENT)
+_OUTCOMES = {
+    "told": Count("pk", filter=_SENT),
+    "delivered": Count("pk", filter=_SENT & Q(receipt__in=ARRIVED)),
+    "read": Count("pk", filter=_SENT & Q(receipt=Receipt.READ)),
+    "failed": Count("pk", filter=Q(status=Status.FAILED)),
+}
+
 _kept: dict[tuple[datetime, frozenset[int] | None], tuple[float, dict[date, Day]]] = {}
 
 
@@ -33,13 +41,15 @@ class Median(Aggregate):
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The messages written on one day: what became of how many."""
+    """The messages written on one day: what became of how many. Half of those sent had left within `took` of what they
+    tell of, which is known of today; None while none has."""
 
     day: date
     told: int = 0
     delivered: int = 0
     read: int = 0
     failed: int = 0
+    took: timedelta | None = None
 
 
 def today() -> datetime:
@@ -57,10 +67,10 @@ def latest(user: Any) -> list[Day]:
     key = (first, stores_of(user))
     kept_at, past = _kept.get(key, (float("-inf"), {}))
     if monotonic() - kept_at > KEPT:
-        past = _count(user, created_at__gte=first, created_at__lt=now)
+        past = _past(user, first, now)
         _forget_the_old()
         _kept[key] = (monotonic(), past)
-    found = past | _count(user, created_at__gte=now)
+    found = past | {now.date(): _day(user, now)}
     days = (first.date() + timedelta(days=number) for number in range(SHOWN))
     return [found.get(day, Day(day)) for day in days]
 
@@ -75,26 +85,13 @@ def _forget_the_old() -> None:
         _kept.pop(key, None)
 
 
-def _count(user: Any, **when: datetime) -> dict[date, Day]:
-    sent = Q(status=Status.SENT)
-    of_days = (
-        rows.of(NotificationLog, user)
-        .filter(**when)
-        .order_by()
-        .annotate(day=TruncDate("created_at"))
-        .values("day")
-        .annotate(
-            told=Count("pk", filter=sent),
-            delivered=Count("pk", filter=sent & Q(receipt__in=ARRIVED)),
-            read=Count("pk", filter=sent & Q(receipt=Receipt.READ)),
-            failed=Count("pk", filter=Q(status=Status.FAILED)),
-        )
-    )
+def _past(user: Any, since: datetime, until: datetime) -> dict[date, Day]:
+    written = rows.of(NotificationLog, user).filter(created_at__gte=since, created_at__lt=until).order_by()
+    of_days = written.annotate(day=TruncDate("created_at")).values("day").annotate(**_OUTCOMES)
     return {each["day"]: Day(**each) for each in of_days}
 
 
-def typical_time(user: Any) -> timedelta | None:
-    """Half of today's messages had left so soon after what they tell of; None while none has. One query."""
-    sent = rows.of(NotificationLog, user).filter(created_at__gte=today(), status=Status.SENT, resend_of=None)
-    took: timedelta | None = sent.aggregate(took=Median(F("sent_at") - F("created_at")))["took"]
-    return took
+def _day(user: Any, since: datetime) -> Day:
+    took = Median(F("sent_at") - F("created_at"), filter=_SENT & Q(resend_of=None))
+    written = rows.of(NotificationLog, user).filter(created_at__gte=since)
+    return Day(since.date(), **written.aggregate(**_OUTCOMES, took=took))

@@ -73,6 +73,8 @@ class WebhookEvent(models.Model):
                 condition=Q(event=SEND_MESSAGE),
                 name="webhook_proof_of_sending",
             ),
+            # For the nightly look for what is too old. Worked off it is written anew anyway: only then it is indexed.
+            models.Index(fields=["received_at"], condition=Q(processed_at__isnull=False), name="webhook_oldest_first"),
         )
 
     def __str__(self) -> str:

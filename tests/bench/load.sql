@@ -1,7 +1,8 @@
 -- A year of a shop group: orders with 5 entries and 5 messages each, one attempt a message. Of the last orders some are
--- pending, and some messages of unknown outcome; what failed was seen to within a week. Of every tenth order the customer wrote back, and one store's own
--- system was told of what happened in the last month. It replaces whatever orders there were; %(orders)s and %(customers)s are
--- numbers that `tests/bench/load.py` puts in. Triggers and foreign keys are left aside, which needs a superuser.
+-- pending, and some messages of unknown outcome; what failed was seen to within a week. Of every tenth order the customer
+-- wrote back, and one store's own system was told of what happened in the last month. Of what a large shop has a page full of,
+-- a small one has so too: 360 orders are not completed, the first 50 customers have the same name and the same end of their
+-- phones. It replaces whatever orders there were; %(orders)s and %(customers)s are numbers that `tests/bench/load.py` puts in. Triggers and foreign keys are left aside, which needs a superuser.
 SET session_replication_role = replica;
 SET synchronous_commit = off;
 SET maintenance_work_mem = '512MB';
@@ -12,10 +13,10 @@ INSERT INTO orders_store(name, phone, pickup_address, pickup_days, pickup_until,
 INSERT INTO integrations_evolutioninstance(store_id, name, is_default, messages_per_minute, daily_cap, state)
   SELECT i, 'i'||(i-1), true, 0, 0, 'open' FROM generate_series(1, 8) i;
 INSERT INTO orders_customer(name, phone, cpf, opted_out_how, created_at, store_id)
-  SELECT (ARRAY['Maria','José','Ana','João','Antônia','Francisco','Adriana','Carlos','Juliana','Paulo','Márcia','Pedro','Fernanda','Lucas','Patrícia','Luiz','Aline','Marcos','Sandra','Gabriel','Camila','Rafael','Amanda','Daniel','Bruna','Marcelo','Jéssica','Bruno','Letícia','Eduardo'])[1+(i*7)%%30]
+  SELECT CASE WHEN i <= 50 THEN 'Maria da Silva Rocha' ELSE (ARRAY['Maria','José','Ana','João','Antônia','Francisco','Adriana','Carlos','Juliana','Paulo','Márcia','Pedro','Fernanda','Lucas','Patrícia','Luiz','Aline','Marcos','Sandra','Gabriel','Camila','Rafael','Amanda','Daniel','Bruna','Marcelo','Jéssica','Bruno','Letícia','Eduardo'])[1+(i*7)%%30]
    ||' '||(ARRAY['da Silva','dos Santos','Oliveira','de Souza','Rodrigues','Ferreira','Alves','Pereira','Lima','Gomes','Costa','Ribeiro','Martins','Carvalho','Almeida','Lopes','Soares','Fernandes','Vieira','Barbosa'])[1+(i/30)%%20]
-   ||' '||(ARRAY['Rocha','Dias','Nascimento','Andrade','Moreira','Nunes','Marques','Machado','Mendes','Freitas','Cardoso','Ramos','Gonçalves','Santana','Teixeira','Zanella','Quaresma'])[1+(i/600)%%17],
-   '+55'||(ARRAY['11','21','31','41','51','61','71','81'])[1+i%%8]||'9'||(60000000+(i*7919::bigint)%%39999999)::text,
+   ||' '||(ARRAY['Rocha','Dias','Nascimento','Andrade','Moreira','Nunes','Marques','Machado','Mendes','Freitas','Cardoso','Ramos','Gonçalves','Santana','Teixeira','Zanella','Quaresma'])[1+(i/600)%%17] END,
+   '+55'||(ARRAY['11','21','31','41','51','61','71','81'])[1+i%%8]||'9'||(60000000+CASE WHEN i <= 50 THEN i*10000 ELSE (i*7919::bigint)%%39999999 END)::text,
    '', '', now() - (%(customers)s - i) * interval '365 days' / %(customers)s, 1+i%%8 FROM generate_series(1, %(customers)s) i;
 INSERT INTO orders_order(code, status, payment_status, delivery_status, delivery_method, delivery_address, delivery_attempts, tracking_code, tracking_url, tracking_token, pickup_code, pickup_deadline, total, notes, created_at, customer_id, store_id)
   SELECT translate(upper(substr(md5('c'||i), 1, 3)||lpad(to_hex(i), 5, 'Z')), '01', 'XY'), st,
@@ -27,7 +28,7 @@ INSERT INTO orders_order(code, status, payment_status, delivery_status, delivery
           ELSE CASE WHEN m='pickup' THEN 'picked_up' ELSE 'delivered' END END dl
         FROM (SELECT i, now() - (%(orders)s - i) * interval '365 days' / %(orders)s ts,
                 (ARRAY['courier','courier','correios_pac','correios_sedex','pickup'])[1+i%%5] m,
-                CASE WHEN i > %(orders)s * 0.99 THEN (ARRAY['pending','confirmed','confirmed'])[1+i%%3] WHEN i%%20=7 THEN 'cancelled' WHEN i%%50=9 THEN 'returned' ELSE 'completed' END st
+                CASE WHEN i > %(orders)s - GREATEST(%(orders)s / 100, LEAST(%(orders)s / 2, 360)) THEN (ARRAY['pending','confirmed','confirmed'])[1+i%%3] WHEN i%%20=7 THEN 'cancelled' WHEN i%%50=9 THEN 'returned' ELSE 'completed' END st
               FROM generate_series(1, %(orders)s) i) a) b;
 INSERT INTO orders_orderitem(description, quantity, unit_price, order_id) SELECT 'Camiseta azul '||k, 1+k, 29.90, i FROM generate_series(1, %(orders)s) i, generate_series(1, 2) k;
 INSERT INTO orders_orderevent(transition, from_status, status, from_payment_status, payment_status, from_delivery_status, delivery_status, note, created_at, order_id)

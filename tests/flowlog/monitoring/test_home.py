@@ -223,4 +223,4 @@ def test_the_page_costs_the_same_with_any_number_of_rows(client: Client) -> None
             for _ in range(2):
                 message(status)
     Order.objects.update(pickup_deadline=F("created_at"))
-    assert (few, cost()) == (8, 8)
+    assert (few, cost()) == (7, 7)
