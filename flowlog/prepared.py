@@ -14,10 +14,11 @@ from copy import copy
 from functools import cache, cached_property
 from itertools import count
 from types import SimpleNamespace
-from typing import Any, ClassVar, cast, override
+from typing import Any, ClassVar, NoReturn, cast, override
 from weakref import WeakSet
 
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.sql import InsertQuery, Query, UpdateQuery
@@ -284,10 +285,20 @@ def _compiler(query: Any) -> Any:
 
 @cache
 def _unopened() -> Any:
-    """A connection to compile for, which is never opened: whether a transaction is begun, its user sees to."""
+    """A connection to compile for, which is never opened: whether a transaction is begun, its user sees to.
+
+    All threads compile for the same, so that none may open it: no statement may depend on the server's version.
+    """
     unopened = connection.copy()
     unopened.get_autocommit = lambda: False  # type: ignore[method-assign]
+    unopened.ensure_connection = _refuse  # type: ignore[method-assign]
+    # What is refused is refused alike in each thread.
+    unopened.inc_thread_sharing()
     return unopened
+
+
+def _refuse() -> NoReturn:
+    raise ImproperlyConfigured("A statement is compiled once, without asking the server.")
 
 
 def keep(row: Model, related: str, rows: Sequence[Model]) -> None:

@@ -6,6 +6,7 @@ import gc
 import math
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import product
@@ -13,9 +14,10 @@ from typing import Any
 
 import pytest
 from celery.signals import worker_before_create_process
+from django.core.exceptions import ImproperlyConfigured
 from django.db import IntegrityError, NotSupportedError, connection, transaction
 from django.db.models import Model
-from django.db.models.functions import Now
+from django.db.models.functions import JSONObject, Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -54,6 +56,18 @@ class TestStatement:
         assert "'pending'" in statement._sql
         found = NotificationLog.objects.order_by("pk").values_list("error_message", "error_code")
         assert list(found) == [(f"'; %s {row.pk}", "100%") for row in (first, second)]
+
+    def test_any_thread_compiles_it_and_none_asks_the_server(self) -> None:
+        """In Django 6.0 JSONObject is written as the server's version has it."""
+        rows = NotificationLog.objects.filter(pk=param("id")).values_list("status")
+        here, there = Statement(lambda: rows), Statement(lambda: rows)
+        asks = Statement(lambda: rows.values_list(JSONObject(status="status")))
+        with CaptureQueriesContext(connection) as asked, ThreadPoolExecutor(1) as other:
+            assert other.submit(lambda: there._sql).result() == here._sql
+            for ask in (lambda: asks._sql, other.submit(lambda: asks._sql).result):
+                with pytest.raises(ImproperlyConfigured, match=r"^A statement is compiled once, without asking"):
+                    ask()
+        assert len(asked) == 0
 
     def test_rows_are_those_of_the_query_with_what_it_relates(self) -> None:
         make_instance()
