@@ -38,6 +38,11 @@ def counted(found: Iterable[QuerySet[Any, Any]], most: int) -> list[int]:
     return ask(*(_number(rows, most) for rows in found))
 
 
+def count_of(rows: QuerySet[Any, Any]) -> Combinable:
+    """How many rows it has, as a part of another question."""
+    return _number(rows, None)
+
+
 class Numbers:
     """Counts of many queries by one statement, made when the first of them is read: all have to be ordered before."""
 

@@ -32,7 +32,7 @@ from integrations.messages.kinds import kind_words, kinds
 from integrations.messages.log import FROM_ITS_END
 from integrations.messages.timeline import STATUS_COLOURS, receipt_html
 from integrations.models import DeliveryAttempt, NotificationLog, earlier_unfinished
-from orders import search
+from orders import search, terms
 from orders.admin.exports import ExportViews
 from orders.admin.phones import phone_html
 from orders.contacts import format_phone
@@ -277,7 +277,7 @@ class NotificationLogAdmin(ExportViews, UncountedAdmin):
         if not search_term.strip():
             return queryset, False
         wanted = search.Wanted.by_orders(search_term, "order_id")
-        if digits := search.digits(search_term):
+        if digits := terms.digits(search_term):
             sent = NotificationLog.objects.order_by().alias(from_its_end=FROM_ITS_END).exclude(recipient="")
             ended = sent.filter(from_its_end__startswith=digits[::-1])
             wanted = search.Wanted(Q(wanted.found) | Q(search.among("pk", ended.values("pk"))))

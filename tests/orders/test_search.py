@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from integrations.models import NotificationLog
-from orders import search
+from orders import search, terms
 from orders.models import Customer, Order, OrderItem, Store
 from orders.services import apply_transition
 from orders.words import Words, words_of
@@ -55,8 +55,10 @@ def wanted() -> Order:
 def codes(term: str) -> list[str]:
     """By all ways in which orders are looked for: they mean the same."""
     found = sorted(Order.objects.filter(pk__in=search.orders(term)).values_list("code", flat=True))
-    one_by_one = Order.objects.filter(search._is_meant(term) if search._read(term) else Q(pk__in=()))
-    for rows in (Order.objects.filter(search.Wanted.by_orders(term).found), one_by_one):
+    one_by_one = Order.objects.filter(search._is_meant(term) if terms.read(term) else Q(pk__in=()))
+    wanted = search.Wanted.by_orders(term)
+    ways = [wanted.found] if wanted.looked_at is None else [wanted.found, wanted.looked_at]
+    for rows in (one_by_one, *map(Order.objects.filter, ways)):
         assert sorted(rows.values_list("code", flat=True)) == found
     return found
 
@@ -114,6 +116,45 @@ class TestOrders:
         assert codes("joao") == sorted(each.code for each in (wanted, *others))
         assert codes("joao queijo") == codes("joao avila") == [wanted.code]
         assert codes("joao lima camiseta") == sorted(each.code for each in others)
+
+    def test_with_a_short_word_by_which_many_are_called(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        called = [make_order(customer_name=f"Ana Lima {n}", customer_phone="") for n in range(4)]
+        for number, order in enumerate(called):
+            Order.objects.filter(pk=order.pk).update(code=f"DA{number}XYZ")
+        named = [make_order(customer_name=f"Rosa da Lima {n}", customer_phone="") for n in range(2)]
+        Order.objects.filter(pk=named[0].pk).update(code="KPWQ7R")
+        Order.objects.filter(pk=named[1].pk).update(code="H3MTNX")
+        for few in (3, 2, 1000):
+            monkeypatch.setattr(search, "_FEW", few)
+            assert codes("rosa da lima") == ["H3MTNX", "KPWQ7R"], few
+            assert codes("ana da lima") == ["DA0XYZ", "DA1XYZ", "DA2XYZ", "DA3XYZ"], few
+            assert codes("da lima") == sorted([*codes("ana da lima"), *codes("rosa da lima")]), few
+
+    def test_that_have_a_word_in_several_items_are_no_fewer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        items = [{"description": f"Queijo {n}", "quantity": 1, "unit_price": "9.00"} for n in range(2)]
+        all_of_them = sorted(make_order(customer_phone="", items=items).code for _ in range(3))
+        for few in range(1, 7):
+            monkeypatch.setattr(search, "_FEW", few)
+            assert codes("queijo") == codes("queijo maria") == all_of_them, few
+
+    @pytest.mark.parametrize("usual", [0, 1, 20])
+    @pytest.mark.parametrize("few", [0, 2, 1000])
+    def test_are_the_same_in_any_way_of_looking(
+        self, wanted: Order, monkeypatch: pytest.MonkeyPatch, few: int, usual: int
+    ) -> None:
+        monkeypatch.setattr(search, "_FEW", few)
+        monkeypatch.setattr(search, "_ITEMS", usual)
+        cake = [{"description": "Bolo de milho", "quantity": 1, "unit_price": "9.00"}]
+        cakes = [make_order(customer_name=f"João Rocha {n}", customer_phone="", items=cake) for n in range(3)]
+        cheese = make_order(customer_name="Queijo Rocha", items=cake)
+        for term, found in {
+            "rocha": [*cakes, cheese], "joao": [wanted, *cakes], "bolo": [*cakes, cheese], "queijo": [wanted, cheese],
+            "joao bolo": cakes, "bolo rocha queijo": [cheese], "joao queijo": [wanted], "pao bolo": [],
+            wanted.code: [wanted], f"joao {wanted.code}": [wanted],
+        }.items():  # fmt: skip
+            assert codes(term) == sorted(each.code for each in found), term
+            page = client_of(make_staff(term)).get("/admin/orders/order/", {"q": term})
+            assert {row.code for row in page.context["cl"].result_list} == {each.code for each in found}, term
 
     def test_the_list_counts_them_as_it_finds_them(self, wanted: Order) -> None:
         client = client_of(make_staff())
@@ -250,11 +291,31 @@ class TestSize:
         # Whether they are few, whether they are very many, the newest; none of them for the rows of the page.
         assert len(counts) == 3
 
+    def test_of_messages_the_newest_come_first(self, shop: None) -> None:
+        page = client_of(make_staff()).get("/admin/integrations/notificationlog/", {"q": "cliente", "p": "2"})
+        assert [row.pk for row in page.context["cl"].result_list] == list(
+            NotificationLog.objects.values_list("pk", flat=True)[50:100]
+        )
+
     @pytest.mark.parametrize(
         "term", ["joao", "joao avila", "0005", "pao queijo joao", "AA 123 456 785 BR", "390.533.447-05"]
     )
     @pytest.mark.parametrize("model", [Order, Customer, NotificationLog])
     def test_no_table_is_read_from_end_to_end(self, shop: None, model: type[Model], term: str) -> None:
+        assert self.scanned(model, term) == set()
+
+    @pytest.mark.parametrize("term", ["xyzzy", "joao xyzzy", "cliente xyzzy"])
+    @pytest.mark.parametrize("model", [Order, NotificationLog])
+    def test_nor_for_what_is_nowhere(
+        self, shop: None, monkeypatch: pytest.MonkeyPatch, model: type[Model], term: str
+    ) -> None:
+        # A shop of so few words that PostgreSQL expects each word to be in many items; more than are looked for.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_orderitem SET description = 'Produto azul' WHERE description LIKE 'Produto %'"
+            )
+            cursor.execute("ANALYZE orders_orderitem")
+        monkeypatch.setattr(search, "_FEW", 5)
         assert self.scanned(model, term) == set()
 
     def test_a_search_without_these_indexes_would_be_noticed(self, shop: None) -> None:
