@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, override
 
@@ -30,6 +31,8 @@ from integrations.gateways.protocol import TOO_LATE, uptime
 IDLE_LIMIT = 4.0
 """Seconds after which an idle connection is not used again; the gateway closes it at five."""
 _POOL_SIZE = 4
+# So many addresses whose requests a session keeps, but for what they say.
+_MOST_ADDRESSES = 64
 
 Clock = Callable[[], float]
 
@@ -232,7 +235,8 @@ class GatewaySession(requests.Session):
     """A session that talks to the gateway alone: no proxy, credentials or cookies of others, no redirect.
 
     `public_only`: it connects to none but public addresses (`flowlog.public_addresses.may_be_called`), for those whose
-    address somebody typed; `is_not_public` tells when that was why a call failed.
+    address somebody typed; `is_not_public` tells when that was why a call failed. Its headers are set before its first
+    request.
     """
 
     def __init__(self, clock: Clock = uptime, *, public_only: bool = False) -> None:
@@ -242,6 +246,20 @@ class GatewaySession(requests.Session):
         adapter = _Adapter(clock, public_only=public_only)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
+        self._addressed = functools.lru_cache(_MOST_ADDRESSES)(self._address)
+
+    @override
+    def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        """As `requests` does, which costs a fifth of a call; of one that says JSON, all but that is made once."""
+        if request.json is None or request.data or request.files or request.params or request.auth or request.cookies:
+            return super().prepare_request(request)
+        prepared = copy(self._addressed(request.method, request.url, *(request.headers or {}).items()))
+        prepared.headers = prepared.headers.copy()
+        prepared.prepare_body(None, None, request.json)
+        return prepared
+
+    def _address(self, method: str, url: str, *headers: tuple[str, str]) -> requests.PreparedRequest:
+        return super().prepare_request(requests.Request(method, url, dict(headers)))
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> None:

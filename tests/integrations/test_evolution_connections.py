@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
+from requests import Request, Session
 
 from integrations.evolution import client as client_module
 from integrations.evolution.client import EvolutionClient
 from integrations.evolution.servers import Server
 from integrations.gateways import GatewayError
+from integrations.gateways.transport import GatewaySession
 from tests.integrations.evolution import (
     NUMBER,
     RETRYABLE,
@@ -335,3 +337,27 @@ def test_one_in_time_is_written_and_a_late_one_leaves_the_client_usable() -> Non
         late(client, not_after=clock.now - 0.001)
         assert client.send_text("loja", NUMBER, "2").http_status == 201
         assert [json.loads(request.partition(b"\r\n\r\n")[2])["text"] for request in requests] == ["1", "2"]
+
+
+# -- What is written -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["post", "GET"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"json": {"a": "ção"}}, {"json": {}}, {"json": []}, {"data": b"{}"}, {}, {"json": 1, "params": {"page": 2}},
+        {"json": {"b": 1}, "headers": {"X-Key": "k"}}, {"json": {"b": 1}, "headers": {"X-Key": "other"}},
+    ],
+)  # fmt: skip
+def test_a_request_is_as_requests_makes_it_whatever_was_asked_before(asked: dict[str, Any], method: str) -> None:
+    session = GatewaySession()
+    session.headers["apikey"] = "a-key"
+    request = Request(method, "http://127.0.0.1:9/lo ja", **asked)
+    expected = Session.prepare_request(session, request)
+    session.prepare_request(Request(method, "http://127.0.0.1:9/lo ja", json={"an": "other"}))
+    for _each in range(2):
+        made = session.prepare_request(request)
+        assert (made.method, made.url, made.body) == (expected.method, expected.url, expected.body)
+        assert dict(made.headers) == dict(expected.headers)
+        made.headers["X-Mine"] = "1"
