@@ -58,13 +58,17 @@ class TestStatement:
         assert list(found) == [(f"'; %s {row.pk}", "100%") for row in (first, second)]
 
     def test_any_thread_compiles_it_and_none_asks_the_server(self) -> None:
-        """In Django 6.0 JSONObject is written as the server's version has it."""
+        """In Django 6.1 JSONObject is written as the server's version has it."""
         rows = NotificationLog.objects.filter(pk=param("id")).values_list("status")
         here, there = Statement(lambda: rows), Statement(lambda: rows)
         asks = Statement(lambda: rows.values_list(JSONObject(status="status")))
+
+        def compiled() -> str:
+            return asks._sql
+
         with CaptureQueriesContext(connection) as asked, ThreadPoolExecutor(1) as other:
             assert other.submit(lambda: there._sql).result() == here._sql
-            for ask in (lambda: asks._sql, other.submit(lambda: asks._sql).result):
+            for ask in (compiled, other.submit(compiled).result):
                 with pytest.raises(ImproperlyConfigured, match=r"^A statement is compiled once, without asking"):
                     ask()
         assert len(asked) == 0
