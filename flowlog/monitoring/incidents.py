@@ -19,6 +19,7 @@ from flowlog.monitoring.incident import Incident
 from flowlog.prepared import Statement
 from flowlog.staffpages.asking import asked
 from flowlog.times import moment
+from integrations.gateways import registry
 from integrations.inbound import way_back
 from integrations.instances.connections import needs_phone, why_held
 from integrations.models import EvolutionInstance
@@ -26,7 +27,7 @@ from integrations.models import EvolutionInstance
 
 def present() -> list[Incident]:
     """All troubles there are now. One query while there is none, since every page of the admin asks."""
-    statement = _whether(settings.RECEIPTS_MISSED, settings.RECEIPTS_WITHIN)
+    statement = _whether(settings.RECEIPTS_MISSED, settings.RECEIPTS_WITHIN, *registry.that_tell_receipts())
     [(of_pulses, of_instances, *of_connections)] = statement.fetched()
     found = [*_schema(), *_silent(heartbeats.pulses_of(of_pulses))]
     if of_instances:
@@ -35,10 +36,10 @@ def present() -> list[Incident]:
 
 
 @cache
-def _whether(*_of_settings: float) -> Statement:
+def _whether(*_depends_on: float | str) -> Statement:
     """The pulses, whether there is trouble with an instance, and with each kind of connections.
 
-    Of what is in the statement only these settings could ever change.
+    One statement for each of what it depends on, which changes in tests alone.
     """
     return Statement(
         lambda: asked(heartbeats.asked(), *(Exists(rows) for rows in (_instances(), *connected.troubled())))
