@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,18 +36,18 @@ class Node:
 
 def running() -> list[Node]:
     """All workers that answer over the broker within a second."""
-    inspect = app.control.inspect(timeout=_ASKED_FOR)
-    queues = inspect.active_queues() or {}
-    if not queues:
-        return []
-    revisions = _revisions()
-    stats: Mapping[str, Any] = inspect.stats() or {}
+    asked = app.control.inspect(timeout=_ASKED_FOR)
+    # Each question waits its whole time, since nobody knows how many will answer. Each thread has answers of its own.
+    with ThreadPoolExecutor() as pool:
+        revisions, stats = pool.submit(_revisions), pool.submit(asked.stats)
+        queues = asked.active_queues() or {}
+    uptimes: Mapping[str, Any] = stats.result() or {}
     return [
         Node(
             name,
             frozenset(queue["name"] for queue in consumed),
-            revisions.get(name, ""),
-            float(stats.get(name, {}).get("uptime", 0)),
+            revisions.result().get(name, ""),
+            float(uptimes.get(name, {}).get("uptime", 0)),
         )
         for name, consumed in sorted(queues.items())
     ]
