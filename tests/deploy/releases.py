@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from copy import copy
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -16,7 +17,7 @@ class Releases:
     """A working copy with this tree's files as its first commit on `main`, pushed to a bare repository."""
 
     def __init__(self, folder: Path, origin: Path) -> None:
-        self.folder = folder
+        self.folder, self._origin = folder, origin
         folder.mkdir(parents=True)
         listed = _git(BASE_DIR, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
         for name in filter(None, listed.split("\0")):
@@ -28,6 +29,15 @@ class Releases:
         _git(folder.parent, "init", "--quiet", "--bare", "--initial-branch=main", str(origin))
         _git(folder, "remote", "add", "origin", str(origin))
         self.release("v1")
+
+    def copied(self, folder: Path, origin: Path) -> Releases:
+        """Both as they are, in other places."""
+        other = copy(self)
+        other.folder, other._origin = folder, origin
+        for here, there in ((self.folder, folder), (self._origin, origin)):
+            shutil.copytree(here, there, symlinks=True)
+        _git(folder, "remote", "set-url", "origin", str(origin))
+        return other
 
     def release(self, tag: str) -> str:
         """Commit what the folder holds, tag it, push both; returns the commit."""

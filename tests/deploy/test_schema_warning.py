@@ -39,8 +39,8 @@ NOT_LOOKED = (
 class Server:
     """A server's copy of the repository, and what the roll-back's function says there."""
 
-    def __init__(self, root: Path) -> None:
-        self.releases = Releases(root / "flowlog", root / "origin.git")
+    def __init__(self, releases: Releases) -> None:
+        self.releases = releases
         self.root = self.releases.folder
         (self.root / ".venv").symlink_to(sys.prefix)
         self.first = self.last = self.git("rev-parse", "HEAD")
@@ -72,9 +72,15 @@ class Server:
         return done.stdout
 
 
+@pytest.fixture(scope="module")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    root = tmp_path_factory.mktemp("first")
+    return Releases(root / "flowlog", root / "origin.git")
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    yield Server(tmp_path)
+def server(first_release: Releases, tmp_path: Path) -> Iterator[Server]:
+    yield Server(first_release.copied(tmp_path / "flowlog", tmp_path / "origin.git"))
     recorder = MigrationRecorder(connection)
     recorder.migration_qs.filter(app="orders", name__gte="0900").delete()
 

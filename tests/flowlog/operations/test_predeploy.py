@@ -29,6 +29,7 @@ from integrations.instances import connections
 from tests import launcher
 from tests.embedded import BASE_DIR, RUN_HOME
 from tests.factories import make_instance
+from tests.flowlog.operations.past import as_of, database, drop
 from tests.flowlog.test_settings import PRODUCTION
 from tests.integrations.meta import make_number, set_up
 from tests.integrations.raw_server import Connection, raw_server
@@ -109,13 +110,18 @@ class TestOldSchema:
 
     @pytest.mark.django_db(transaction=True)
     def test_earlier_migrations_are_no_failure(self, gateway: SandboxProcess) -> None:
-        make_instance()
-        newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
-        try:
-            migrate(("integrations", "0002_holds_look_ups_resends"), ("orders", "0002_store_on_unknown_outcome"))
+        name = f"{connection.settings_dict['NAME']}_early"
+        with database(name):
+            with as_of(("integrations", "0002_holds_look_ups_resends")):
+                call_command("migrate", verbosity=0)
+                executor = MigrationExecutor(connection)
+                state = executor.loader.project_state(executor.loader.graph.leaf_nodes())
+            store = state.apps.get_model("orders", "Store").objects.create(name="Loja")
+            state.apps.get_model("integrations", "EvolutionInstance").objects.create(
+                store=store, name="flowlog", is_default=True
+            )
             found = {item.name: item for item in run(predeploy_checks._IN_THE_DATABASE)}
-        finally:
-            migrate(*newest)
+        drop(name)
         assert found["instância flowlog"] == ok("instância flowlog", "Conectada.")
         assert found["migrations"].state is State.WARNING
         assert "integrations.0003_notification_indexes" in found["migrations"].words
@@ -134,10 +140,6 @@ class TestOldSchema:
         gateway.set_webhook("flowlog", f"{settings.SITE_URL}/webhooks/evolution/flowlog/")
         found = list(run(predeploy_checks._IN_THE_DATABASE))
         assert [item for item in found if item.state is not State.OK] == []
-
-
-def migrate(*targets: tuple[str, str]) -> None:
-    MigrationExecutor(connection).migrate(list(targets))
 
 
 class TestDatabase:
