@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, override
 
 type Mask = Callable[[str], str]
 
@@ -29,10 +30,22 @@ def written_at(line: str) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-class _Line(logging.Formatter):
+class _Line(logging.Formatter, ABC):
     def __init__(self, mask: Mask) -> None:
         super().__init__()
         self._mask = mask
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, masked; once for all the handlers that share this formatter, since most of it is to mask."""
+        of, line = getattr(record, "line", (None, ""))
+        if of is not self:
+            line = self._written(record)
+            record.line = self, line
+        return line
+
+    @abstractmethod
+    def _written(self, record: logging.LogRecord) -> str: ...
 
     @staticmethod
     def _time(record: logging.LogRecord) -> str:
@@ -60,8 +73,8 @@ class _Line(logging.Formatter):
 class TextLine(_Line):
     """`time level logger [process] what is in hand: message`; a line break is written as ` ⏎ `."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, masked."""
+    @override
+    def _written(self, record: logging.LogRecord) -> str:
         ids = " ".join(f"{name}={value}" for name, value in getattr(record, "ids", {}).items())
         says = "\n".join(filter(None, (self._message(record), self._traceback(record))))
         text = " ⏎ ".join(self._mask(says).splitlines()).translate(_AS_TEXT)
@@ -72,8 +85,8 @@ class TextLine(_Line):
 class JsonLine(_Line):
     """The same as one JSON object: time, level, logger, process, message, what is in hand, and the traceback."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, masked."""
+    @override
+    def _written(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = {
             "time": self._time(record),
             "level": record.levelname,

@@ -87,6 +87,19 @@ class TestForms:
             "WARNING orders.services [7] (request=abcd1234 order=K7MPXQ notification=12) Sent to …4321 ⏎ at once"
         )
 
+    def test_a_line_is_masked_once_for_all_handlers_and_by_each_form(self) -> None:
+        asked: list[str] = []
+
+        def mask(text: str) -> str:
+            asked.append(text)
+            return text
+
+        text, other, made = TextLine(mask), JsonLine(str.upper), record("só isto")
+        line = "2026-11-24T09:30:01.250-03:00 WARNING orders.services [7] só isto"
+        assert text.format(made) == text.format(made) == line
+        assert asked == ["só isto"]
+        assert json.loads(other.format(made))["message"] == "SÓ ISTO"
+
     def test_json_has_the_same_as_fields(self) -> None:
         with about(order="K7MPXQ"):
             fields = json.loads(JsonLine(Masker()).format(record("Sent to %s", "+5511987654321")))
