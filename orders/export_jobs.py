@@ -60,7 +60,17 @@ def carry_out(pk: int) -> None:
             content = _file(wanted)
     except Exception:
         logger.exception("Export %s cannot be written", pk)
-    DataExport.objects.filter(pk=pk).update(content=content, finished_at=Now())
+    _end(pk, content)
+
+
+def give_up(pk: int) -> None:
+    """Whoever wrote the file was ended before it was there, since it takes too long: its person is told so."""
+    logger.error("Export %s takes too long", pk)
+    _end(pk, None)
+
+
+def _end(pk: int, content: bytes | None) -> None:
+    DataExport.objects.filter(pk=pk, finished_at=None).update(content=content, finished_at=Now())
     if others := DataExport.objects.filter(moved_at=None, finished_at=None).order_by("pk").first():
         _wake(others.pk)
 

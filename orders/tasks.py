@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
 from flowlog.staffpages import passwords
@@ -48,4 +49,7 @@ def work_off_import(pk: int) -> None:
 def work_off_export(pk: int) -> None:
     """Write one file that somebody asked for, by a command: it has the page whose list it is, and workers have none."""
     command = [sys.executable, "manage.py", "write_export", str(pk)]
-    subprocess.run(command, cwd=settings.BASE_DIR, check=True)  # noqa: S603 - our own
+    try:
+        subprocess.run(command, cwd=settings.BASE_DIR, check=True)  # noqa: S603 - our own
+    except SoftTimeLimitExceeded:  # which has ended the command
+        export_jobs.give_up(pk)

@@ -12,8 +12,10 @@ from typing import Any
 
 import openpyxl
 import psutil
+import psycopg
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.urls import NoReverseMatch, URLPattern, URLResolver, reverse
 
 from flowlog import links
@@ -112,6 +114,24 @@ class TestLoaded:
             export_jobs.carry_out(each.pk)
             assert written == rows_of(DataExport.objects.get(pk=each.pk).content)
             assert len(written) == 2
+
+    def test_an_export_that_takes_too_long_fails_and_lets_the_next_one_be_written(self) -> None:
+        make_order()
+        gil = make_staff("gil", MANAGEMENT_GROUP)
+        first, second = (
+            DataExport.objects.create(model=model, query="", actor=gil, total=1)
+            for model in ("orders.order", "orders.customer")
+        )
+        with worker("default", **unit_environment("worker-default")):
+            with psycopg.connect(**connection.get_connection_params()) as other:
+                other.execute("LOCK TABLE orders_order IN ACCESS EXCLUSIVE MODE")
+                work_off_export.apply_async((first.pk,), soft_time_limit=3)
+                wait_until(lambda: DataExport.objects.filter(pk=first.pk, finished_at__isnull=False), "the end")
+            wait_until(lambda: DataExport.objects.filter(pk=second.pk, finished_at__isnull=False), "the next file")
+        first.refresh_from_db()
+        second.refresh_from_db()
+        assert first.content is None
+        assert len(rows_of(second.content)) == 2
 
 
 @pytest.mark.parametrize("command", ["celery -A flowlog beat", "celery -A flowlog worker", "gunicorn"])
