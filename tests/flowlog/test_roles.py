@@ -115,7 +115,7 @@ class TestLoaded:
             assert written == rows_of(DataExport.objects.get(pk=each.pk).content)
             assert len(written) == 2
 
-    def test_an_export_that_takes_too_long_fails_and_lets_the_next_one_be_written(self) -> None:
+    def test_an_export_that_takes_too_long_ends_and_the_next_one_begins(self) -> None:
         make_order()
         gil = make_staff("gil", MANAGEMENT_GROUP)
         first, second = (
