@@ -116,16 +116,20 @@ def _latest(newest: QuerySet[Any], wanted: Wanted, enough: int) -> tuple[list[An
     Fewer, or none, if that would be far; and whether these are known to be all that there are."""
     if wanted.looked_at is None:
         return [], False
-    seen = newest.values_list(_whether(wanted.looked_at), _whether(wanted.glanced_at))[:_SAMPLE]
-    hits, looks = (sum(of_each) for of_each in zip(*seen, strict=True)) if seen else (0, 0)
+    asked = newest.values_list("pk", _whether(wanted.looked_at), _whether(wanted.glanced_at))
+    seen = list(asked[:_SAMPLE])
+    found = [key for key, hit, _look in seen if hit]
+    if len(seen) < _SAMPLE:
+        return found[:enough], True
+    hits, looks = len(found), sum(look for _key, _hit, look in seen)
     # Twice as far as it should be.
     far = 2 * enough * _SAMPLE // max(hits, 1)
     if far > _FARTHEST or far * looks > _MOST_LOOKS * _SAMPLE:
         return [], False
     end = Subquery(newest.model._default_manager.order_by("-created_at").values("created_at")[far : far + 1])
     wanted_since = newest.filter(wanted.looked_at, created_at__gte=Coalesce(end, _LONG_AGO))
-    found = wanted_since.values_list("pk", IsNull(end, rhs=True))[:enough]
-    return [key for key, _all in found], any(to_the_end for _key, to_the_end in found)
+    newest_found = wanted_since.values_list("pk", IsNull(end, rhs=True))[:enough]
+    return [key for key, _all in newest_found], any(to_the_end for _key, to_the_end in newest_found)
 
 
 def _whether(condition: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -14,6 +15,10 @@ from orders.words import words_of
 _FEWEST_DIGITS = 4
 # More words, or of a longer one more, than anybody types; all in one piece they are as long as PostgreSQL allows.
 _MOST_WORDS, _LONGEST = 8, 60
+_MOBILE = re.compile(r"9?([6-9]\d{7})")
+# What comes along with what is pasted and separates words, though not in what is stored: a mark of the order of bytes,
+# a minus.
+_PASTED = str.maketrans({"\ufeff": " ", "\u2212": " "})
 # What people write before a code or a number: `pedido XQN93B`, `tel.: 11 98765-4321`, `https://wa.me/5511987654321`.
 _LABELS = frozenset({
     "pedido", "codigo", "cod", "de", "retirada", "rastreio", "rastreamento", "objeto", "cliente", "no", "n", "tel",
@@ -28,7 +33,8 @@ def digits(term: str) -> str:
 
 
 def read(term: str) -> list[str]:
-    return [word[:_LONGEST] for word in words_of(term)[:_MOST_WORDS]] if is_storable(term) else []
+    words = words_of(term.translate(_PASTED)) if is_storable(term) else []
+    return [word[:_LONGEST] for word in words[:_MOST_WORDS]]
 
 
 def _without_label(words: Sequence[str]) -> Sequence[str]:
@@ -42,10 +48,16 @@ def numbers(term: str) -> set[str]:
     written = digits(term)
     if not written:
         return _document(term)
-    ways = {written, written.lstrip("0")}
+    ways = {written, written.lstrip("0"), *_with_and_without_nine(written)}
     with suppress(ValidationError):
         ways.update(each.removeprefix("+") for each in numbers_of_account(normalize_phone(written)))
     return {way for way in ways if len(way) >= _FEWEST_DIGITS}
+
+
+def _with_and_without_nine(written: str) -> set[str]:
+    """A mobile said without its area code, as it was before the ninth digit, and as it is."""
+    mobile = _MOBILE.fullmatch(written)
+    return {mobile[1], f"9{mobile[1]}"} if mobile else set()
 
 
 def _document(term: str) -> set[str]:

@@ -28,7 +28,7 @@ PHONE_0005 = (
     "11987650005", "tel 11987650005", "Tel.: (11) 98765-0005", "+55 11 98765-0005", "011 98765-0005", "0005",
     "98765-0005", "98765", "(11) 98765", "https://wa.me/5511987650005", "WhatsApp 5511987650005", "11 98765 0005",
     "tel:+5511987650005", "１１９８７６５０００５", "0055 11 98765-0005", "\u202a+55 11 98765-0005\u202c",
-    "9 8765-0005", "11 8765-0005", "+55 11 8765 0005",
+    "9 8765-0005", "11 8765-0005", "+55 11 8765 0005", "8765-0005", "98765\u22120005", "\ufeff11987650005",
 )  # fmt: skip
 NAMES = (
     "joão", "joao", "JOAO", "João Ávila", "avila", "ÁVILA joao", "ávi", "joa\u0303o", "A\u0301vila", "  joao   avila ",
@@ -186,6 +186,11 @@ class TestCustomers:
         assert list(Customer.objects.filter(pk__in=search.customers(term))) == [order.customer]
         assert codes(term) == [order.code]
 
+    def test_a_number_from_before_the_ninth_digit_is_found_by_what_it_is_now(self) -> None:
+        Customer.objects.create(store=Store.get_default(), name="Rui", phone="+551187650005")
+        for term in ("98765-0005", "8765-0005", "11 98765-0005"):
+            assert [each.name for each in Customer.objects.filter(pk__in=search.customers(term))] == ["Rui"], term
+
     def test_the_list_and_the_form_of_an_order_find_them(self, wanted: Order) -> None:
         client = client_of(make_staff())
         query = {"app_label": "orders", "model_name": "order", "field_name": "customer"}
@@ -296,6 +301,16 @@ class TestSize:
         counts = [each["sql"] for each in list(asked) if "array_to_tsvector" in each["sql"]]
         # Whether they are few, whether they are very many, the newest; none of them for the rows of the page.
         assert len(counts) == 3
+
+    def test_a_short_list_is_looked_through_however_many_others_have(self, shop: None) -> None:
+        other = Store.objects.create(name="Outra")
+        order = make_order(store=other, customer_name="Cliente Ana")
+        client = client_of(make_staff(stores=[other]))
+        with CaptureQueriesContext(connection) as asked:
+            page = client.get("/admin/orders/order/", {"q": "cliente"})
+        assert [row.code for row in page.context["cl"].result_list] == [order.code]
+        # Whether they are few, and the look.
+        assert len([each for each in list(asked) if "array_to_tsvector" in each["sql"]]) == 2
 
     def test_of_messages_the_newest_come_first(self, shop: None) -> None:
         page = client_of(make_staff()).get("/admin/integrations/notificationlog/", {"q": "cliente", "p": "2"})
