@@ -270,10 +270,10 @@ def test_nginx_keeps_what_is_searched_for_out_of_its_log(server: Server) -> None
     log = server.run("tail -2 /var/log/nginx/access.log")
     assert re.search(r'"GET /admin/login/ HTTP/[0-9.]+" (?:200|429) [0-9]+ "curl/[0-9.]+" [0-9a-f]{32}\n', log)
     assert re.search(r'"GET /admin/ HTTP/1.1" 301 [0-9]+ "curl/[0-9.]+" [0-9a-f]{32}\n', log)
-    assert not re.search("529|4321|Zuleica", log)
+    assert not re.search(r"529\.982|98765-4321|Zuleica", log)
     # What it refuses or cannot hand on would stand in the other log, with the whole address.
     server.run(f"curl -sk -o /dev/null 'https://{DOMAIN}/admin/login/?next=529.982.247-25&[1-60]'")
-    assert not re.search("529|4321|Zuleica", server.run("cat /var/log/nginx/error.log"))
+    assert not re.search(r"529\.982|98765-4321|Zuleica", server.run("cat /var/log/nginx/error.log"))
 
 
 def test_again_it_has_nothing_to_do(operator: Operator) -> None:
