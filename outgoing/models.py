@@ -43,8 +43,8 @@ def check_url(url: str) -> None:
 class Endpoint(models.Model):
     """One address of a shop's own system. Without `kinds` it is told of everything, also of what later releases add.
 
-    Triggers of the database write its events (`0002_triggers`), while it `is_on`. `former_secret` signs along until
-    `former_until`. What `last_error` says lasts until something is delivered.
+    Triggers of the database write its events (`0002_triggers`, `0003_planned_once`), while it `is_on`. `former_secret`
+    signs along until `former_until`. What `last_error` says lasts until something is delivered.
     """
 
     store_path: StorePath = "store"

@@ -217,3 +217,18 @@ def test_a_process_that_used_the_database_ends_at_once_and_without_a_word() -> N
         cwd=settings.BASE_DIR, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.django_db
+def test_no_trigger_is_planned_anew_each_time() -> None:
+    """PostgreSQL before 18 plans a function of language sql at each call: 0.4 ms in 15.20, 0.004 once planned."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT proname FROM pg_proc JOIN pg_language lang ON lang.oid = prolang"
+            " WHERE lanname = 'sql' AND pronamespace = 'public'::regnamespace"
+        )
+        assert cursor.fetchall() == []
+        cursor.execute(
+            "SELECT lanname FROM pg_proc JOIN pg_language l ON l.oid = prolang WHERE proname = 'outgoing_write'"
+        )
+        assert cursor.fetchall() == [("plpgsql",)]
