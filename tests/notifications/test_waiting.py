@@ -170,6 +170,33 @@ def test_a_pass_does_not_grow_with_what_the_cap_keeps_back(instance: EvolutionIn
     assert many <= 1.1 * few + 60
 
 
+def rows_fetched() -> int:
+    """How many messages this transaction has read by their indexes or one after the other."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT idx_tup_fetch + seq_tup_read FROM pg_stat_xact_user_tables"
+            " WHERE relname = 'integrations_notificationlog'"
+        )
+        [[number]] = cursor.fetchall()
+    return int(number)
+
+
+def test_a_commit_does_not_grow_with_what_waits(instance: EvolutionInstance) -> None:
+    """Though the database knows of a time at which nothing waited: one of a million rows tells it of no other soon."""
+    messages(orders(300), instance, status=Status.SENT, sent_at=timezone.now())
+    analyze()
+    for_each = []
+    for number in (20, 80):
+        chosen = orders(number)
+        messages(chosen, instance)
+        before = rows_fetched()
+        messages(chosen, instance)
+        for_each.append((rows_fetched() - before) / number)
+    assert NotificationLog.objects.filter(blocked=True).count() == 100
+    few, many = for_each
+    assert few == many
+
+
 class TestBlocked:
     """Whether a row is called blocked, and by whom it is freed."""
 
