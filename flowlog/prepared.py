@@ -8,24 +8,29 @@ session prepares a statement when it first makes it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
-from functools import cache, cached_property
+from datetime import datetime, timedelta
+from functools import cache, cached_property, partial
 from itertools import count
 from types import SimpleNamespace
 from typing import Any, ClassVar, NoReturn, cast, override
 from weakref import WeakSet
 
 import psycopg
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connection, connections
-from django.db.models import Expression, Model, QuerySet
+from django.db.models import BigIntegerField, BooleanField, Expression, F, Func, Model, QuerySet, Value
 from django.db.models.sql import InsertQuery, Query, UpdateQuery
 from psycopg.errors import error_from_result
 from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
+from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int8
 
 _PLACE = re.compile(r"%[s%]")
@@ -42,7 +47,7 @@ class _Param(Expression):
 
     def __init__(self, name: str, output_field: Any) -> None:
         super().__init__(output_field=output_field)
-        self.name = name
+        self.name, self.has_type = name, output_field is not None
 
     @override
     def as_sql(self, *_args: Any, **_options: Any) -> Any:
@@ -52,6 +57,23 @@ class _Param(Expression):
 def param(name: str, output_field: Any = None) -> Any:
     """Such a place; of which kind, where the query cannot tell by itself."""
     return _Param(name, output_field)
+
+
+class _Among(Func):
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
+def among(field: str, keys: QuerySet[Any] | Iterable[int]) -> _Among:
+    """A condition: whether the field is one of these ids.
+
+    Of a query an index answers it, whatever number of rows PostgreSQL expects. Of very many ids it is one array, where
+    `__in` takes a place in the statement for each.
+    """
+    if isinstance(keys, QuerySet):
+        return _Among(F(field), ArraySubquery(keys))
+    return _Among(F(field), Value(list(keys), output_field=ArrayField(BigIntegerField())))
 
 
 class _Recording(QuerySet[Any]):
@@ -96,16 +118,6 @@ class Statement:
         """Make it; the rows that it returns, as PostgreSQL has them."""
         with self._made(values) as cursor:
             return list(cursor.fetchall())
-
-    def each(self, all_values: Iterable[dict[str, Any]]) -> list[tuple[Any, ...]]:
-        """Make it with each of these values, without waiting for one before the next; the row that each returns."""
-        all_typed = [_typed(values) for values in all_values]
-        if len(all_typed) == 1:
-            return self.fetched(**all_typed[0])
-        statement = self._sql
-        with _cursor() as cursor:
-            cursor.executemany(statement, all_typed)
-            return [result.fetchone() for result in cursor.results()]
 
     def _made(self, values: dict[str, Any]) -> Any:
         statement = self._sql
@@ -198,6 +210,48 @@ def _answer(session: psycopg.Connection) -> PGresult:
     if result.status not in _DONE:
         raise error_from_result(result)
     return result
+
+
+class Insertion(Statement):
+    """The statement that writes the row that `build` returns, with a `param` wherever something differs.
+
+    It returns these columns, and writes one row (`fetched`) or as many as there are values (`each`).
+    """
+
+    def __init__(self, build: Callable[[], Model], returning: Sequence[str]) -> None:
+        super().__init__(lambda: insertion(build(), returning=returning))
+
+    def each(self, all_values: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        """Write a row with each of these values, all at once; what each returns, in this order."""
+        if len(all_values) == 1:
+            return self.fetched(**all_values[0])
+        with _cursor() as cursor:
+            cursor.execute(self._of_many, {"rows": Jsonb(all_values, dumps=partial(json.dumps, default=_json))})
+            return list(cursor.fetchall())
+
+    @cached_property
+    def _of_many(self) -> str:
+        into, rest = self._sql.split(" VALUES (", 1)
+        values, returned = rest.rsplit(") RETURNING ", 1)
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in self._kinds.items())
+        values = _VALUE.sub(r'given."\1"', values)
+        return f"{into} SELECT {values} FROM jsonb_to_recordset(%(rows)s) given ({columns}) RETURNING {returned}"  # noqa: S608
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        """Of which type each value is, by its name."""
+        _sql, params = cast("Any", self)._build()
+        given = [each for each in params if isinstance(each, _Param)]
+        return {each.name: str(each.output_field.db_type(connection)) for each in given}
+
+
+def _json(value: Any) -> Any:
+    """What JSON has no form for, in one that PostgreSQL reads."""
+    if isinstance(value, Jsonb):
+        return value.obj
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds()} seconds"
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class Call:
@@ -319,7 +373,12 @@ def insertion(row: Model, *, returning: Sequence[str]) -> Compiled:
     """The SQL that writes the row and returns these columns."""
     meta = row._meta
     query = InsertQuery(type(row))
-    query.insert_values([each for each in meta.concrete_fields if each is not meta.auto_field], [row])
+    written = [each for each in meta.concrete_fields if each is not meta.auto_field]
+    for each in written:
+        value = getattr(row, each.attname)
+        if isinstance(value, _Param) and not value.has_type:
+            setattr(row, each.attname, param(value.name, each))
+    query.insert_values(written, [row])
     compiler = _compiler(query)
     compiler.returning_fields = [meta.get_field(each) for each in returning]
     [statement] = compiler.as_sql()
@@ -373,10 +432,6 @@ class _Preparing(psycopg.Cursor[Any]):
             # A column has got another type since: the next session prepares it anew.
             self.connection.close()
             raise
-
-    @override
-    def executemany(self, query: Any, params_seq: Any, **_options: Any) -> None:
-        super().executemany(query, params_seq, returning=True)
 
     @override
     def _convert_query(self, query: Any, params: Any = None) -> Any:

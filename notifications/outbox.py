@@ -12,12 +12,12 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, transaction
-from django.db.models import QuerySet, Subquery, Value
+from django.db.models import BigIntegerField, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Least, Now
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
-from flowlog.prepared import Compiled, Statement, insertion, param, stored
+from flowlog.prepared import Insertion, param, stored
 from integrations.inbound.conversation import Conversation
 from integrations.messages import kinds
 from integrations.models import CustomerReply, EvolutionInstance, NotificationLog
@@ -95,14 +95,13 @@ class _WakeAll:
 
 
 def _written(messages: Iterable[tuple[Order, dict[str, Any]]]) -> list[NotificationLog]:
-    """Write the rows, each of an order and from what `_WRITE` is to be told beside it.
-
-    Each is a statement of its own, prepared and sent without waiting for the one before, however many they are.
-    """
+    """Write the rows, each of an order and from what `_WRITE` is to be told beside it."""
     messages = [(order, {**values, "recipient": recipient(order.customer.phone)}) for order, values in messages]
     written = _WRITE.each(
-        {**values, "snapshot": Jsonb(values["snapshot"]), "order": order.pk, "store": order.store_id}
-        for order, values in messages
+        [
+            {**values, "snapshot": Jsonb(values["snapshot"]), "order": order.pk, "store": order.store_id}
+            for order, values in messages
+        ]
     )
     rows = []
     for (order, values), (pk, instance, blocked) in zip(messages, written, strict=True):
@@ -113,12 +112,12 @@ def _written(messages: Iterable[tuple[Order, dict[str, Any]]]) -> list[Notificat
     return rows
 
 
-def _to_write() -> Compiled:
-    row = NotificationLog(
+def _to_write() -> NotificationLog:
+    return NotificationLog(
         event=param("event"),
         order_id=param("order"),
         order_event_id=param("order_event"),
-        instance_id=_instance_of(param("store")),
+        instance_id=_instance_of(param("store", BigIntegerField())),
         dedupe_key=param("dedupe_key"),
         recipient=param("recipient"),
         snapshot=param("snapshot"),
@@ -128,7 +127,6 @@ def _to_write() -> Compiled:
         error_code=param("error_code"),
         error_message=param("error_message"),
     )
-    return insertion(row, returning=("id", "instance", "blocked"))
 
 
 def _instance_of(store: Any) -> Any:
@@ -137,7 +135,7 @@ def _instance_of(store: Any) -> Any:
     return Coalesce(Subquery(own), Subquery(of_default_store))
 
 
-_WRITE = Statement(_to_write)
+_WRITE = Insertion(_to_write, returning=("id", "instance", "blocked"))
 
 
 def add_for(event: str, orders: Sequence[Order], *, until: Sequence[datetime]) -> list[NotificationLog]:

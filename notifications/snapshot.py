@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from flowlog.prepared import Rows, keep, param
+from flowlog.prepared import Rows, among, param
 from integrations.messages import kinds
 from integrations.messages.snapshot import CustomerPart, ItemPart, OrderPart, ParcelPart, Snapshot, StorePart
 from integrations.models import CustomerReply
@@ -20,36 +19,52 @@ from orders.signals import StatusChange
 def snapshots_of(changes: Iterable[StatusChange]) -> list[Snapshot]:
     """The snapshots of a batch of changes. One query for the items of all orders."""
     changes = list(changes)
-    _read_items([change.order for change in changes])
+    items = _items_of([change.order for change in changes])
     return [
-        _snapshot_of(change.event.transition, change.order, change.event.created_at, change.data.get("reason", ""))
+        _snapshot_of(
+            change.event.transition,
+            change.order,
+            items[change.order.pk],
+            change.event.created_at,
+            change.data.get("reason", ""),
+        )
         for change in changes
     ]
 
 
 def snapshots_as_they_are(event: str, orders: Sequence[Order], occurred_at: datetime) -> list[Snapshot]:
     """Those of messages that tell of no transition. One query for the items of all orders."""
-    _read_items(orders)
-    return [_snapshot_of(event, order, occurred_at) for order in orders]
+    items = _items_of(orders)
+    return [_snapshot_of(event, order, items[order.pk], occurred_at) for order in orders]
 
 
 _ITEMS = Rows(lambda: OrderItem.objects.filter(order=param("order")))
 
 
-def _read_items(orders: Sequence[Order]) -> None:
-    """Read the items of those of which they are not known. One query."""
-    if len(orders) != 1:
-        prefetch_related_objects(orders, "items")
-    elif "items" not in getattr(orders[0], "_prefetched_objects_cache", {}):
-        keep(orders[0], "items", _ITEMS.all(order=orders[0].pk))
+def _items_of(orders: Sequence[Order]) -> dict[int, list[OrderItem]]:
+    """Each order's items, by its key. One query for all of which they are not known."""
+    known = {order.pk: getattr(order, "_prefetched_objects_cache", {}).get("items") for order in orders}
+    items = {pk: list(rows or ()) for pk, rows in known.items()}
+    for item in _read([pk for pk, rows in known.items() if rows is None]):
+        items[item.order_id].append(item)
+    return items
 
 
-def _snapshot_of(event: str, order: Order, occurred_at: datetime, reason: str = "") -> Snapshot:
+def _read(orders: Sequence[int]) -> Iterable[OrderItem]:
+    """Their items, each order's as they stand in it."""
+    if len(orders) == 1:
+        return _ITEMS.all(order=orders[0])
+    return OrderItem.objects.filter(among("order", orders)) if orders else ()
+
+
+def _snapshot_of(
+    event: str, order: Order, items: Sequence[OrderItem], occurred_at: datetime, reason: str = ""
+) -> Snapshot:
     return Snapshot(
         event=event,
         occurred_at=occurred_at,
         reason=reason,
-        order=_order(order),
+        order=_order(order, items),
         customer=_customer(order.customer, order.addressee),
         store=store_part(order.store),
     )
@@ -59,8 +74,8 @@ def snapshot_of_answer(text: str, reply: CustomerReply, phone: str) -> Snapshot:
     """That of a person's answer: about the reply's order, if it has one, in the name of its store."""
     now = timezone.now()
     if reply.order:
-        _read_items([reply.order])
-        return replace(_snapshot_of(kinds.FREE_ANSWER, reply.order, now), text=text)
+        items = _items_of([reply.order])[reply.order.pk]
+        return replace(_snapshot_of(kinds.FREE_ANSWER, reply.order, items, now), text=text)
     customer = _customer(reply.customer, reply.customer.name) if reply.customer else CustomerPart(phone=phone)
     store = reply.customer.store if reply.customer else reply.instance.store
     return Snapshot(event=kinds.FREE_ANSWER, occurred_at=now, text=text, customer=customer, store=store_part(store))
@@ -98,7 +113,7 @@ def store_part(store: Store) -> StorePart:
     )
 
 
-def _order(order: Order) -> OrderPart:
+def _order(order: Order, items: Sequence[OrderItem]) -> OrderPart:
     return OrderPart(
         id=order.pk,
         code=order.code,
@@ -112,8 +127,7 @@ def _order(order: Order) -> OrderPart:
         discount=order.discount,
         total=order.total,
         items=tuple(
-            ItemPart(description=item.description, quantity=item.quantity, unit_price=item.unit_price)
-            for item in order.items.all()
+            ItemPart(description=item.description, quantity=item.quantity, unit_price=item.unit_price) for item in items
         ),
         tracking_code=order.tracking_code,
         tracking_link=order.tracking_link,

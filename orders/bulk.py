@@ -24,13 +24,14 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from flowlog import publishing
+from flowlog.prepared import among
 from flowlog.publishing import WakeUp
 from flowlog.staffpages import people
 from flowlog.staffpages.people import name_of
 from flowlog.staffpages.stores import within
 from orders.desk_models import BulkJob
 from orders.models import Order
-from orders.services import BulkResult, apply_transition_bulk
+from orders.services import BulkResult, apply_transition_to
 from orders.transitions import clean_data, get_transition
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ PERMISSION = "orders.change_order"
 # From so many orders on nobody should wait for the page.
 IN_BACKGROUND_FROM = 200
 # Locked together, and told of together.
-CHUNK = 200
+CHUNK = 500
 # A task goes on for so many seconds and has itself called again, behind what waits for its worker meanwhile.
 TIME_BUDGET = 5.0
 WAKE_UP_EXPIRES = 600.0
@@ -169,10 +170,9 @@ def _apply(job: BulkJob, pks: list[int]) -> BulkResult:
 
 def _apply_to(job: BulkJob, pks: list[int]) -> BulkResult:
     own = {pk: job.each[str(pk)] for pk in pks if str(pk) in job.each}
-    orders = _theirs(job, pks)
     delay = timedelta(seconds=settings.STAFF_UNDO_SECONDS)
-    return apply_transition_bulk(
-        orders,
+    return apply_transition_to(
+        _theirs(job, pks),
         job.transition,
         actor=job.actor,
         notify=job.notify,
@@ -186,5 +186,5 @@ def _apply_to(job: BulkJob, pks: list[int]) -> BulkResult:
 
 def _theirs(job: BulkJob, pks: list[int]) -> QuerySet[Order]:
     """Those of the orders that are of the stores for which whoever began the job works now."""
-    orders = Order.objects.filter(pk__in=pks)
+    orders = Order.objects.filter(among("pk", pks))
     return within(orders, job.actor) if job.actor else orders.none()

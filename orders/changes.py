@@ -15,7 +15,18 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from flowlog import schema
-from flowlog.prepared import Compiled, Rows, Statement, following, insertion, param, recording, stored
+from flowlog.prepared import (
+    Compiled,
+    Insertion,
+    Rows,
+    Statement,
+    among,
+    following,
+    insertion,
+    param,
+    recording,
+    stored,
+)
 from flowlog.times import moment
 from orders.models import Order, OrderEvent
 from orders.signals import StatusChange, order_status_changed
@@ -76,7 +87,7 @@ def save_all(changed: Sequence[Changed]) -> None:
         alike[tuple(changes.items())].append(order.pk)
     for values, pks in alike.items():
         if values:
-            Order.objects.filter(pk__in=pks).update(**dict(values))
+            Order.objects.filter(among("pk", pks)).update(**dict(values))
 
 
 def values_of(order: Order) -> Values:
@@ -100,7 +111,9 @@ def lock(orders: QuerySet[Order]) -> list[int]:
 
 
 def read_locked(pks: Collection[int]) -> QuerySet[Order]:
-    return _whole_orders().filter(pk__in=pks).order_by("pk")
+    # Of many orders the stores are few.
+    orders = Order.objects.select_related("customer").prefetch_related("store")
+    return orders.filter(among("pk", pks)).order_by("pk")
 
 
 def lock_and_read(order: Order) -> None:
@@ -134,17 +147,18 @@ class _Read:
         return order
 
 
-def _entry() -> Compiled:
+def _entry() -> OrderEvent:
     names = [field.attname for field in OrderEvent._meta.concrete_fields if not field.primary_key]
-    return insertion(OrderEvent(**{name: param(name) for name in names}), returning=["id"])
+    return OrderEvent(**{name: param(name) for name in names})
 
 
 def _change_and_entry() -> Compiled:
     changed = recording(Order.objects.filter(pk=param("order")))
-    return following(changed.update(**{name: param(name) for name in CHANGED_FIELDS}), _entry())
+    change = changed.update(**{name: param(name) for name in CHANGED_FIELDS})
+    return following(change, insertion(_entry(), returning=["id"]))
 
 
-_WRITE, _CHANGE_AND_WRITE = Statement(_entry), Statement(_change_and_entry)
+_WRITE, _CHANGE_AND_WRITE = Insertion(_entry, returning=["id"]), Statement(_change_and_entry)
 
 
 def _columns(row: Order | OrderEvent) -> Values:
@@ -196,7 +210,7 @@ def record(
         return []
     for entry in entries:
         entry.actor = actor
-    for entry, (pk,) in zip(entries, _WRITE.each(map(_columns, entries)), strict=True):
+    for entry, (pk,) in zip(entries, _WRITE.each([_columns(entry) for entry in entries]), strict=True):
         entry.pk = pk
         stored(entry)
     changes = [

@@ -32,6 +32,7 @@ from django.db.models.functions import Coalesce
 from django.db.models.lookups import GreaterThan, IsNull
 from django.http import HttpRequest
 
+from flowlog.prepared import among
 from flowlog.staffpages import paging
 from flowlog.staffpages.asking import ask, count_of
 from orders import terms
@@ -52,12 +53,6 @@ _PAGES = 100
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Among(Func):
-    template = "(%(expressions)s))"
-    arg_joiner = " = ANY("
-    output_field = BooleanField()
-
-
 class _Match(Func):
     """Whether a `Words` has what a query asks for."""
 
@@ -70,12 +65,6 @@ def customers(term: str) -> QuerySet[Any]:
     """The ids of the customers who have each word of the term, or the number that it is as a whole."""
     ways = map(terms.prefix, terms.numbers(term))
     return _having(Customer, customer_words(), terms.either(terms.every(terms.read(term)), *ways)).values("pk")
-
-
-def among(field: str, rows: QuerySet[Any]) -> _Among:
-    """Whether the field is one of these ids: `field IN (rows)` for a condition that an index answers, whatever number
-    of rows PostgreSQL expects."""
-    return _Among(F(field), ArraySubquery(rows))
 
 
 def orders(term: str) -> QuerySet[Any]:

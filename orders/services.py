@@ -21,7 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from flowlog import schema
-from flowlog.prepared import keep
+from flowlog.prepared import among, keep
 from orders import codes, customers, erasure
 from orders.amounts import number, set_total
 from orders.bring import bring_to
@@ -52,6 +52,7 @@ __all__ = [
     "add_order",
     "apply_transition",
     "apply_transition_bulk",
+    "apply_transition_to",
     "bring_to",
     "create_order",
     "expire_due_pickups",
@@ -210,9 +211,22 @@ def apply_transition(
     return order
 
 
+def apply_transition_bulk(orders: Iterable[Order], name: str, **how: Any) -> BulkResult:
+    """Apply one transition to many orders in a handful of statements, refusing those that cannot take it.
+
+    `how`: as for `apply_transition_to`.
+    """
+    given = {order.pk: order for order in orders}
+    result = apply_transition_to(Order.objects.filter(among("pk", given)), name, **how)
+    for order in [*result.applied, *(order for order, _reason in result.refused)]:
+        given.pop(order.pk)
+    result.refused += [(order, _("This order does not exist any more.")) for order in given.values()]
+    return result
+
+
 @transaction.atomic
-def apply_transition_bulk(
-    orders: Iterable[Order],
+def apply_transition_to(
+    chosen: QuerySet[Order],
     name: str,
     *,
     actor: Actor = None,
@@ -222,7 +236,7 @@ def apply_transition_bulk(
     each: Mapping[int, Mapping[str, Any]] | None = None,
     **data: Any,
 ) -> BulkResult:
-    """Apply one transition to many orders in a handful of statements, refusing those that cannot take it.
+    """The same for the orders that a query, which joins nothing, finds at this moment: of others nothing is said.
 
     `each` has what is one order's alone, by its id, beside the data of all of them. `delay`: as for `apply_transition`.
     `wake`: as in a `StatusChange`.
@@ -230,14 +244,8 @@ def apply_transition_bulk(
     transition = get_transition(name)
     common = clean_data(transition, data.items())
     own = {pk: common | clean_data(transition, values.items()) for pk, values in (each or {}).items()}
-    given = {order.pk: order for order in orders}
-    chosen = Order.objects.filter(pk__in=given)
     data_of: DataOf = lambda order: own.get(order.pk, common)  # noqa: E731 - a name for the call below
-    result = _apply_to_all(chosen, transition, data_of, actor=actor, notify=notify, delay=delay, wake=wake)
-    for order in [*result.applied, *(order for order, _reason in result.refused)]:
-        given.pop(order.pk)
-    result.refused += [(order, _("This order does not exist any more.")) for order in given.values()]
-    return result
+    return _apply_to_all(chosen, transition, data_of, actor=actor, notify=notify, delay=delay, wake=wake)
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 
+from flowlog.prepared import among
 from flowlog.staffpages.base import TabularInline, UncountedAdmin, label_column
 from flowlog.staffpages.filters import RelatedFilter
 from flowlog.staffpages.people import name_of
@@ -280,5 +281,5 @@ class NotificationLogAdmin(ExportViews, UncountedAdmin):
         if digits := terms.digits(search_term):
             sent = NotificationLog.objects.order_by().alias(from_its_end=FROM_ITS_END).exclude(recipient="")
             ended = sent.filter(from_its_end__startswith=digits[::-1])
-            wanted = search.Wanted(Q(wanted.found) | Q(search.among("pk", ended.values("pk"))))
+            wanted = search.Wanted(Q(wanted.found) | Q(among("pk", ended.values("pk"))))
         return search.narrow_uncounted(request, queryset, wanted), False

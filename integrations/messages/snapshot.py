@@ -125,7 +125,7 @@ class Snapshot:
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored. A message that is about no order, or about nobody, is without that part."""
-        without = {each.name for each in fields(self) if getattr(self, each.name) in _EMPTY}
+        without = {name for name, empty in _EMPTY.items() if getattr(self, name) == empty}
         if "order" in without and not self.reason:
             without.add("reason")
         if not self.text:
@@ -137,7 +137,7 @@ class Snapshot:
         return _anonymised(self)
 
 
-_EMPTY = (OrderPart(), CustomerPart(), StorePart())
+_EMPTY = {"order": OrderPart(), "customer": CustomerPart(), "store": StorePart()}
 
 
 SAYS_PAID = Q(snapshot__order__payment_status="paid")
@@ -231,14 +231,24 @@ _READERS: dict[Any, Callable[[object], Any]] = {
 
 
 def _written(value: Any) -> Any:
-    if is_dataclass(value):
-        written = [each for each in fields(value) if not each.metadata.get("if_any") or getattr(value, each.name)]
-        return {each.name: each.metadata.get("write", _written)(getattr(value, each.name)) for each in written}
-    if isinstance(value, tuple):
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind is tuple:
         return [_written(each) for each in value]
-    if isinstance(value, datetime):
+    if kind is datetime:
         return value.isoformat()
+    if is_dataclass(kind):
+        return {
+            name: write(part) for name, write, if_any in _writers(kind) if (part := getattr(value, name)) or not if_any
+        }
     return str(value) if isinstance(value, Decimal) else "" if value is None else value
+
+
+@cache
+def _writers(part: Any) -> list[tuple[str, Callable[[Any], Any], bool]]:
+    """Of each field its name, what writes it, and whether only if there is something in it."""
+    return [(each.name, each.metadata.get("write", _written), "if_any" in each.metadata) for each in fields(part)]
 
 
 def _anonymised[Part](part: Part) -> Part:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
 from integrations.models import EvolutionInstance, NotificationLog
@@ -66,6 +68,39 @@ def test_many_at_once_wake_each_instance_once(
         (order.pk, instance.pk) for order, instance in zip(chosen, instances * 4, strict=True)
     ]
     assert sorted(woken()) == [row.pk for row in rows[:2]]
+
+
+ITS_OWN = {"id", "order_id", "order_event_id", "dedupe_key", "recipient", "snapshot", "created_at"}
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_many_at_once_are_written_as_one_is(instances: list[EvolutionInstance], quiet: bool) -> None:
+    """Whatever there is in them: times and spans of time, texts, what there is not."""
+    store = instances[0].store
+    if quiet:
+        store.quiet_from, store.quiet_until = time(0), time(23, 59, 59, 999999)
+        store.save()
+    phones = [f"+551198765{each:04}" for each in range(3)]
+    made = [
+        make_order(store=store, customer_phone=phone, delivery_method="carrier", until="confirmed") for phone in phones
+    ]
+    delay, address = timedelta(seconds=30), "https://example.com/a?b=%s"
+    apply_transition(made[0], "ship", delay=delay, tracking_code="X-1", tracking_url=address)
+    each = {order.pk: {"tracking_code": "X-1"} for order in made[1:]}
+    apply_transition_bulk(made[1:], "ship", delay=delay, tracking_url=address, each=each)
+    models: tuple[type[Model], ...] = (OrderEvent, NotificationLog)
+    for model in models:
+        written: list[dict[str, Any]] = list(model._default_manager.filter(order__in=made).order_by("-pk").values()[:3])
+        *together, alone = written
+        for row in together:
+            differs = {name for name in row if row[name] != alone[name]} - ITS_OWN
+            spans = {name: row[name] - alone[name] for name in differs}
+            assert [span for span in spans.values() if not timedelta() < span < timedelta(seconds=30)] == []
+    told = NotificationLog.objects.filter(event="ship").order_by("pk").values_list("order", "recipient", "snapshot")
+    assert [row[:2] for row in told] == [(order.pk, phone) for order, phone in zip(made, phones, strict=True)]
+    for order, _recipient, snapshot in told:
+        assert (snapshot["order"]["id"], snapshot["order"]["tracking_link"]) == (order, address)
+        assert [item["description"] for item in snapshot["order"]["items"]] == ["Camiseta azul"]
 
 
 def test_what_was_undone_wakes_nobody_and_keeps_nobody_from_it(

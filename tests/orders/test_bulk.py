@@ -16,7 +16,7 @@ from orders import bulk
 from orders.admin.bulk_jobs import bulk_job_url
 from orders.desk_models import BulkJob
 from orders.models import Order, OrderEvent, Store, StoreStaff
-from orders.services import apply_transition, apply_transition_bulk
+from orders.services import apply_transition, apply_transition_to
 from orders.transitions import TransitionNotAllowed
 from tests.factories import make_order
 from tests.staff import client_of, make_staff
@@ -90,9 +90,9 @@ def test_one_odd_order_keeps_no_other_back(monkeypatch: pytest.MonkeyPatch) -> N
     def breaks(rows: Any, *args: Any, **values: Any) -> Any:
         if rows.filter(pk=odd).exists():
             raise ValueError("odd")
-        return apply_transition_bulk(rows, *args, **values)
+        return apply_transition_to(rows, *args, **values)
 
-    monkeypatch.setattr("orders.bulk.apply_transition_bulk", breaks)
+    monkeypatch.setattr("orders.bulk.apply_transition_to", breaks)
     job = bulk.start_bulk(chosen, "confirm", make_staff())
     bulk.work_off(job.pk)
     why = "Não foi possível alterar este pedido. Tente na página dele."

@@ -383,7 +383,7 @@ class TestBulk:
             ) as queries:
                 assert len(apply_transition_bulk(orders, "confirm").applied) == size
             counts.append(len(queries))
-        assert counts[0] == counts[1] <= 9
+        assert counts[0] == counts[1] <= 10
 
     def test_gives_each_order_its_own_code_in_as_few_statements(self) -> None:
         counts = []
