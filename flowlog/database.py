@@ -35,8 +35,8 @@ def database_settings(name: str, url: str, arguments: Sequence[str]) -> dict[str
         "keepalives_idle": 15,
         "keepalives_interval": 5,
         "keepalives_count": 3,
-        # What is prepared is planned once (`flowlog.prepared`), and nothing compiled, which takes longer.
-        "prepare_threshold": 0,
+        # What is prepared (`flowlog.roundtrip`) is planned once, and nothing compiled, which takes longer.
+        "prepare_threshold": None,
         "options": "-c plan_cache_mode=force_generic_plan -c jit=off"
         " -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
     }

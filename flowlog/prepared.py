@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from datetime import datetime, timedelta
 from functools import cache, cached_property, partial
-from itertools import count
 from types import SimpleNamespace
 from typing import Any, ClassVar, NoReturn, cast, override
 from weakref import WeakSet
@@ -26,16 +26,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import BigIntegerField, BooleanField, Expression, F, Func, Model, QuerySet, Value
 from django.db.models.sql import InsertQuery, Query, UpdateQuery
-from psycopg.errors import error_from_result
-from psycopg.generators import execute
-from psycopg.pq import ExecStatus
-from psycopg.pq.abc import PGresult
 from psycopg.types.json import Jsonb
 from psycopg.types.numeric import Int8
 
+from flowlog.roundtrip import Answer, Prepared, ask
+
 _PLACE = re.compile(r"%[s%]")
 _VALUE = re.compile(r"%\((\w+)\)([sb])")
-_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
 type Compiled = tuple[str, Any]
@@ -111,22 +108,23 @@ class Statement:
 
     def changed(self, **values: Any) -> int:
         """Make it; how many rows it changed."""
-        with self._made(values) as cursor:
-            return int(cursor.rowcount)
+        answer = self._answer(values)
+        return answer if isinstance(answer, int) else len(answer)
 
     def fetched(self, **values: Any) -> list[tuple[Any, ...]]:
         """Make it; the rows that it returns, as PostgreSQL has them."""
-        with self._made(values) as cursor:
-            return list(cursor.fetchall())
+        return cast("list[tuple[Any, ...]]", self._answer(values))
 
-    def _made(self, values: dict[str, Any]) -> Any:
-        statement = self._sql
-        cursor = _cursor()
-        cursor.execute(statement, _typed(values))
-        return cursor
+    def _answer(self, values: dict[str, Any]) -> Answer:
+        [answer] = _answers([self.given(**values)])
+        return answer
 
-    def _read(self, cursor: Any) -> Any:
-        return cursor.fetchall() if cursor.description else cursor.rowcount
+    def _read(self, answer: Answer) -> Any:
+        return answer
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return Prepared(self._sql)
 
     @cached_property
     def _sql(self) -> str:
@@ -140,76 +138,25 @@ class Statement:
 class Standalone(Statement):
     """SQL that is a transaction of its own: for what the web does by far the most often.
 
-    Taking a connection by way of Django, and a cursor, cost several times what such a statement does; here a session of
-    the pool is told at once, and nothing is logged. A thread that has a connection already uses that one, as everybody
-    does: it may be in a transaction. The values are texts, `%(name)s`, or bytes, `%(name)b`; it returns rows of whole
-    numbers.
+    Taking a connection by way of Django costs several times what such a statement does; here a session of the pool is
+    told at once, and nothing is logged. A thread that has a connection already uses that one, as everybody does: it may
+    be in a transaction. The values are texts, `%(name)s`, or bytes, `%(name)b`.
     """
 
-    _numbers = count(1)
-
-    def __init__(self, sql: str) -> None:
-        super().__init__(sql)
-        self._places = list(dict.fromkeys(_VALUE.findall(sql)))
-        numbers = {place: f"${number}" for number, place in enumerate(self._places, start=1)}
-        self._numbered = _VALUE.sub(lambda found: numbers[found[1], found[2]], sql).encode()
-        self._formats = [int(kind == "b") for _name, kind in self._places]
-        self._name = b"standalone_%d" % next(self._numbers)
-        self._known_to: WeakSet[psycopg.Connection] = WeakSet()
-
     @override
-    def fetched(self, **values: str | bytes) -> list[tuple[int, ...]]:
+    def fetched(self, **values: str | bytes) -> list[tuple[Any, ...]]:
         """Make it; the rows that it returns. Raises what Django would."""
         pool = connection.pool  # type: ignore[attr-defined]
         if connection.connection or not pool:
             return super().fetched(**values)
         with connection.wrap_database_errors:
-            given = [_sent(values[name]) for name, _kind in self._places]
             pool.open()
             session = pool.getconn()
             try:
-                return self._told(session, given)
+                [rows] = ask(session, [(self._prepared, values)], begins=False)
             finally:
                 pool.putconn(session)
-
-    def _told(self, session: psycopg.Connection, values: list[bytes]) -> list[tuple[int, ...]]:
-        if session not in self._known_to:
-            self._prepare(session)
-        try:
-            rows = self._asked(session, values)
-        except psycopg.errors.InvalidSqlStatementName:
-            # psycopg lets the server forget all that is prepared after a rollback, this too.
-            self._prepare(session)
-            rows = self._asked(session, values)
-        return [
-            tuple(int(rows.get_value(row, column) or b"") for column in range(rows.nfields))
-            for row in range(rows.ntuples)
-        ]
-
-    def _prepare(self, session: psycopg.Connection) -> None:
-        session.pgconn.send_prepare(self._name, self._numbered)
-        _answer(session)
-        self._known_to.add(session)
-
-    def _asked(self, session: psycopg.Connection, values: list[bytes]) -> PGresult:
-        session.pgconn.send_query_prepared(self._name, values, self._formats)
-        return _answer(session)
-
-
-def _sent(value: str | bytes) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if "\0" in value:  # where the server would take the text to end
-        raise psycopg.DataError("A text has no NUL.")
-    return value.encode()
-
-
-def _answer(session: psycopg.Connection) -> PGresult:
-    """What the server says to what it was sent. Raises what it complains of."""
-    result: PGresult = session.wait(execute(session.pgconn))[-1]
-    if result.status not in _DONE:
-        raise error_from_result(result)
-    return result
+        return cast("list[tuple[Any, ...]]", rows)
 
 
 class Insertion(Statement):
@@ -225,17 +172,16 @@ class Insertion(Statement):
         """Write a row with each of these values, all at once; what each returns, in this order."""
         if len(all_values) == 1:
             return self.fetched(**all_values[0])
-        with _cursor() as cursor:
-            cursor.execute(self._of_many, {"rows": Jsonb(all_values, dumps=partial(json.dumps, default=_json))})
-            return list(cursor.fetchall())
+        return self._of_many.fetched(rows=Jsonb(all_values, dumps=partial(json.dumps, default=_json)))
 
     @cached_property
-    def _of_many(self) -> str:
+    def _of_many(self) -> Statement:
         into, rest = self._sql.split(" VALUES (", 1)
         values, returned = rest.rsplit(") RETURNING ", 1)
         columns = ", ".join(f'"{name}" {kind}' for name, kind in self._kinds.items())
         values = _VALUE.sub(r'given."\1"', values)
-        return f"{into} SELECT {values} FROM jsonb_to_recordset(%(rows)s) given ({columns}) RETURNING {returned}"  # noqa: S608
+        rows = f"jsonb_to_recordset(%(rows)s) given ({columns})"
+        return Statement(f"{into} SELECT {values} FROM {rows} RETURNING {returned}")  # noqa: S608
 
     @cached_property
     def _kinds(self) -> dict[str, str]:
@@ -265,18 +211,48 @@ class Call:
 
 
 def together(*calls: Call) -> None:
-    """Make them one after the other, without waiting for one before the next; in a transaction.
+    """Make them one after the other in one round trip; where there is no transaction, in one of their own.
 
     The result of each is what `Rows.all` or `fetched` would return, or how many rows it has changed if it returns none.
     If one fails, so does all after it.
     """
+    for call, answer in zip(calls, _answers(calls), strict=True):
+        call.result = call.statement._read(answer)
+
+
+def _answers(calls: Sequence[Call]) -> list[Answer]:
     own: Any = connections[DEFAULT_DB_ALIAS]
     own.ensure_connection()
-    with own.wrap_database_errors, own.connection.pipeline():
-        cursors = [call.statement._made(call.values) for call in calls]
-    for call, cursor in zip(calls, cursors, strict=True):
-        with cursor:
-            call.result = call.statement._read(cursor)
+    own.validate_no_broken_transaction()
+    if own.queries_logged or own.execute_wrappers:
+        return [_watched(own, call) for call in calls]
+    return _asked(own, calls)
+
+
+def _asked(own: Any, calls: Sequence[Call]) -> list[Answer]:
+    asked = [(call.statement._prepared, _typed(call.values)) for call in calls]
+    with own.wrap_database_errors:
+        return ask(own.connection, asked, begins=not own.connection.autocommit)
+
+
+def _watched(own: Any, call: Call) -> Answer:
+    """One alone, as Django notes and wraps what its cursors are asked."""
+
+    def executed(*_what: Any) -> Answer:
+        [answer] = _asked(own, [call])
+        return answer
+
+    execute: Callable[..., Answer] = executed
+    is_many = False
+    for wrapper in reversed(own.execute_wrappers):
+        execute = partial(wrapper, execute)
+    began = time.monotonic()
+    try:
+        return execute(call.statement._sql, call.values, is_many, {"connection": own})
+    finally:
+        if own.queries_logged:
+            took = time.monotonic() - began
+            own.queries_log.append({"sql": call.statement._prepared.numbered.decode(), "time": f"{took:.3f}"})
 
 
 class Rows[M: Model](Statement):
@@ -288,15 +264,13 @@ class Rows[M: Model](Statement):
 
     def all(self, **values: Any) -> list[M]:
         """Make it; the rows, with what the query annotates and relates."""
-        with self._made(values) as cursor:
-            return self._read(cursor)
+        return self._read(self._answer(values))
 
     @override
-    def _read(self, cursor: Any) -> list[M]:
-        fetched = cursor.fetchall()
+    def _read(self, answer: Answer) -> list[M]:
         # What an iterator of rows asks of a query, which has been compiled and made already. A copy: there are threads.
         compiler = copy(self._compiler)
-        compiler.execute_sql = lambda **_options: [fetched]
+        compiler.execute_sql = lambda **_options: [answer]
         queryset = self._queryset
         stand_in = SimpleNamespace(
             db=connection.alias,
@@ -330,7 +304,7 @@ class Rows[M: Model](Statement):
 def compile_all() -> None:
     """Compile the statements that are defined so far; the database is asked nothing."""
     for each in list(Statement.defined):
-        _ = each._sql
+        _ = each._prepared
 
 
 def _compiler(query: Any) -> Any:
@@ -419,29 +393,3 @@ def constant(statement: str, params: Iterable[Any]) -> str:
 def _typed(values: dict[str, Any]) -> dict[str, Any]:
     """With each whole number as the same type, however large it is: else each size is a statement of its own."""
     return {name: Int8(each) if type(each) is int else each for name, each in values.items()}
-
-
-class _Preparing(psycopg.Cursor[Any]):
-    """A cursor that prepares each statement, and sends its values beside it."""
-
-    @override
-    def execute(self, query: Any, params: Any = None, **_options: Any) -> Any:
-        try:
-            return super().execute(query, params, prepare=True)
-        except psycopg.errors.FeatureNotSupported:
-            # A column has got another type since: the next session prepares it anew.
-            self.connection.close()
-            raise
-
-    @override
-    def _convert_query(self, query: Any, params: Any = None) -> Any:
-        # Where Django's log looks for the statement.
-        self._query = super()._convert_query(query, params)
-        return self._query
-
-
-def _cursor() -> Any:
-    """One that is watched and logged like any of Django's."""
-    own: Any = connections[DEFAULT_DB_ALIAS]
-    own.ensure_connection()
-    return own._prepare_cursor(_Preparing(own.connection))

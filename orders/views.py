@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse
@@ -19,13 +19,12 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from flowlog.prepared import Rows, keep, param
-from orders import journey
+from flowlog.prepared import Call, Rows, keep, param, together
+from orders import journey, throttle
 from orders.contacts import format_phone, is_storable
 from orders.models import Order, OrderEvent, OrderItem
 from orders.names import first_name
 from orders.statuses import CORREIOS_METHODS, OFF, DeliveryStatus, PaymentStatus
-from orders.throttle import is_too_often
 from orders.wording import charges, money, spoken_moment
 
 # A longer list is cut, so that the page stays light on a phone.
@@ -68,12 +67,13 @@ def _private(view: View) -> View:
 @require_safe
 def tracking_page(request: HttpRequest, token: str = "") -> HttpResponse:
     """The order that has this token; the same page for every token that none has."""
-    if is_too_often(request):
+    counted = throttle.counting(request)
+    order = _read(token, counted)
+    if throttle.is_too_often(counted):
         words = _("You have asked many times in a row. Wait a minute and open the link again.")
         response = _notice(request, HTTPStatus.TOO_MANY_REQUESTS, _("One moment, please"), words)
         response.headers["Retry-After"] = str(_MINUTE)
         return response
-    order = _read(token) if token and is_storable(token) else None
     if order is None:
         words = _("Check that the link is complete: the best way is to open it from the message you received.")
         return _notice(request, HTTPStatus.NOT_FOUND, _("We did not find this order"), words)
@@ -83,16 +83,22 @@ def tracking_page(request: HttpRequest, token: str = "") -> HttpResponse:
 _ORDER = Rows(
     lambda: Order.objects.select_related("store", "customer").filter(tracking_token=param("token")).order_by()
 )
-_EVENTS = Rows(lambda: OrderEvent.objects.filter(order=param("order")))
-_ITEMS = Rows(lambda: OrderItem.objects.filter(order=param("order")))
+_EVENTS = Rows(lambda: OrderEvent.objects.filter(order__tracking_token=param("token")))
+_ITEMS = Rows(lambda: OrderItem.objects.filter(order__tracking_token=param("token")))
 
 
-def _read(token: str) -> Order | None:
-    """The order with all that the page says of it."""
-    for order in _ORDER.all(token=token):
-        keep(order, "events", _EVENTS.all(order=order.pk))
-        keep(order, "items", _ITEMS.all(order=order.pk))
-        return order
+def _read(token: str, *others: Call) -> Order | None:
+    """The order with all that the page says of it, in one round trip with the others."""
+    if not token or not is_storable(token):
+        together(*others)
+        return None
+    order, events, items = (rows.given(token=token) for rows in (_ORDER, _EVENTS, _ITEMS))
+    # The others last: whom they keep waiting, they do so for no longer than they take.
+    together(order, events, items, *others)
+    for found in order.result:
+        keep(found, "events", events.result)
+        keep(found, "items", items.result)
+        return cast("Order", found)
     return None
 
 

@@ -23,7 +23,8 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ import psycopg
 import pytest
 from psycopg.pq import TransactionStatus
 from redis.connection import AbstractConnection
+
+from flowlog import prepared, roundtrip
 
 # What differs from test to test in one and the same statement: names of savepoints and cursors, numbers, how many rows.
 _VARYING = re.compile(r"s\d+_x\d+|_django_curs_\w+|'(?:[^']|'')*'|\d+")
@@ -67,6 +70,7 @@ class _Notes:
         self._spoke: dict[int, psycopg.Connection] = {}
         for owner, name in ((psycopg.Cursor, "execute"), (psycopg.Cursor, "executemany"), (psycopg.Cursor, "copy")):
             setattr(owner, name, self._noting(getattr(owner, name)))
+        vars(prepared)["ask"] = self._noting_round_trips(roundtrip.ask)
         AbstractConnection.send_command = self._noting_commands(AbstractConnection.send_command)  # type: ignore[method-assign]
 
     @pytest.hookimpl(wrapper=True)
@@ -85,23 +89,32 @@ class _Notes:
     def _noting(self, does: Callable[..., Any]) -> Callable[..., Any]:
         def noting(cursor: psycopg.Cursor, query: Any, *args: Any, **kwargs: Any) -> Any:
             said = query if isinstance(query, str) else _text(query, cursor)
-            here = threading.get_ident()
-            others = [
-                last for thread, last in list(self._spoke.items()) if thread != here and last is not cursor.connection
-            ]
-            self._several |= any(last.info.transaction_status in _IN_THE_MIDDLE for last in others)
-            self._spoke[here] = cursor.connection
-            try:
-                result = does(cursor, query, *args, **kwargs)
-            except psycopg.Error as error:
-                if _is_ours():
-                    self._asked.add(f"{type(error).__name__} {error.diag.constraint_name} {said}")
-                raise
-            if said not in self._asked and _is_ours():
-                self._asked.add(said)
-            return result
+            with self._noted(cursor.connection, [said]):
+                return does(cursor, query, *args, **kwargs)
 
         return noting
+
+    def _noting_round_trips(self, does: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(session: psycopg.Connection, asked: Any, **kwargs: Any) -> Any:
+            with self._noted(session, [statement.sql for statement, _values in asked]):
+                return does(session, asked, **kwargs)
+
+        return noting
+
+    @contextmanager
+    def _noted(self, session: psycopg.Connection, said: list[str]) -> Iterator[None]:
+        here = threading.get_ident()
+        others = [last for thread, last in list(self._spoke.items()) if thread != here and last is not session]
+        self._several |= any(last.info.transaction_status in _IN_THE_MIDDLE for last in others)
+        self._spoke[here] = session
+        try:
+            yield
+        except psycopg.Error as error:
+            if _is_ours():
+                self._asked.update(f"{type(error).__name__} {error.diag.constraint_name} {each}" for each in said)
+            raise
+        if not self._asked.issuperset(said) and _is_ours():
+            self._asked.update(said)
 
     def _noting_commands(self, does: Callable[..., Any]) -> Callable[..., Any]:
         def noting(connection: Any, *words: Any, **kwargs: Any) -> Any:
@@ -114,7 +127,8 @@ class _Notes:
 def _is_ours() -> bool:
     """Whether it is Flowlog's code that asks: of all that is neither a library's nor this file's, the innermost."""
     frame = sys._getframe(2)
-    while frame and (not (file := frame.f_code.co_filename).startswith(f"{_HOME}/") or file.startswith(_LIBRARIES)):
+    others = (_LIBRARIES, __file__)
+    while frame and (not (file := frame.f_code.co_filename).startswith(f"{_HOME}/") or file.startswith(others)):
         frame = frame.f_back  # type: ignore[assignment]
     return bool(frame) and not frame.f_code.co_filename.startswith(_TESTS)
 
