@@ -136,27 +136,14 @@ class Statement:
 
 
 class Standalone(Statement):
-    """SQL that is a transaction of its own: for what the web does by far the most often.
-
-    Taking a connection by way of Django costs several times what such a statement does; here a session of the pool is
-    told at once, and nothing is logged. A thread that has a connection already uses that one, as everybody does: it may
-    be in a transaction. The values are texts, `%(name)s`, or bytes, `%(name)b`.
-    """
+    """SQL that is a transaction of its own (`standalone`), for what the web does by far the most often: `%(name)s`, or
+    `%(name)b` for bytes."""
 
     @override
     def fetched(self, **values: str | bytes) -> list[tuple[Any, ...]]:
-        """Make it; the rows that it returns. Raises what Django would."""
-        pool = connection.pool  # type: ignore[attr-defined]
-        if connection.connection or not pool:
-            return super().fetched(**values)
-        with connection.wrap_database_errors:
-            pool.open()
-            session = pool.getconn()
-            try:
-                [rows] = ask(session, [(self._prepared, values)], begins=False)
-            finally:
-                pool.putconn(session)
-        return cast("list[tuple[Any, ...]]", rows)
+        call = self.given(**values)
+        standalone(call)
+        return cast("list[tuple[Any, ...]]", call.result)
 
 
 class Insertion(Statement):
@@ -217,6 +204,27 @@ def together(*calls: Call) -> None:
     If one fails, so does all after it.
     """
     for call, answer in zip(calls, _answers(calls), strict=True):
+        call.result = call.statement._read(answer)
+
+
+def standalone(*calls: Call) -> None:
+    """The same in a transaction of their own, past Django.
+
+    Taking a connection by way of Django costs several times what a short statement does; here a session of the pool is
+    told at once. A thread that has a connection already uses that one, as everybody does: it may be in a transaction.
+    """
+    own: Any = connections[DEFAULT_DB_ALIAS]
+    if own.connection or not own.pool or own.queries_logged or own.execute_wrappers:
+        together(*calls)
+        return
+    with own.wrap_database_errors:
+        own.pool.open()
+        session = own.pool.getconn()
+        try:
+            answers = ask(session, [(call.statement._prepared, _typed(call.values)) for call in calls], begins=False)
+        finally:
+            own.pool.putconn(session)
+    for call, answer in zip(calls, answers, strict=True):
         call.result = call.statement._read(answer)
 
 

@@ -19,7 +19,7 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from flowlog.prepared import Call, Rows, keep, param, together
+from flowlog.prepared import Call, Rows, keep, param, standalone
 from orders import journey, throttle
 from orders.contacts import format_phone, is_storable
 from orders.models import Order, OrderEvent, OrderItem
@@ -90,11 +90,11 @@ _ITEMS = Rows(lambda: OrderItem.objects.filter(order__tracking_token=param("toke
 def _read(token: str, *others: Call) -> Order | None:
     """The order with all that the page says of it, in one round trip with the others."""
     if not token or not is_storable(token):
-        together(*others)
+        standalone(*others)
         return None
     order, events, items = (rows.given(token=token) for rows in (_ORDER, _EVENTS, _ITEMS))
     # The others last: whom they keep waiting, they do so for no longer than they take.
-    together(order, events, items, *others)
+    standalone(order, events, items, *others)
     for found in order.result:
         keep(found, "events", events.result)
         keep(found, "items", items.result)

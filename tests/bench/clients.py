@@ -93,7 +93,10 @@ class Server:
             yield Figure(f"{name}: p95 of the answers", ours.p95, "ms", bare.p95, floor_name)
 
     def look(self, paths: Sequence[str], clients: int) -> Sent:
-        """GET the pages from so many clients at once, each over a connection of its own. All have to be there."""
+        """GET the pages from so many clients at once, each over a connection of its own. All have to be there.
+
+        Each client has an address of its own, as the reverse proxy writes it down.
+        """
         before, started = Usage.now(self.pids), time.perf_counter()
         times = asyncio.run(_storm(urlsplit(self.address).port or 80, paths, clients))
         took = time.perf_counter() - started
@@ -107,17 +110,18 @@ def _ratio(pair: tuple[Sent, Sent]) -> float:
 async def _storm(port: int, paths: Sequence[str], clients: int) -> list[float]:
     left, times = iter(paths), []
 
-    async def client() -> None:
+    async def client(number: int) -> None:
+        headers = f"Host: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.{number}\r\nConnection: close"
         for path in left:
             began = time.perf_counter()
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            writer.write(f"GET {path} HTTP/1.1\r\n{headers}\r\n\r\n".encode())
             answer = await reader.read()
             writer.close()
             times.append((time.perf_counter() - began) * 1000)
             assert answer.startswith(b"HTTP/1.1 200 "), f"{path}: {answer[:40]!r}"
 
-    await asyncio.gather(*(client() for _ in range(clients)))
+    await asyncio.gather(*map(client, range(clients)))
     return times
 
 

@@ -36,6 +36,7 @@ SETTINGS = {
     "CREDENTIALS_KEYS": "b25seS1mb3ItdGhlLWJlbmNobWFyay0zMi1ieXRlcyE=",
     "SITE_URL": "http://127.0.0.1:8000",
     "ALLOWED_HOSTS": "127.0.0.1,testserver",
+    "TRUSTED_PROXIES": "1",
     "EVOLUTION_API_KEY": "bench-key",
     "EVOLUTION_WEBHOOK_SECRET": "bench-webhook-secret",
     "LOG_DIR": str(HOME / "logs"),
