@@ -17,8 +17,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
-
 BASE_DIR = Path(__file__).resolve().parents[2]
 SUITE = os.environ.get("SUITE") or "trixie"
 # Where Ubuntu comes from MIRROR tells debootstrap. One that is older than the release does not know its name, only how
@@ -125,10 +123,10 @@ class Server:
 
     def _is_up(self) -> bool:
         assert self._nspawn
-        children = psutil.Process(self._nspawn.pid).children()
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
         if not children:
             return False
-        self._leader = children[0].pid
+        self._leader = int(children[0])
         done = self._enter("systemctl", "is-system-running")
         return done.stdout.strip() in ("running", "degraded")
 
