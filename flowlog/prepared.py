@@ -180,11 +180,14 @@ class Insertion(Statement):
 
 def _json(value: Any) -> Any:
     """What JSON has no form for, in one that PostgreSQL reads."""
-    if isinstance(value, Jsonb):
-        return value.obj
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds()} seconds"
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    match value:
+        case Jsonb():
+            return json.loads(value.dumps(value.obj)) if value.dumps else value.obj
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return f"{value // timedelta(microseconds=1)} microseconds"
+    raise TypeError(f"A row is not written with a {type(value).__name__}.")
 
 
 class Call:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -28,6 +29,8 @@ type Answer = list[tuple[Any, ...]] | int
 _PLACE = re.compile(r"%(?:\((\w+)\)[sb]|%)")
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
+# No name is given twice: of one that a session was told, and that was not noted, another knows nothing.
+_numbers = count(1)
 # By statement and types of its values: the name by which a session knows it.
 _known: WeakKeyDictionary[psycopg.Connection, dict[Any, bytes]] = WeakKeyDictionary()
 
@@ -51,6 +54,8 @@ def ask(
     `begins`: whether they begin a transaction, where none is open. If one fails, so does all after it, and its error is
     raised. A session that was not heard to the end is closed.
     """
+    if not asked:
+        return []
     pgconn, known = session.pgconn, _known.setdefault(session, {})
     commands: list[Callable[[], None]] = []
     if begins and pgconn.transaction_status == TransactionStatus.IDLE:
@@ -65,7 +70,7 @@ def ask(
         name = known.get(key)
         if name is None:
             if key not in prepares:
-                prepares[key] = (len(commands), b"flowlog_%d" % (len(known) + len(prepares)))
+                prepares[key] = (len(commands), b"flowlog_%d" % next(_numbers))
                 commands.append(partial(pgconn.send_prepare, prepares[key][1], statement.numbered, reader.types))
             name = prepares[key][1]
         readers[len(commands)] = reader
@@ -97,21 +102,22 @@ def _together(session: psycopg.Connection, commands: Sequence[Callable[[], None]
         command()
     session.pgconn.pipeline_sync()
     results = session.wait(_heard(session))
-    if len(results) < len(commands):
-        session.close()
-    else:
+    if results[-1:] and results[-1].status == ExecStatus.PIPELINE_SYNC:
         session.pgconn.exit_pipeline_mode()
+        return results[:-1]
+    # The server has ended it.
+    session.close()
     return results
 
 
 def _heard(session: psycopg.Connection) -> abc.PQGen[list[PGresult]]:
-    """Fewer, if the server has ended the session."""
+    """What is said to each, and at last to the sync."""
     yield from send(session.pgconn)
     results: list[PGresult] = []
     while heard := (yield from fetch_many(session.pgconn)):
+        results.append(heard[-1])
         if heard[-1].status == ExecStatus.PIPELINE_SYNC:
             break
-        results.append(heard[-1])
     return results
 
 
@@ -124,7 +130,7 @@ def _read(reader: abc.Transformer, result: PGresult) -> Answer:
 
 def _error(session: psycopg.Connection, result: PGresult) -> psycopg.Error:
     error = error_from_result(result)
-    if isinstance(error, psycopg.errors.FeatureNotSupported):
-        # A column has got another type since: the next session prepares it anew.
+    if isinstance(error, (psycopg.errors.FeatureNotSupported, psycopg.errors.InvalidSqlStatementName)):
+        # A column has got another type since, or the server was told to forget: the next session prepares it anew.
         session.close()
     return error

@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -41,7 +42,7 @@ PERMISSION = "orders.change_order"
 # From so many orders on nobody should wait for the page.
 IN_BACKGROUND_FROM = 200
 # Locked together, and told of together.
-CHUNK = 500
+CHUNK = 200
 # A task goes on for so many seconds and has itself called again, behind what waits for its worker meanwhile.
 TIME_BUDGET = 5.0
 WAKE_UP_EXPIRES = 600.0
@@ -152,6 +153,8 @@ def _apply(job: BulkJob, pks: list[int]) -> BulkResult:
     try:
         with transaction.atomic():
             return _apply_to(job, pks)
+    except SoftTimeLimitExceeded:
+        raise
     except Exception:
         logger.exception("Bulk job %s: a chunk cannot be changed at once", job.pk)
     result = BulkResult()
@@ -159,6 +162,8 @@ def _apply(job: BulkJob, pks: list[int]) -> BulkResult:
         try:
             with transaction.atomic():
                 one = _apply_to(job, [pk])
+        except SoftTimeLimitExceeded:
+            raise
         except Exception:
             logger.exception("Bulk job %s: order %s cannot be changed", job.pk, pk)
             words = _("This order could not be changed. Try it on its own page.")

@@ -13,7 +13,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from flowlog.prepared import Call, Statement
+from flowlog.prepared import Statement, standalone
 
 # Addresses share this many counters, so that the table never grows, needs no cleaning and holds nobody's address.
 _COUNTERS = 65_536
@@ -43,13 +43,10 @@ class RequestCounter(models.Model):
         return f"{self.id}: {self.requests} @ {self.minute:%H:%M}"
 
 
-def counting(request: HttpRequest) -> Call:
-    """To be made `together` with others: it counts the request of its address. Then `is_too_often` may be asked."""
-    return _COUNT.given(counter=_counter_of(client_address(request)))
-
-
-def is_too_often(counted: Call) -> bool:
-    """Whether the address has used up this minute's requests."""
+def is_too_often(request: HttpRequest) -> bool:
+    """Count the request; whether its address has used up this minute's requests."""
+    counted = _COUNT.given(counter=_counter_of(client_address(request)))
+    standalone(counted)
     [(requests,)] = counted.result
     return bool(requests > settings.TRACKING_PAGE_REQUESTS_PER_MINUTE)
 

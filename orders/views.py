@@ -19,12 +19,13 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from flowlog.prepared import Call, Rows, keep, param, standalone
-from orders import journey, throttle
+from flowlog.prepared import Rows, keep, param, standalone
+from orders import journey
 from orders.contacts import format_phone, is_storable
 from orders.models import Order, OrderEvent, OrderItem
 from orders.names import first_name
 from orders.statuses import CORREIOS_METHODS, OFF, DeliveryStatus, PaymentStatus
+from orders.throttle import is_too_often
 from orders.wording import charges, money, spoken_moment
 
 # A longer list is cut, so that the page stays light on a phone.
@@ -67,13 +68,12 @@ def _private(view: View) -> View:
 @require_safe
 def tracking_page(request: HttpRequest, token: str = "") -> HttpResponse:
     """The order that has this token; the same page for every token that none has."""
-    counted = throttle.counting(request)
-    order = _read(token, counted)
-    if throttle.is_too_often(counted):
+    if is_too_often(request):
         words = _("You have asked many times in a row. Wait a minute and open the link again.")
         response = _notice(request, HTTPStatus.TOO_MANY_REQUESTS, _("One moment, please"), words)
         response.headers["Retry-After"] = str(_MINUTE)
         return response
+    order = _read(token) if token and is_storable(token) else None
     if order is None:
         words = _("Check that the link is complete: the best way is to open it from the message you received.")
         return _notice(request, HTTPStatus.NOT_FOUND, _("We did not find this order"), words)
@@ -87,14 +87,10 @@ _EVENTS = Rows(lambda: OrderEvent.objects.filter(order__tracking_token=param("to
 _ITEMS = Rows(lambda: OrderItem.objects.filter(order__tracking_token=param("token")))
 
 
-def _read(token: str, *others: Call) -> Order | None:
-    """The order with all that the page says of it, in one round trip with the others."""
-    if not token or not is_storable(token):
-        standalone(*others)
-        return None
+def _read(token: str) -> Order | None:
+    """The order with all that the page says of it, in one round trip."""
     order, events, items = (rows.given(token=token) for rows in (_ORDER, _EVENTS, _ITEMS))
-    # The others last: whom they keep waiting, they do so for no longer than they take.
-    standalone(order, events, items, *others)
+    standalone(order, events, items)
     for found in order.result:
         keep(found, "events", events.result)
         keep(found, "items", items.result)

@@ -115,6 +115,31 @@ def test_a_session_that_is_not_heard_to_the_end_is_closed(
     assert session.closed
 
 
+@pytest.mark.parametrize("number_of", [1, 3])
+def test_what_fails_only_at_the_end_fails(session: psycopg.Connection, number_of: int) -> None:
+    """As a foreign key of Django's does."""
+    session.execute("CREATE TEMP TABLE notes (number bigint UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    write = Prepared("INSERT INTO notes SELECT %(number)s FROM generate_series(1, %(times)s::bigint)")
+    assert told(session, (write, {**number(1), "times": Int8(1)})) == [1]
+    for times in (1, 2):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            told(session, *[(write, {**number(1), "times": Int8(times)})] * number_of)
+    assert told(session, *[(write, {**number(2), "times": Int8(1)})] * 1) == [1]
+
+
+def test_a_session_that_was_told_to_forget_is_replaced(session: psycopg.Connection) -> None:
+    told(session, (FIND, number(0)))
+    session.execute("DEALLOCATE ALL")
+    with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+        told(session, (FIND, number(0)))
+    assert session.closed
+
+
+def test_nothing_is_told_of_nothing(session: psycopg.Connection) -> None:
+    assert told(session, begins=True) == []
+    assert not is_in_transaction(session)
+
+
 def test_a_session_that_has_ended_is_forgotten() -> None:
     session = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
     told(session, (SUM, {"one": Int8(1), "other": Int8(1)}))
