@@ -42,7 +42,7 @@ PERMISSION = "orders.change_order"
 # From so many orders on nobody should wait for the page.
 IN_BACKGROUND_FROM = 200
 # Locked together, and told of together.
-CHUNK = 200
+CHUNK = 500
 # A task goes on for so many seconds and has itself called again, behind what waits for its worker meanwhile.
 TIME_BUDGET = 5.0
 WAKE_UP_EXPIRES = 600.0
@@ -149,28 +149,24 @@ def _refusals(job: BulkJob, pks: list[int], result: BulkResult) -> list[list[str
 
 
 def _apply(job: BulkJob, pks: list[int]) -> BulkResult:
-    """All at once; where that breaks, one by one, so that one odd order does not keep the others back for ever."""
+    """All at once; where that breaks, each half, so that one odd order does not keep the others back for ever."""
     try:
         with transaction.atomic():
             return _apply_to(job, pks)
     except SoftTimeLimitExceeded:
         raise
     except Exception:
-        logger.exception("Bulk job %s: a chunk cannot be changed at once", job.pk)
-    result = BulkResult()
-    for pk in pks:
-        try:
-            with transaction.atomic():
-                one = _apply_to(job, [pk])
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception:
-            logger.exception("Bulk job %s: order %s cannot be changed", job.pk, pk)
+        if len(pks) == 1:
+            logger.exception("Bulk job %s: order %s cannot be changed", job.pk, pks[0])
             words = _("This order could not be changed. Try it on its own page.")
-            one = BulkResult(refused=[(order, words) for order in _theirs(job, [pk])])
-        result.applied += one.applied
-        result.refused += one.refused
-    return result
+            return BulkResult(refused=[(order, words) for order in _theirs(job, pks)])
+    middle = len(pks) // 2
+    first, second = _apply(job, pks[:middle]), _apply(job, pks[middle:])
+    return BulkResult(
+        applied=first.applied + second.applied,
+        events=first.events + second.events,
+        refused=first.refused + second.refused,
+    )
 
 
 def _apply_to(job: BulkJob, pks: list[int]) -> BulkResult:
