@@ -211,13 +211,13 @@ def together(*calls: Call) -> None:
 
 
 def standalone(*calls: Call) -> None:
-    """The same in a transaction of their own, past Django.
+    """The same in a transaction of their own, past Django, which logs nothing of it.
 
     Taking a connection by way of Django costs several times what a short statement does; here a session of the pool is
     told at once. A thread that has a connection already uses that one, as everybody does: it may be in a transaction.
     """
     own: Any = connections[DEFAULT_DB_ALIAS]
-    if own.connection or not own.pool or own.queries_logged or own.execute_wrappers:
+    if own.connection or not own.pool:
         together(*calls)
         return
     with own.wrap_database_errors:
