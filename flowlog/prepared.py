@@ -140,7 +140,7 @@ class Standalone(Statement):
     `%(name)b` for bytes."""
 
     @override
-    def fetched(self, **values: str | bytes) -> list[tuple[Any, ...]]:
+    def fetched(self, **values: Any) -> list[tuple[Any, ...]]:
         call = self.given(**values)
         standalone(call)
         return cast("list[tuple[Any, ...]]", call.result)

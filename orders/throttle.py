@@ -13,13 +13,13 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from flowlog.prepared import Statement, standalone
+from flowlog.prepared import Standalone
 
 # Addresses share this many counters, so that the table never grows, needs no cleaning and holds nobody's address.
 _COUNTERS = 65_536
 _IPV6_NETWORK = 64
 
-_COUNT = Statement("""
+_COUNT = Standalone("""
     INSERT INTO orders_requestcounter AS counter (id, minute, requests)
     VALUES (%(counter)s, date_trunc('minute', now()), 1)
     ON CONFLICT (id) DO UPDATE SET
@@ -45,10 +45,7 @@ class RequestCounter(models.Model):
 
 def is_too_often(request: HttpRequest) -> bool:
     """Count the request; whether its address has used up this minute's requests."""
-    counted = _COUNT.given(counter=_counter_of(client_address(request)))
-    standalone(counted)
-    [(requests,)] = counted.result
-    return bool(requests > settings.TRACKING_PAGE_REQUESTS_PER_MINUTE)
+    return is_used_up(client_address(request), settings.TRACKING_PAGE_REQUESTS_PER_MINUTE)
 
 
 def is_used_up(who: str, most: int) -> bool:
