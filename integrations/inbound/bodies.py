@@ -13,6 +13,7 @@ MEDIA = frozenset({b"base64", b"jpegThumbnail", b"JPEGThumbnail", b"pngThumbnail
 
 _CHUNK = 64 * 1024
 _LONGEST_NAME = max(map(len, MEDIA))
+_NAMED = re.compile(b'"(?:%s)"' % b"|".join(sorted(MEDIA)))
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.)++|\\\Z', re.DOTALL)
 _OUTSIDE = re.compile(rb'[^"{}\[\]]++|["{}\[\]]')
 # Left out, there is nothing to look for but the brackets.
@@ -39,10 +40,14 @@ def read(stream: Stream) -> bytes:
 
     What is no JSON stays none. Raises `TooLargeError`.
     """
+    first, chunk = stream.read(_CHUNK), stream.read(_CHUNK)
+    if not chunk and not _NAMED.search(first):
+        return first
     media = _WithoutMedia()
-    kept = bytearray()
-    while chunk := stream.read(_CHUNK):
+    kept = bytearray(media.feed(first))
+    while chunk:
         kept += media.feed(chunk)
+        chunk = stream.read(_CHUNK)
         if len(kept) > LARGEST_KEPT:
             discard(stream)
             raise TooLargeError(bytes(kept[:_CHUNK]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ State = EvolutionInstance.State
 MAX_DEPTH = 60
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _UNSTORABLE = {0: _REPLACEMENT, **dict.fromkeys(range(0xD800, 0xE000), _REPLACEMENT)}
+
+# Of what cannot be stored, the escapes and the bytes; NUL is also in all that is not UTF-8.
+_DOUBTFUL = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])|\xed[\xa0-\xbf]|\0")
 
 # The gateway's words, and those of its channel to Meta.
 _RECEIPTS = {
@@ -51,9 +55,15 @@ def parse(body: bytes) -> Any:
     What a text column cannot hold (NUL, half of a character) is replaced.
     """
     try:
-        return _storable(json.loads(body, parse_constant=_refuse), MAX_DEPTH)
+        value = json.loads(body, parse_constant=_refuse, parse_float=_finite)
+        return value if _is_storable(body) else _storable(value, MAX_DEPTH)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _is_storable(body: bytes) -> bool:
+    """Whether nothing in the JSON need be replaced or refused, without a look at each of its values."""
+    return not _DOUBTFUL.search(body) and body.count(b"{") + body.count(b"[") <= MAX_DEPTH
 
 
 def receipt(data: Mapping[str, object]) -> tuple[str, NotificationLog.Receipt | None] | None:
@@ -101,14 +111,18 @@ def _storable(value: Any, depth: int) -> Any:
     match value:
         case str():
             return value.translate(_UNSTORABLE)
-        case float() if not math.isfinite(value):
-            raise ValueError("a number out of range")
         case list():
             return [_storable(item, depth - 1) for item in value]
         case dict():
             return {key.translate(_UNSTORABLE): _storable(item, depth - 1) for key, item in value.items()}
         case _:
             return value
+
+
+def _finite(written: str) -> float:
+    if not math.isfinite(number := float(written)):
+        raise ValueError("a number out of range")
+    return number
 
 
 def _refuse(constant: str) -> None:

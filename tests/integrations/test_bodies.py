@@ -67,9 +67,12 @@ LEAVES = (
 NAMES = st.text(max_size=3) | st.sampled_from([*MEDIA, "base641", "Base64", '"base64', "x"])
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4))
 
+# Of the pieces; the last is more than all of it.
+SIZES = st.integers(1, 9) | st.just(MIB)
+
 
 @settings(max_examples=400, deadline=None)
-@given(value=JSON, size=st.integers(1, 9), indent=st.none() | st.just(1), ascii_only=st.booleans())
+@given(value=JSON, size=SIZES, indent=st.none() | st.just(1), ascii_only=st.booleans())
 def test_everything_but_the_media_stays_in_whatever_pieces_it_comes(
     value: Any, size: int, indent: int | None, ascii_only: bool
 ) -> None:
@@ -78,7 +81,7 @@ def test_everything_but_the_media_stays_in_whatever_pieces_it_comes(
 
 
 @settings(max_examples=300, deadline=None)
-@given(body=st.text(st.sampled_from('"{}[]:,\\ ab1base64'), max_size=60), size=st.integers(1, 9))
+@given(body=st.text(st.sampled_from('"{}[]:,\\ ab1base64'), max_size=60), size=SIZES)
 def test_what_is_no_json_breaks_nothing(body: str, size: int) -> None:
     bodies.read(Trickle(f'{{"base64":{body}'.encode(), size))
 

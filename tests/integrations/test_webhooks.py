@@ -116,9 +116,20 @@ class TestAnswer:
         monkeypatch.setattr(connection, "ensure_connection", away)
         assert post(receipt("3EB0", "READ")) == 503
 
-    def test_unstorable_characters_are_replaced(self) -> None:
-        body = rb'{"event": "messages.update", "data": {"keyId": "a\u0000b", "\ud800": ["\udc00", "\ud83d\ude00"]}}'
-        assert post(body) == 200
+    @pytest.mark.parametrize(
+        "written",
+        [
+            rb'"keyId": "a\u0000b", "\ud800": ["\udc00", "\ud83d\ude00"]',
+            rb'"keyId": "a\u0000b", "\uD800": ["\uDFFF", "' + "😀".encode() + b'"]',
+            rb'"keyId": "a\u0000b", "' + b"\xed\xa0\x80" + rb'": ["\udc00", "\ud83d\ude00"]',
+            rb'"keyId": "a\u0000b", "\ud800": ["' + b"\xed\xb0\x80" + '", "😀"]'.encode(),
+        ],
+        ids=["escaped", "in capitals", "as a name", "as a value"],
+    )
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-32"])
+    def test_unstorable_characters_are_replaced(self, written: bytes, encoding: str) -> None:
+        text = f'{{"event": "messages.update", "data": {{{written.decode(errors="surrogatepass")}}}}}'
+        assert post(text.encode(encoding, "surrogatepass")) == 200
         [event] = WebhookEvent.objects.all()
         assert event.data == {"keyId": "a\ufffdb", "\ufffd": ["\ufffd", "😀"]}
 
