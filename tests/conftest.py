@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,15 +40,17 @@ LONGEST = (
 )
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many again as there are cores: many a test waits for processes more than it works."""
-    return (os.process_cpu_count() or 1) * 3 // 2
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a parallel run, whole files in this order. Where there are notes, tests/statements.py knows it better."""
     if WORKER and not config.getoption("other_servers"):
         items.sort(key=lambda item: LONGEST.index(name) if (name := item.location[0]) in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: no garbage collection need look through it again, nor through the rest as often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

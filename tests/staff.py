@@ -17,7 +17,8 @@ def make_staff(
     name: str = "ana", group: str = SERVICE_GROUP, password: str | None = None, stores: Iterable[Store] | None = None
 ) -> User:
     """A person of one of the staff groups, of none with an empty `group`; of the default store unless the test says."""
-    call_command("bootstrap", stdout=StringIO())
+    if not Group.objects.exists():
+        call_command("bootstrap", stdout=StringIO())
     user = User.objects.create_user(name, password=password, is_staff=True)
     if group:
         user.groups.add(Group.objects.get(name=group))
