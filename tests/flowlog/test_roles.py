@@ -27,7 +27,7 @@ from orders.export_models import DataExport
 from orders.tasks import work_off_export
 from tests.factories import make_order
 from tests.launcher import run
-from tests.processes import PATIENCE, READY, celery, unit_environment, wait_until, worker
+from tests.processes import PATIENCE, READY, Process, celery, unit_environment, wait_until, worker
 from tests.staff import make_staff
 
 # What libraries would load by themselves, whatever the process.
@@ -60,12 +60,19 @@ def loaded(folder: Path, process: str) -> set[str]:
     return set((folder / process).read_text().split())
 
 
+def end(process: Process) -> None:
+    """On a busy machine it takes longer than whoever stops it would wait, and it tells only in the end."""
+    process.tell_to_stop()
+    wait_until(lambda: process.is_dead, "the end of the process")
+
+
 def of_a_worker(folder: Path) -> set[str]:
     """What both the main process and the one that runs tasks have; the first heartbeat tells of the latter."""
     arguments = ["worker", "-Q", "default", "-c", "1", "-n", "loaded@test", "--without-gossip", "--without-mingle"]
     env = unit_environment("worker-default", LOADED=str(folder))
-    with celery(*arguments, ready=READY, app="tests.flowlog.loaded", **env):
+    with celery(*arguments, ready=READY, app="tests.flowlog.loaded", **env) as process:
         wait_until((folder / "child").exists, "the first task", PATIENCE)
+        end(process)
     return loaded(folder, "main") | loaded(folder, "child")
 
 
@@ -87,8 +94,8 @@ class TestLoaded:
 
     def test_beat_has_no_app_either(self, tmp_path: Path) -> None:
         env = unit_environment("beat", LOADED=str(tmp_path))
-        with celery("beat", ready="Started beat", app="tests.flowlog.loaded", **env):
-            pass
+        with celery("beat", ready="Started beat", app="tests.flowlog.loaded", **env) as process:
+            end(process)
         found = loaded(tmp_path, "main")
         assert found & (UNUSED | PAGES | TASKS) == set()
         assert {"flowlog.settings", "flowlog.schedule"} <= found
