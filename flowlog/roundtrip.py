@@ -12,8 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import count
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, cast
 
 import psycopg
 from psycopg import abc
@@ -31,8 +30,25 @@ _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 # No name is given twice: of one that a session was told, and that was not noted, another knows nothing.
 _numbers = count(1)
-# By statement and types of its values: the name by which a session knows it.
-_known: WeakKeyDictionary[psycopg.Connection, dict[Any, bytes]] = WeakKeyDictionary()
+
+
+class _Known:
+    """What a session has learned: by a statement and the types of its values the name by which it knows it, and by the
+    statement what translates its values and rows, which to set up costs as much as a short statement."""
+
+    def __init__(self) -> None:
+        self.names: dict[Any, bytes] = {}
+        self.readers: dict[Prepared, abc.Transformer] = {}
+
+    @classmethod
+    def of(cls, session: psycopg.Connection) -> _Known:
+        # It refers to its session: anywhere else it would keep that from ever being forgotten.
+        return cast("_Known", vars(session).setdefault("flowlog_known", cls()))
+
+    def reader(self, statement: Prepared, session: psycopg.Connection) -> abc.Transformer:
+        if statement not in self.readers:
+            self.readers[statement] = Transformer(session)
+        return self.readers[statement]
 
 
 class Prepared:
@@ -56,7 +72,7 @@ def ask(
     """
     if not asked:
         return []
-    pgconn, known = session.pgconn, _known.setdefault(session, {})
+    pgconn, known = session.pgconn, _Known.of(session)
     commands: list[Callable[[], None]] = []
     if begins and pgconn.transaction_status == TransactionStatus.IDLE:
         commands.append(partial(pgconn.send_query_params, b"BEGIN", None))
@@ -64,10 +80,10 @@ def ask(
     readers: dict[int, abc.Transformer] = {}
     prepares: dict[Any, tuple[int, bytes]] = {}
     for statement, values in asked:
-        reader = Transformer(session)
+        reader = known.reader(statement, session)
         given = reader.dump_sequence([values[name] for name in statement.names], statement.formats)
         key = (statement, reader.types)
-        name = known.get(key)
+        name = known.names.get(key)
         if name is None:
             if key not in prepares:
                 prepares[key] = (len(commands), b"flowlog_%d" % next(_numbers))
@@ -81,7 +97,7 @@ def ask(
         session.close()
         raise
     done = [result.status in _DONE for result in results]
-    known.update({key: name for key, (place, name) in prepares.items() if done[place : place + 1] == [True]})
+    known.names.update({key: name for key, (place, name) in prepares.items() if done[place : place + 1] == [True]})
     for result in results:
         if result.status not in _DONE:
             raise _error(session, result)
@@ -125,7 +141,11 @@ def _read(reader: abc.Transformer, result: PGresult) -> Answer:
     if result.status == ExecStatus.COMMAND_OK:
         return result.command_tuples or 0
     reader.set_pgresult(result)
-    return reader.load_rows(0, result.ntuples, tuple)
+    try:
+        return reader.load_rows(0, result.ntuples, tuple)
+    finally:
+        # The reader stays; what it has read need not.
+        reader.set_pgresult(None)
 
 
 def _error(session: psycopg.Connection, result: PGresult) -> psycopg.Error:
