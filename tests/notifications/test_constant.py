@@ -136,6 +136,8 @@ class TestStatement:
         locked = EvolutionInstance.objects.select_for_update().filter(pk=param("id")).order_by()
         statements = (Statement(lambda: locked.values_list("name")), Rows(lambda: locked), Statement("SELECT %(a)s"))
         connection.close()
+        # Of what earlier tests have defined none is there any more, also not one that cannot be compiled.
+        gc.collect()
         try:
             worker_before_create_process.send(None)
         finally:
