@@ -63,7 +63,7 @@ def parse(body: bytes) -> Any:
 
 def _is_storable(body: bytes) -> bool:
     """Whether nothing in the JSON need be replaced or refused, without a look at each of its values."""
-    return not _DOUBTFUL.search(body) and body.count(b"{") + body.count(b"[") <= MAX_DEPTH
+    return not _DOUBTFUL.search(body) and body.count(b"{") + body.count(b"[") < MAX_DEPTH
 
 
 def receipt(data: Mapping[str, object]) -> tuple[str, NotificationLog.Receipt | None] | None:

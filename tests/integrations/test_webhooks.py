@@ -117,21 +117,33 @@ class TestAnswer:
         assert post(receipt("3EB0", "READ")) == 503
 
     @pytest.mark.parametrize(
-        "written",
+        ("written", "kept"),
         [
-            rb'"keyId": "a\u0000b", "\ud800": ["\udc00", "\ud83d\ude00"]',
-            rb'"keyId": "a\u0000b", "\uD800": ["\uDFFF", "' + "😀".encode() + b'"]',
-            rb'"keyId": "a\u0000b", "' + b"\xed\xa0\x80" + rb'": ["\udc00", "\ud83d\ude00"]',
-            rb'"keyId": "a\u0000b", "\ud800": ["' + b"\xed\xb0\x80" + '", "😀"]'.encode(),
+            (rb'"a\u0000b"', "a\ufffdb"),
+            (rb'"\ud800"', "\ufffd"),
+            (rb'"\uDFFF"', "\ufffd"),
+            (b'"\xed\xa0\x80"', "\ufffd"),
+            (b'"\xed\xbf\xbf"', "\ufffd"),
+            (rb'"\ud83d\ude00"', "😀"),
+            ('"😀"'.encode(), "😀"),
         ],
-        ids=["escaped", "in capitals", "as a name", "as a value"],
+        ids=range(7),
     )
     @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-32"])
-    def test_unstorable_characters_are_replaced(self, written: bytes, encoding: str) -> None:
-        text = f'{{"event": "messages.update", "data": {{{written.decode(errors="surrogatepass")}}}}}'
-        assert post(text.encode(encoding, "surrogatepass")) == 200
-        [event] = WebhookEvent.objects.all()
-        assert event.data == {"keyId": "a\ufffdb", "\ufffd": ["\ufffd", "😀"]}
+    def test_unstorable_characters_are_replaced(self, written: bytes, kept: str, encoding: str) -> None:
+        word = written.decode(errors="surrogatepass")
+        for data, stored_as in ((f'{{"keyId": {word}}}', {"keyId": kept}), (f"{{{word}: [1]}}", {kept: [1]})):
+            WebhookEvent.objects.all().delete()
+            text = f'{{"event": "messages.update", "data": {data}}}'
+            assert post(text.encode(encoding, "surrogatepass")) == 200
+            assert WebhookEvent.objects.get().data == stored_as
+
+    def test_one_too_deep_is_refused_whatever_else_is_in_it(self) -> None:
+        """The payload is one level, and what is in the innermost bracket one more."""
+        for beside in ("", ', "x": []'):
+            for depth, answer in ((58, 200), (59, 400)):
+                body = f'{{"event": "x", "data": {"[" * depth}1{"]" * depth}{beside}}}'
+                assert post(body.encode()) == answer, (beside, depth)
 
 
 class TestKept:
