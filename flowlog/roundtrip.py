@@ -43,7 +43,10 @@ class _Known:
     @classmethod
     def of(cls, session: psycopg.Connection) -> _Known:
         # It refers to its session: anywhere else it would keep that from ever being forgotten.
-        return cast("_Known", vars(session).setdefault("flowlog_known", cls()))
+        own = vars(session)
+        if "flowlog_known" not in own:
+            own["flowlog_known"] = cls()
+        return cast("_Known", own["flowlog_known"])
 
     def reader(self, statement: Prepared, session: psycopg.Connection) -> abc.Transformer:
         if statement not in self.readers:

@@ -17,7 +17,7 @@ def make_staff(
     name: str = "ana", group: str = SERVICE_GROUP, password: str | None = None, stores: Iterable[Store] | None = None
 ) -> User:
     """A person of one of the staff groups, of none with an empty `group`; of the default store unless the test says."""
-    if not Group.objects.exists():
+    if not Group.objects.filter(name=SERVICE_GROUP).exists():
         call_command("bootstrap", stdout=StringIO())
     user = User.objects.create_user(name, password=password, is_staff=True)
     if group:
